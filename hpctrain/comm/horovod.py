@@ -1,0 +1,60 @@
+"""Horovod over MPI (and NCCL where it was built in)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import horovod.torch as hvd
+import torch
+from torch import Tensor
+
+from hpctrain.comm.base import Communicator, Handle, Op
+from hpctrain.comm.ranks import Ranks
+from hpctrain.errors import LaunchError
+
+_OPS = {"mean": hvd.Average, "sum": hvd.Sum, "max": hvd.Max}
+
+
+class _HorovodHandle:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def wait(self) -> None:
+        hvd.synchronize(self.number)
+
+
+class HorovodCommunicator(Communicator):
+    """Horovod's collectives, started from the gradient hooks of `GradientReducer`."""
+
+    kind = "horovod"
+
+    def __init__(self, ranks: Ranks, device: torch.device) -> None:
+        hvd.init()
+        if (hvd.rank(), hvd.size()) != (ranks.rank, ranks.world_size):
+            raise LaunchError(
+                f"{ranks} Horovod sees rank {hvd.rank()} of {hvd.size()}; its MPI is not the "
+                "launcher's: build Horovod with the MPI that starts the job, or set launch.comm: ddp"
+            )
+        super().__init__(ranks, device)
+
+    def allreduce_async(self, tensor: Tensor, name: str, op: Op = "mean") -> Handle:
+        """See `Communicator`; small tensors of one cycle are fused by Horovod itself."""
+        return _HorovodHandle(hvd.allreduce_async_(tensor, name=name, op=_OPS[op]))
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """See `Communicator`."""
+        numbers = [
+            hvd.broadcast_async_(tensor, 0, name=f"broadcast.{i}")
+            for i, tensor in enumerate(tensors)
+        ]
+        for number in numbers:
+            hvd.synchronize(number)
+
+    def allgather_object(self, value: Any) -> list[Any]:
+        """See `Communicator`."""
+        return list(hvd.allgather_object(value, name="object"))
+
+    def close(self) -> None:
+        """Shut Horovod down, which finalises MPI."""
+        hvd.shutdown()

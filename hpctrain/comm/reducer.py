@@ -1,0 +1,127 @@
+"""Average gradients over ranks while the backward pass still runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from hpctrain.comm.base import Communicator, Handle
+
+
+class _Bucket:
+    """Gradients of some parameters as views of one flat buffer."""
+
+    def __init__(self, name: str, parameters: Sequence[nn.Parameter]) -> None:
+        self.name = name
+        self.parameters = parameters
+        first = parameters[0]
+        sizes = [p.numel() for p in parameters]
+        self.flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
+        self.waiting = 0
+        self.handle: Handle | None = None
+        for p, chunk in zip(parameters, self.flat.split(sizes), strict=True):
+            # the parameter's own strides (channels last) where its values fill the chunk
+            p.grad = chunk.as_strided(p.shape, p.stride()) if _dense(p) else chunk.view(p.shape)
+
+
+class GradientReducer:
+    """Owns the gradients of one optimizer's parameters.
+
+    Gradients live in flat buckets, filled from the last parameter to the first, which is about
+    the order in which a backward pass makes them. Within `armed` a bucket is sent as soon as its
+    last gradient is there, always in the same order on every rank. Outside `armed` (earlier
+    micro-batches, other losses) gradients only add up. Inner gradients taken with
+    `torch.autograd.grad`, as a gradient penalty does, never touch the buckets.
+    """
+
+    def __init__(
+        self,
+        comm: Communicator,
+        name: str,
+        parameters: Sequence[nn.Parameter],
+        bucket_bytes: int = 25 * 2**20,
+    ) -> None:
+        self.comm = comm
+        self.wait_s = 0.0
+        """Seconds spent waiting for the other ranks since the caller last set it to 0."""
+        self._parameters = list(parameters)
+        self._buckets: list[_Bucket] = []
+        self._next = 0
+        self._armed = False
+        if comm.world_size > 1:
+            self._fill_buckets(name, bucket_bytes)
+
+    def zero(self) -> None:
+        """Forget all gradients."""
+        if self._buckets:
+            for bucket in self._buckets:
+                bucket.flat.zero_()
+        else:
+            for p in self._parameters:
+                p.grad = None
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        """Around the last backward pass of a step: send gradients, leave with their mean."""
+        for bucket in self._buckets:
+            bucket.waiting = len(bucket.parameters)
+        self._next = 0
+        self._armed = bool(self._buckets)
+        try:
+            yield
+        finally:
+            self._armed = False
+        self._finish()
+
+    def _finish(self) -> None:
+        for bucket in self._buckets[self._next :]:
+            self._send(bucket)  # holds parameters that this loss does not reach
+        begin = time.perf_counter()
+        for bucket in self._buckets:
+            if bucket.handle is not None:
+                bucket.handle.wait()
+                bucket.handle = None
+        self.wait_s += time.perf_counter() - begin
+
+    def _fill_buckets(self, name: str, bucket_bytes: int) -> None:
+        group: list[nn.Parameter] = []
+        size = 0
+        groups = [group]
+        for p in reversed(self._parameters):
+            if group and (size >= bucket_bytes or p.dtype != group[0].dtype):
+                group, size = [], 0
+                groups.append(group)
+            group.append(p)
+            size += p.numel() * p.element_size()
+        for i, members in enumerate(g for g in groups if g):
+            bucket = _Bucket(f"{name}.gradient.{i}", members)
+            self._buckets.append(bucket)
+            for p in members:
+                p.register_post_accumulate_grad_hook(lambda _, b=bucket: self._ready(b))
+
+    def _ready(self, bucket: _Bucket) -> None:
+        if not self._armed:
+            return
+        bucket.waiting -= 1
+        while self._next < len(self._buckets) and self._buckets[self._next].waiting == 0:
+            self._send(self._buckets[self._next])
+            self._next += 1
+
+    def _send(self, bucket: _Bucket) -> None:
+        bucket.handle = self.comm.allreduce_async(bucket.flat, bucket.name)
+
+
+def _dense(tensor: Tensor) -> bool:
+    """True if the tensor's elements fill one block of memory in some order."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size == 1:
+            continue
+        if stride != expected:
+            return False
+        expected *= size
+    return True

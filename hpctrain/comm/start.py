@@ -1,0 +1,53 @@
+"""Choose a communicator and the device of this rank."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from hpctrain.comm.base import Communicator
+from hpctrain.comm.ranks import Ranks
+from hpctrain.errors import LaunchError
+
+
+def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
+    """Open the communicator that `launch.comm` names.
+
+    Args:
+        kind: auto, horovod, ddp or single; auto takes Horovod where it is installed,
+            and no wrapper at all for one rank.
+        ranks: this process's place.
+        run_dir: where the ranks can leave each other an address.
+
+    Raises:
+        LaunchError: the communicator is not installed, or does not fit the number of ranks.
+    """
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # rank.sh left exactly this rank's device visible
+    if kind == "auto":
+        several = "horovod" if find_spec("horovod") else "ddp"
+        kind = several if ranks.world_size > 1 else "single"
+    if kind == "single":
+        if ranks.world_size > 1:
+            raise LaunchError(
+                f"launch.comm is single but {ranks.world_size} ranks were started; "
+                "choose auto, horovod or ddp"
+            )
+        from hpctrain.comm.single import SingleCommunicator
+
+        return SingleCommunicator(ranks, device)
+    if kind == "ddp":
+        from hpctrain.comm.ddp import DdpCommunicator
+
+        return DdpCommunicator(ranks, device, run_dir)
+    try:
+        from hpctrain.comm.horovod import HorovodCommunicator
+    except ImportError as e:
+        raise LaunchError(
+            f"launch.comm is horovod but it cannot be imported ({e}); "
+            "build it with `make horovod`, or set launch.comm: ddp"
+        ) from e
+    return HorovodCommunicator(ranks, device)

@@ -1,0 +1,91 @@
+"""The `data:` block: which files a training reads and how samples are cut from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from hpctrain.config.schema import Schema
+
+Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
+
+
+class Steps(Schema):
+    """Which of the matched files (time steps, in sorted order) are used."""
+
+    start: NonNegativeInt = 0
+    """First file."""
+    stop: PositiveInt | None = None
+    """One past the last file; null means up to the end."""
+    stride: PositiveInt = 1
+    """Take every stride-th file."""
+
+
+class Augment(Schema):
+    """Random changes of a sample; each draw belongs to (seed, epoch, sample id)."""
+
+    roll_longitude: bool = True
+    """Sphere: cut each slab at a random longitude and turn vx, vy into the slab's own frame."""
+    random_shift: bool = False
+    """Box: move each crop by a random whole number of input cells along every axis."""
+
+
+class Fields(Schema):
+    """Fields on a grid: SciVis NetCDF files, or npy files in map2map's layout.
+
+    Axes are (r, lat, lon) on a sphere and (x, y, z) in a box; arrays are channels first.
+    """
+
+    kind: Literal["fields"]
+    root: str = "."
+    """Folder that all patterns are relative to; itself relative to where `render` is called."""
+    targets: list[str] = Field(min_length=1)
+    """High-resolution files: one glob pattern a field; fields are joined on the channel axis."""
+    inputs: list[str] = []
+    """Low-resolution files, one pattern a field; empty: block means of the targets."""
+    validation_targets: list[str] = []
+    """Patterns of files that are never trained on; empty: the last `validation_steps` files."""
+    validation_inputs: list[str] = []
+    """Low-resolution twins of `validation_targets`."""
+    validation_steps: NonNegativeInt = 0
+    """How many of the last files are kept for validation."""
+    variables: list[str] = []
+    """Variables of a NetCDF file in channel order; empty: all of the first file."""
+    steps: Steps = Steps()
+    """Subset of the files (time steps)."""
+    geometry: Literal["sphere", "box"] = "sphere"
+    """Sphere: longitude periodic, latitude mirrored, radius neither. Box: all axes periodic."""
+    shells: tuple[NonNegativeInt, PositiveInt] | None = None
+    """Sphere: radial layers [start, stop) that are used; null: all (SciVis: without the corrupt)."""
+    grid: Triple | None = None
+    """Resample the target to this many cells (r, lat, lon) by linear interpolation; null: as is."""
+    crop: Triple
+    """Size of one sample in input cells along each axis."""
+    stride: Triple | None = None
+    """Distance of neighbouring samples in input cells; null: `crop`, so that they tile the field."""
+    normalization: Literal["standard", "minmax", "none"] = "standard"
+    """One scale a variable, measured on training files; vector components share theirs."""
+    augment: Augment = Augment()
+    """Random changes of a sample."""
+    workers: NonNegativeInt = 1
+    """Threads that read samples ahead of the training; 0 reads in the loop itself."""
+    prefetch_batches: PositiveInt = 4
+    """How many batches are read ahead."""
+
+    @model_validator(mode="after")
+    def _twins(self) -> Fields:
+        if self.inputs and len(self.inputs) != len(self.targets):
+            raise ValueError(
+                f"inputs has {len(self.inputs)} patterns and targets {len(self.targets)}; "
+                "give one input pattern for each target pattern, or none"
+            )
+        if self.validation_targets and self.validation_steps:
+            raise ValueError("give validation_targets or validation_steps, not both")
+        if self.validation_inputs and not self.validation_targets:
+            raise ValueError("validation_inputs needs validation_targets")
+        if self.validation_targets and bool(self.inputs) != bool(self.validation_inputs):
+            raise ValueError("inputs and validation_inputs must both be given or both be left out")
+        if self.shells and self.shells[1] <= self.shells[0]:
+            raise ValueError(f"shells {list(self.shells)} is empty; give [start, stop) with stop > start")
+        return self

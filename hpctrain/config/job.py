@@ -1,0 +1,136 @@
+"""The job file: what is trained, on which data, with which resources."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from hpctrain.config.data import Fields
+from hpctrain.config.schema import Schema
+from hpctrain.config.task import Task
+from hpctrain.config.walltime import Walltime
+from hpctrain.config.words import Line, Name, Value, Variable, Word
+
+_OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
+
+
+class Resources(Schema):
+    """What is asked of the machine."""
+
+    nodes: PositiveInt = 1
+    """Machines that run the job together."""
+    ranks_per_node: PositiveInt
+    """Processes on each node; with GPUs usually one a GPU."""
+    gpus_per_rank: NonNegativeInt = 0
+    """GPUs that each rank sees; 0 trains on the CPU."""
+    cpus_per_rank: PositiveInt = 1
+    """Cores, and threads of arithmetic, of each rank."""
+    walltime: Walltime
+    """Longest time that one start of the job may take, quoted: "HH:MM:SS"."""
+    queue: Word | None = None
+    """Queue, partition or QOS; null: the scheduler's own choice."""
+    account: Word | None = None
+    """Project that is charged; null: the scheduler's own choice."""
+    filesystems: list[Word] = []
+    """File systems the job needs, where the site wants them named."""
+
+
+class Launch(Schema):
+    """How the ranks are started and how they talk."""
+
+    comm: Literal["auto", "horovod", "ddp", "single"] = "auto"
+    """auto: Horovod where it is installed, else torch's DDP; single: one rank, no exchange."""
+    python: Line | None = None
+    """Interpreter on the compute nodes; null: the one that renders (in a container: python3)."""
+    env: dict[Variable, Value] = {}
+    """More environment variables of every rank; values are taken literally, $ expands nothing."""
+
+    @field_validator("env")
+    @classmethod
+    def _not_ours(cls, env: dict[str, str]) -> dict[str, str]:
+        ours = sorted(k for k in env if k.startswith("HPCTRAIN_") or k in _OWN_VARIABLES)
+        if ours:
+            raise ValueError(f"sets {', '.join(ours)}, which the run script sets itself; remove it")
+        return env
+
+
+class Container(Schema):
+    """Run every rank inside an image."""
+
+    image: Line
+    """Image file; relative to where `render` is called."""
+    engine: Literal["apptainer", "singularity"] = "apptainer"
+    """Program that starts the image."""
+    binds: list[Line] = []
+    """Folders of the host to mount, as SOURCE[:TARGET[:OPTIONS]]; run and data are there anyway."""
+
+
+class Job(Schema):
+    """A whole job file."""
+
+    version: Literal[1] = 1
+    """Version of this format."""
+    name: Name
+    """Name of the job and of its run directory."""
+    site: Line = "auto"
+    """Machine profile: a name, a YAML file, or auto to look at this host."""
+    resources: Resources
+    """What is asked of the machine."""
+    launch: Launch = Launch()
+    """How the ranks are started."""
+    container: Container | None = None
+    """Image to run in; null: none."""
+    data: Fields
+    """What is read."""
+    train: Task
+    """What is learned."""
+    code: list[Line] = Field(default=[])
+    """Folders with the user's own modules; relative to where `render` is called."""
+
+    @property
+    def total_ranks(self) -> int:
+        """Ranks over all nodes."""
+        return self.resources.nodes * self.resources.ranks_per_node
+
+    @property
+    def batch_size_per_rank(self) -> int:
+        """Samples that one rank takes a step."""
+        return self.train.global_batch_size // self.total_ranks
+
+    @model_validator(mode="after")
+    def _ranks_divide_batch(self) -> Job:
+        batch, parts = self.train.global_batch_size, self.total_ranks * self.train.accumulate
+        if batch % parts:
+            raise PydanticCustomError(
+                "rule", "{text}", {"text": self._batch_text(batch, parts), "path": _BATCH}
+            )
+        return self
+
+    def _batch_text(self, batch: int, parts: int) -> str:
+        below, above = batch // parts * parts, (batch // parts + 1) * parts
+        sizes = " or ".join(str(n) for n in (below, above) if n)
+        share, accumulate = divmod(batch, self.train.accumulate)
+        ranks = [n for n in range(1, share + 1) if share % n == 0] if not accumulate else []
+        nearest = sorted(sorted(ranks, key=lambda n: abs(n - self.total_ranks))[:4])
+        other = f", or {' or '.join(map(str, nearest))} ranks" if nearest else ""
+        return (
+            f"{batch} samples cannot be shared equally by {self.total_ranks} ranks"
+            f"{f' x {self.train.accumulate} micro-batches' if self.train.accumulate > 1 else ''}; "
+            f"nearest that work: {sizes} samples{other}"
+        )
+
+    @model_validator(mode="after")
+    def _single_is_alone(self) -> Job:
+        if self.launch.comm == "single" and self.total_ranks > 1:
+            raise PydanticCustomError(
+                "rule",
+                "single means one rank, and the job has {ranks}; "
+                "choose auto, horovod or ddp, or ranks_per_node: 1",
+                {"ranks": self.total_ranks, "path": ("launch", "comm")},
+            )
+        return self
+
+
+_BATCH = ("train", "global_batch_size")

@@ -1,0 +1,103 @@
+"""Several documents as one value, each key with the place that gave it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from hpctrain.config.document import Document, Key, dotted
+from hpctrain.config.explain import sentence, user_key
+from hpctrain.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass
+class Layers:
+    """Documents merged into one value; the later one wins."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+    documents: list[Document] = field(default_factory=list)
+    origins: dict[Key, tuple[int, Key]] = field(default_factory=dict)
+    """Key of the merged value to number of the document and key there."""
+
+    def add(self, document: Document, at: Key = ()) -> None:
+        """Put a document, or its block `at`, on top; blocks merge, other values are replaced."""
+        block = document.value
+        for part in at:
+            block = block[part]
+        self.documents.append(document)
+        self._merge(self.value, block, (), at)
+
+    def _merge(self, below: dict[str, Any], above: dict[str, Any], key: Key, at: Key) -> None:
+        for name, new in above.items():
+            inner = (*key, name)
+            self.origins[inner] = (len(self.documents) - 1, (*at, *inner))
+            if not isinstance(new, dict):
+                below[name] = new
+                continue
+            if not isinstance(below.get(name), dict):
+                below[name] = {}
+            self._merge(below[name], new, inner, at)
+
+    def locate(self, key: Key) -> tuple[int, Document, Key]:
+        """Number of the document that gave a key, or the nearest block around it, and its key there."""
+        for end in range(len(key), 0, -1):
+            if key[:end] in self.origins:
+                number, own = self.origins[key[:end]]
+                return number, self.documents[number], (*own, *key[end:])
+        # a key missing at the top belongs to the file, not to a --set that has no lines
+        number = max((i for i, d in enumerate(self.documents) if d.lines), default=0)
+        return number, self.documents[number], key
+
+    def source(self, key: Key) -> str:
+        """Who gave the value at `key`: a place, or `default`."""
+        for end in range(len(key), 0, -1):
+            if key[:end] in self.origins:
+                _, document, own = self.locate(key[:end])
+                line = document.line(own)
+                return f"{document.where}:{line}" if line else document.where
+        return "default"
+
+    def validate(self, schema: type[M]) -> M:
+        """Check the merged value.
+
+        Raises:
+            ConfigError: everything that is wrong, one line each, in order of position.
+        """
+        faults = self._written_faults()
+        known = {fault[0] for fault in faults}
+        try:
+            # JSON in strict mode: lists may be tuples, but no text is a number and no truth value 1
+            model = schema.model_validate_json(json.dumps(self.value), strict=True)
+        except ValidationError as e:
+            for error in e.errors(include_url=False):
+                key = error.get("ctx", {}).get("path") or user_key(error["loc"], self.value)
+                number, document, own = self.locate(key)
+                text = sentence(error, key, schema, document.texts.get(own))
+                if (number, own) not in known:
+                    faults.append(((number, own), key, text))
+        else:
+            if not faults:
+                return model
+        raise ConfigError(self._report(faults))
+
+    def _written_faults(self) -> list[tuple[tuple[int, Key], Key, str]]:
+        return [
+            ((number, key), key, text)
+            for number, document in enumerate(self.documents)
+            for key, (_, text) in document.problems.items()
+        ]
+
+    def _report(self, faults: list[tuple[tuple[int, Key], Key, str]]) -> str:
+        lines = []
+        for (number, own), key, text in faults:
+            document = self.documents[number]
+            line = document.problems.get(own, (document.line(own), ""))[0]
+            place = f"{document.where}:{line}" if line else document.where
+            name = f"{dotted(key)}: " if key else ""
+            lines.append((number, line, f"{place}: {name}{text}"))
+        return "\n".join(dict.fromkeys(text for _, _, text in sorted(lines)))

@@ -1,0 +1,104 @@
+"""The `train:` block: a union of tasks, told apart by the key `task`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from hpctrain.config.schema import Schema
+from hpctrain.config.training import Optimizer, Training
+
+
+class Channels(Schema):
+    """Width of a network: base at the coarsest end, halved block by block within [min, max]."""
+
+    base: PositiveInt = 128
+    """Channels at the coarsest resolution."""
+    min: PositiveInt = 64
+    """Lower bound of any block."""
+    max: PositiveInt = 512
+    """Upper bound of any block."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Channels:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is larger than max {self.max}")
+        return self
+
+
+class Generator(Schema):
+    """StyleGAN2-like upsampler with noise injection (map2map's srsgan, EarthGAN)."""
+
+    channels: Channels = Channels()
+    """Width by block."""
+    noise: Literal["add", "concatenate", "none"] = "add"
+    """How noise enters each layer: added with a learned scale, or as one more channel."""
+
+
+class Discriminator(Schema):
+    """Residual critic that sees the upsampled input beside the truth or the generated field."""
+
+    channels: Channels = Channels(base=512)
+    """Width by block, widest at the coarsest end."""
+    blocks: PositiveInt | None = None
+    """Residual blocks, each halving the resolution; null: log2 of the upscale factor."""
+
+
+class GradientPenalty(Schema):
+    """Keeps the critic's slope in bounds."""
+
+    kind: Literal["wgan_gp", "r1"] = "wgan_gp"
+    """wgan_gp: (|grad| - 1)^2 between real and fake (Gulrajani et al. 2017, eq. 3); r1: |grad|^2/2 at real."""
+    weight: NonNegativeFloat = 10.0
+    """Factor lambda or gamma."""
+    every: PositiveInt = 1
+    """Only every so many critic steps, then multiplied by that number (lazy regularisation)."""
+
+
+class Adversary(Schema):
+    """The discriminator's side of a super-resolution training."""
+
+    discriminator: Discriminator = Discriminator()
+    """The network."""
+    optimizer: Optimizer = Optimizer(betas=(0.0, 0.9))
+    """Its optimizer."""
+    loss: Literal["wasserstein", "bce", "hinge", "least_squares"] = "wasserstein"
+    """Adversarial criterion."""
+    gradient_penalty: GradientPenalty | None = GradientPenalty()
+    """null: none."""
+    critic_steps: PositiveInt = 5
+    """Discriminator steps a generator step."""
+    content_weight: NonNegativeFloat = 0.0
+    """Share of the criterion in the generator's loss beside the adversarial loss."""
+    adversarial_weight: NonNegativeFloat = 1.0
+    """Share of the adversarial loss in the generator's loss."""
+
+
+class SuperResolution(Training):
+    """Conditional 3D GAN, or a plain regression when `adversary` is null."""
+
+    task: Literal["super_resolution"]
+    upscale_factor: PositiveInt
+    """Power of two; checked against the shapes of input and target."""
+    generator: Generator = Generator()
+    """The network that is kept."""
+    optimizer: Optimizer = Optimizer(betas=(0.0, 0.9))
+    """The generator's optimizer."""
+    criterion: str = "mse"
+    """Pixel loss: mse, l1, huber, a loss of torch.nn, or module.Class of the user's code."""
+    adversary: Adversary | None = None
+    """null: train the generator on the criterion alone."""
+    pretrain_epochs: NonNegativeInt = 0
+    """First epochs in which the generator learns from the criterion alone."""
+
+    @field_validator("upscale_factor")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value < 2 or value & (value - 1):
+            raise ValueError(f"{value} is not a power of two; choose 2, 4, 8 or 16")
+        return value
+
+
+Task = SuperResolution
+"""Union of all tasks, discriminated by `task`."""

@@ -1,0 +1,73 @@
+"""What every `train:` block has, whatever the task: epochs, batch, precision, checkpoints."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from hpctrain.config.schema import Schema
+
+
+class Optimizer(Schema):
+    """One optimizer, by its name in torch.optim or as `module.Class` of the user's code."""
+
+    name: str = "Adam"
+    """Class name in torch.optim, or module.Class."""
+    learning_rate: PositiveFloat = 1e-4
+    """Rate after warm-up."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates; left out for optimizers that do not take them."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay as the optimizer defines it."""
+
+
+class Schedule(Schema):
+    """Learning rate by step; it belongs to the run and is stored in every checkpoint."""
+
+    kind: Literal["constant", "cosine"] = "constant"
+    """Shape after warm-up."""
+    warmup_steps: NonNegativeInt = 0
+    """Steps of linear rise from 0."""
+    final_factor: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Cosine: last rate as a share of the first."""
+
+
+class Checkpoints(Schema):
+    """When the state is saved, and how much of it is kept."""
+
+    every_epochs: PositiveInt = 1
+    """Save at the end of every so many epochs."""
+    every_steps: PositiveInt | None = None
+    """Also save every so many steps within an epoch."""
+    keep_last: PositiveInt = 3
+    """How many of the newest are kept; older ones are deleted."""
+
+
+class Training(Schema):
+    """Fields that every task shares."""
+
+    epochs: PositiveInt
+    """How often the training set is gone through."""
+    global_batch_size: PositiveInt
+    """Samples a step over all ranks: what the science fixes; ranks divide it."""
+    accumulate: PositiveInt = 1
+    """Micro-batches a rank cuts its share into; gradients are summed before they are sent."""
+    seed: NonNegativeInt = 0
+    """All random draws follow from it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 with channels last where a short probe finds it faster, else float32."""
+    deterministic: bool = False
+    """Only algorithms that repeat bit for bit; slower on GPUs."""
+    clip_grad_norm: PositiveFloat | None = None
+    """Clip the global norm of each optimizer's gradient."""
+    schedule: Schedule = Schedule()
+    """Learning rate by step, for all optimizers."""
+    checkpoints: Checkpoints = Checkpoints()
+    """When the state is saved."""
+    log_every_steps: PositiveInt = 10
+    """Steps between log lines and TensorBoard points."""
+    validate_every_epochs: PositiveInt = 1
+    """Epochs between validations."""
+    figures_every_epochs: PositiveInt = 1
+    """Epochs between figures in TensorBoard."""

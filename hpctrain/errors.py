@@ -1,0 +1,57 @@
+"""The exception tree; each branch has its own exit code.
+
+The library raises, only `hpctrain.cli` and `hpctrain.train.__main__` print and exit.
+A message says where, what was found, what is allowed and what to do; it starts in lower case.
+"""
+
+
+class HpctrainError(Exception):
+    """Anything that a user can cause or mend."""
+
+    exit_code = 1
+
+
+class ConfigError(HpctrainError):
+    """A job, site or option is wrong."""
+
+    exit_code = 2
+
+
+class DataError(ConfigError):
+    """An input file is missing, truncated, of the wrong shape or holds no numbers."""
+
+
+class RenderError(HpctrainError):
+    """A run directory cannot be written."""
+
+    exit_code = 3
+
+
+class SchedulerError(HpctrainError):
+    """The scheduler is missing, refused, or answered nonsense."""
+
+    exit_code = 4
+
+
+class LaunchError(HpctrainError):
+    """The launcher started something else than the job asked for."""
+
+    exit_code = 5
+
+
+class TrainError(HpctrainError):
+    """The training itself failed."""
+
+    exit_code = 6
+
+
+class CheckpointError(TrainError):
+    """A checkpoint is torn, altered, from another run, or cannot be written."""
+
+
+class NonFiniteLossError(TrainError):
+    """A loss or a gradient is NaN or infinite."""
+
+
+EXIT_STOPPED = 75
+"""Exit code of a training that saved and left before its end, and wants to be started again."""

@@ -1,0 +1,236 @@
+"""Build the index of field files: expand patterns, pair, split, check headers, fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hpctrain.errors import DataError
+from hpctrain.index.arrays import FileHeader
+from hpctrain.index.digests import digests
+from hpctrain.index.headers import read_header
+from hpctrain.index.layout import Layout
+from hpctrain.index.match import Key, check_twins, match_groups
+from hpctrain.index.netcdf3 import read_values
+from hpctrain.index.plan import Group, group_of, plan_fields, without_offsets
+from hpctrain.index.table import SEPARATOR, Index, Row, tool_facts
+
+if TYPE_CHECKING:
+    from hpctrain.config.data import Fields
+
+SHOWN = 5
+Pairs = dict[Key, tuple[tuple[str, ...], tuple[str, ...]]]
+
+
+def build_fields_index(
+    fields: Fields,
+    upscale_factor: int,
+    cwd: Path,
+    progress: Callable[[str], None] | None = None,
+) -> Index:
+    """Scan, pair, split and check the files of a `data:` block.
+
+    Args:
+        fields: the block.
+        upscale_factor: target cells a low-resolution cell along each axis.
+        cwd: folder that a relative `data.root` starts from.
+        progress: called with a line before many bytes are read.
+
+    Returns:
+        The index; the same files give the same bytes.
+
+    Raises:
+        DataError: anything that would stop the training or make it learn from wrong pairs.
+    """
+    root = _root(fields, cwd)
+    rows = _split(fields, root)
+    used = [row for row in rows if row.status == "ok"]
+    headers = _headers(root, used)
+    _check_groups(fields, upscale_factor, root, used, headers)
+    stamps = digests(list(headers), progress)
+    rows = [_stamped(row, root, stamps) for row in rows]
+    _check_leak(rows)
+    return Index(root, tuple(rows), {"rule": _rule(fields, upscale_factor), **tool_facts()})
+
+
+def _root(fields: Fields, cwd: Path) -> Path:
+    root = (cwd / Path(fields.root).expanduser()).resolve()
+    if not root.is_dir():
+        found = "is no folder" if root.exists() else "does not exist"
+        raise DataError(
+            f"data.root: {root} {found}; give the folder of the data, relative to {cwd.resolve()}"
+        )
+    return root
+
+
+def _split(fields: Fields, root: Path) -> list[Row]:
+    """Rows with split and status, without sizes and digests."""
+    pairs = _pairs(root, "data.", fields.targets, fields.inputs)
+    numbers = range(*slice(*fields.steps.model_dump().values()).indices(len(pairs)))
+    if not numbers:
+        raise DataError(f"data.steps: leaves none of the {len(pairs)} files; widen start and stop")
+    chosen = set(numbers)
+    held = set(list(numbers)[len(numbers) - fields.validation_steps :])
+    if fields.validation_steps >= len(numbers):
+        raise DataError(
+            f"data.validation_steps: {fields.validation_steps} of {len(numbers)} files leaves none "
+            f"to train on; give at most {len(numbers) - 1}"
+        )
+    rows = []
+    for number, (targets, inputs) in enumerate(pairs.values()):
+        if number in chosen:
+            split = "validation" if fields.validation_steps and number in held else "train"
+            rows.append(_row(targets, inputs, split))
+        else:
+            rows.append(_row(targets, inputs, "", "left_out", "outside data.steps"))
+    return rows + _validation_rows(fields, root, rows)
+
+
+def _validation_rows(fields: Fields, root: Path, rows: list[Row]) -> list[Row]:
+    if not fields.validation_targets:
+        if not fields.validation_steps:
+            raise DataError(
+                "data.validation_steps: no file is left to validate on; give validation_steps (the "
+                "last files), or validation_targets"
+            )
+        return []
+    pairs = _pairs(root, "data.validation_", fields.validation_targets, fields.validation_inputs)
+    trained = {path for row in rows if row.split == "train" for path in row.targets}
+    both = sorted(trained & {path for targets, _ in pairs.values() for path in targets})
+    if both:
+        raise DataError(
+            f"data.validation_targets: {_listed(both)} is trained on as well; let data.targets "
+            "match other files, or use data.validation_steps"
+        )
+    matched = {row.target for row in rows}
+    new = [_row(targets, inputs, "validation") for targets, inputs in pairs.values()]
+    # A file left out by `steps` and named for validation has one row: the one that uses it.
+    rows[:] = [r for r in rows if r.split or r.target not in {n.target for n in new} & matched]
+    return new
+
+
+def _pairs(root: Path, prefix: str, targets: list[str], inputs: list[str]) -> Pairs:
+    fine = match_groups(root, targets, f"{prefix}targets")
+    if not inputs:
+        return {key: (paths, ()) for key, paths in fine.items()}
+    coarse = match_groups(root, inputs, f"{prefix}inputs")
+    check_twins(f"{prefix}targets", targets[0], fine, f"{prefix}inputs", inputs[0], coarse)
+    return {key: (paths, coarse[key]) for key, paths in fine.items()}
+
+
+def _row(
+    targets: tuple[str, ...],
+    inputs: tuple[str, ...],
+    split: str,
+    status: str = "ok",
+    reason: str = "",
+) -> Row:
+    name = str(PurePosixPath(targets[0]).with_suffix(""))
+    return Row(name, split, status, reason, SEPARATOR.join(targets), input=SEPARATOR.join(inputs))
+
+
+def _headers(root: Path, rows: list[Row]) -> dict[Path, FileHeader]:
+    """Headers of all used files; all bad files are named at once."""
+
+    def read(path: Path) -> FileHeader | DataError:
+        try:
+            return read_header(path)
+        except DataError as e:
+            return e
+
+    paths = [root / name for row in rows for name in (*row.targets, *row.inputs)]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(read, paths))
+    bad = [str(r) for r in results if isinstance(r, DataError)]
+    if bad:
+        more = f"\nand {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise DataError("\n".join(bad[:SHOWN]) + more)
+    return {p: r for p, r in zip(paths, results, strict=True) if isinstance(r, FileHeader)}
+
+
+def _check_groups(
+    fields: Fields, factor: int, root: Path, rows: list[Row], headers: dict[Path, FileHeader]
+) -> None:
+    """Compare all files with the first; HDF5 is compared by the trainer, which can read it."""
+    target = _check_alike(fields, root, [r.targets for r in rows], fields.targets, headers)
+    coarse = None
+    if fields.inputs:
+        coarse = _check_alike(fields, root, [r.inputs for r in rows], fields.inputs, headers)
+    if target is None or (fields.inputs and coarse is None):
+        return
+    longitudes = [_longitudes(g, fields.geometry) if g else () for g in (target, coarse)]
+    plan_fields(fields, factor, target, longitudes[0], coarse, longitudes[1])
+
+
+def _check_alike(
+    fields: Fields,
+    root: Path,
+    groups: list[tuple[str, ...]],
+    patterns: list[str],
+    headers: dict[Path, FileHeader],
+) -> Group | None:
+    first: Group | None = None
+    for names in groups:
+        own = [headers[root / name] for name in names]
+        if any(h.kind == "hdf5" for h in own):
+            return None
+        group = group_of(own, patterns, fields)
+        first = first or group
+        for header, layout, expected, reference in zip(
+            own, group.layouts, first.layouts, first.headers, strict=True
+        ):
+            if without_offsets(layout) != without_offsets(expected):
+                raise DataError(
+                    f"{header.path}: {_summary(layout)}, but {reference.path.name} "
+                    f"has {_summary(expected)}; all files of a pattern must be alike"
+                )
+    return first
+
+
+def _longitudes(group: Group, geometry: str) -> tuple[float, ...]:
+    header, layout = group.headers[0], group.layouts[0]
+    array = header.array(layout.dims[2]) if geometry == "sphere" else None
+    if array is None or len(array.shape) != 1 or header.kind != "netcdf3":
+        return ()
+    return read_values(header.path, array)
+
+
+def _summary(layout: Layout) -> str:
+    kinds = sorted({a.dtype for a in layout.arrays})
+    return f"{layout.num_channels} x {layout.arrays[0].shape} of {', '.join(kinds)}"
+
+
+def _stamped(row: Row, root: Path, stamps: dict[Path, str]) -> Row:
+    """The row with sizes, digests (of used files) and times of change in nanoseconds."""
+    values: dict[str, Any] = dict(row.__dict__)
+    for side, names in (("target", row.targets), ("input", row.inputs)):
+        status = [(root / name).stat() for name in names]
+        values[f"{side}_size"] = SEPARATOR.join(str(s.st_size) for s in status)
+        values[f"{side}_mtime"] = SEPARATOR.join(str(s.st_mtime_ns) for s in status)
+        values[f"{side}_sha256"] = SEPARATOR.join(stamps.get(root / n, "") for n in names)
+    return Row(**values)
+
+
+def _check_leak(rows: list[Row]) -> None:
+    """A copy of a training file under another name is no validation."""
+    trained = {row.target_sha256: row.target for row in rows if row.split == "train"}
+    for row in rows:
+        if row.split == "validation" and row.target_sha256 in trained:
+            raise DataError(
+                f"{row.target}: is to validate on, but has the same content as "
+                f"{trained[row.target_sha256]}, which is trained on; leave one of them out"
+            )
+
+
+def _rule(fields: Fields, upscale_factor: int) -> dict[str, Any]:
+    names = ("targets", "inputs", "validation_targets", "validation_inputs", "validation_steps")
+    rule = fields.model_dump(mode="json", include={*names, "steps", "variables"})
+    return {"kind": fields.kind, **rule, "upscale_factor": upscale_factor}
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = list(names)
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return ", ".join(known[:SHOWN]) + more

@@ -1,0 +1,9 @@
+"""Loss functions, leaves that know nothing of jobs or data."""
+
+from hpctrain.losses.adversarial import AdversarialLoss as AdversarialLoss
+from hpctrain.losses.adversarial import adversarial_loss as adversarial_loss
+from hpctrain.losses.criteria import criterion as criterion
+from hpctrain.losses.gradient_penalty import r1 as r1
+from hpctrain.losses.gradient_penalty import wgan_gp as wgan_gp
+
+__all__ = ["AdversarialLoss", "adversarial_loss", "criterion", "r1", "wgan_gp"]

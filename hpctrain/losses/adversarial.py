@@ -1,0 +1,81 @@
+"""Adversarial losses on maps of scores, higher meaning more real.
+
+Each is a pair: what the critic minimises on real and fake, what the generator minimises on fake.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from hpctrain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """One pair of losses; scores are (B, 1, ...) and the means go over all of them."""
+
+    critic_loss: Callable[[Tensor, Tensor], Tensor]
+    """(real_scores, fake_scores) to a scalar."""
+    generator_loss: Callable[[Tensor], Tensor]
+    """(fake_scores) to a scalar."""
+
+
+def _wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
+    return fake.float().mean() - real.float().mean()
+
+
+def _minus_mean(fake: Tensor) -> Tensor:
+    return -fake.float().mean()
+
+
+def _bce_critic(real: Tensor, fake: Tensor) -> Tensor:
+    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+
+
+def _bce_generator(fake: Tensor) -> Tensor:
+    return F.softplus(-fake.float()).mean()
+
+
+def _hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+
+def _least_squares_critic(real: Tensor, fake: Tensor) -> Tensor:
+    return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
+
+
+def _least_squares_generator(fake: Tensor) -> Tensor:
+    return (fake.float() - 1).square().mean() / 2
+
+
+ADVERSARIAL_LOSSES = {
+    # Arjovsky et al. 2017, equation 2; needs a gradient penalty.
+    "wasserstein": AdversarialLoss(_wasserstein_critic, _minus_mean),
+    # Goodfellow et al. 2014, equation 1, with the non-saturating generator of its section 3.
+    "bce": AdversarialLoss(_bce_critic, _bce_generator),
+    # Miyato et al. 2018, equations 16 and 17.
+    "hinge": AdversarialLoss(_hinge_critic, _minus_mean),
+    # Mao et al. 2017, equation 9: targets 0 and 1.
+    "least_squares": AdversarialLoss(_least_squares_critic, _least_squares_generator),
+}
+
+
+def adversarial_loss(name: str) -> AdversarialLoss:
+    """Look a pair up by its name in the job file.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in ADVERSARIAL_LOSSES:
+        near = difflib.get_close_matches(name, ADVERSARIAL_LOSSES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"adversary.loss: {name!r} is unknown; "
+            f"choose from {', '.join(ADVERSARIAL_LOSSES)}{hint}"
+        )
+    return ADVERSARIAL_LOSSES[name]

@@ -1,0 +1,179 @@
+"""Trilinear resampling by powers of two, and the margins it costs.
+
+Cells are averages over their extent, so sample positions are cell centres (`align_corners=False`).
+Edges whose value would need a cell outside are cut off instead of guessed: n cells become 2n - 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hpctrain.errors import ConfigError
+
+# Weights of the input cells q = i, i+1, i+2 in output 2i + phase of "upsample, then convolve",
+# for tap k of the kernel: _PHASES[phase][q][k].
+_PHASES = (
+    ((0.75, 0.25, 0.0), (0.25, 0.75, 0.75), (0.0, 0.0, 0.25)),
+    ((0.25, 0.0, 0.0), (0.75, 0.75, 0.25), (0.0, 0.25, 0.75)),
+)
+
+
+def num_halvings(upscale_factor: int) -> int:
+    """Base-2 logarithm of an upscale factor.
+
+    Raises:
+        ConfigError: it is not a power of two of at least 2.
+    """
+    if upscale_factor < 2 or upscale_factor & (upscale_factor - 1):
+        raise ConfigError(
+            f"upscale_factor: {upscale_factor} is not a power of two; choose 2, 4, 8 or 16"
+        )
+    return upscale_factor.bit_length() - 1
+
+
+def required_halo(upscale_factor: int) -> int:
+    """Input cells that a generator needs on each side of the cells it is asked for.
+
+    Each doubling turns n cells into 2n - 6, so n cells give f n - 6 (f - 1): f h >= 3 (f - 1).
+    """
+    num_halvings(upscale_factor)
+    return math.ceil(3 * (upscale_factor - 1) / upscale_factor)
+
+
+def narrow_by(x: Tensor, margin: int) -> Tensor:
+    """Cut `margin` cells off both ends of the three last axes of x (B, C, D, H, W)."""
+    if margin == 0:
+        return x
+    return x[..., margin:-margin, margin:-margin, margin:-margin]
+
+
+def crop_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The exact centre of a volume.
+
+    Args:
+        x: (B, C, D, H, W).
+        size: cells wanted along D, H, W.
+
+    Raises:
+        ConfigError: x is too small, or its centre falls between cells.
+    """
+    for axis, want in enumerate(size, start=2):
+        excess = x.shape[axis] - want
+        if excess < 0 or excess % 2:
+            raise ConfigError(
+                f"crop: cannot cut the centre {tuple(size)} out of {tuple(x.shape[2:])}; "
+                "each axis must exceed it by an even number of cells; check crop and halo"
+            )
+        x = x.narrow(axis, excess // 2, want)
+    return x
+
+
+def upsample2(x: Tensor) -> Tensor:
+    """Double the resolution by linear interpolation and drop the edges.
+
+    Written with slices, whose gradient repeats bit for bit on every device; the gradient of
+    `F.interpolate` does not on CUDA.
+
+    Args:
+        x: (B, C, D, H, W).
+
+    Returns:
+        (B, C, 2D-2, 2H-2, 2W-2).
+    """
+    for axis in (4, 3, 2):
+        n = x.shape[axis] - 1
+        a, b = x.narrow(axis, 0, n), x.narrow(axis, 1, n)
+        pair = (torch.lerp(a, b, 0.25), torch.lerp(a, b, 0.75))
+        x = torch.stack(pair, axis + 1).flatten(axis, axis + 1)
+    return x
+
+
+def downsample2(x: Tensor) -> Tensor:
+    """Halve the resolution by the mean of neighbouring pairs; an odd last cell is dropped.
+
+    Args:
+        x: (B, C, D, H, W).
+
+    Returns:
+        (B, C, D//2, H//2, W//2).
+    """
+    if torch.are_deterministic_algorithms_enabled():
+        size = [n // 2 for n in x.shape[2:]]
+        x = crop_start(x, [2 * n for n in size])
+        pairs = x.reshape(*x.shape[:2], size[0], 2, size[1], 2, size[2], 2)
+        return pairs.mean((3, 5, 7))
+    # At a factor of exactly 1/2 linear interpolation is this mean, and the fastest way to it.
+    # Autocast would turn it into float32.
+    with torch.autocast(x.device.type, enabled=False):
+        return F.interpolate(x, scale_factor=0.5, mode="trilinear", align_corners=False)
+
+
+def crop_start(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The first `size` cells of x (B, C, D, H, W) along D, H, W."""
+    return x[..., : size[0], : size[1], : size[2]]
+
+
+def upsample_trilinear(x: Tensor, factor: int, halo: int) -> Tensor:
+    """Plain trilinear upsampling of the centre: the baseline, and what the critic compares with.
+
+    Args:
+        x: (B, C, D, H, W) with `halo` cells around the cells that are wanted.
+        factor: any whole number.
+        halo: 0 repeats the edge cells; 1 and more are equally exact.
+
+    Returns:
+        (B, C, factor (D - 2 halo), factor (H - 2 halo), factor (W - 2 halo)).
+    """
+    kept = min(halo, 1)
+    x = narrow_by(x, halo - kept)
+    y = F.interpolate(x, scale_factor=float(factor), mode="trilinear", align_corners=False)
+    return narrow_by(y, kept * factor)
+
+
+class UpsampleConv3d(nn.Conv3d):
+    """`upsample2` and then a valid 3^3 convolution, in one convolution at the low resolution.
+
+    Both steps are linear, so each of the 8 positions of an output cell within its input cell has
+    its own 3^3 kernel over input cells. Same arithmetic and parameters as the two steps, without
+    the upsampled volume: 1.2 to 2 times as fast (forward and backward, CPU), and its gradient
+    repeats bit for bit.
+    """
+
+    phases: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3)
+        t = torch.tensor(_PHASES)
+        phases = torch.einsum("aik,bjl,cmn->abcijmkln", t, t, t).reshape(216, 27)
+        self.register_buffer("phases", phases, persistent=False)
+
+    def _phase_kernels(self) -> Tensor:
+        """Kernels (8 C_out, C_in, 3, 3, 3), the phase (z, y, x) before the channel."""
+        out, into = self.weight.shape[:2]
+        with torch.autocast(self.weight.device.type, enabled=False):
+            kernels = self.weight.reshape(out * into, 27) @ self.phases.T
+        return kernels.view(out, into, 8, 27).permute(2, 0, 1, 3).reshape(8 * out, into, 3, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Upsample and convolve.
+
+        Args:
+            x: (B, C_in, D, H, W).
+
+        Returns:
+            (B, C_out, 2D-4, 2H-4, 2W-4), in the memory format of x.
+        """
+        assert self.bias is not None
+        y = F.conv3d(x, self._phase_kernels(), self.bias.repeat(8))
+        batch, _, depth, height, width = y.shape
+        y = y.view(batch, 2, 2, 2, -1, depth, height, width)
+        if x.is_contiguous(memory_format=torch.channels_last_3d):
+            y = y.permute(0, 5, 1, 6, 2, 7, 3, 4)
+            return y.reshape(batch, 2 * depth, 2 * height, 2 * width, -1).permute(0, 4, 1, 2, 3)
+        y = y.permute(0, 4, 5, 1, 6, 2, 7, 3)
+        return y.reshape(batch, -1, 2 * depth, 2 * height, 2 * width)

@@ -1,0 +1,54 @@
+"""Names to `module:Class`, as literal tables, so that listing a name imports nothing heavy.
+
+The job half reaches the training half only through these strings. Other packages add tasks
+through the entry-point group `hpctrain.tasks`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from hpctrain.errors import ConfigError
+
+TASKS = {
+    "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
+}
+
+SAMPLES = {
+    "mantle": "hpctrain.samples.mantle:write_sample",
+}
+
+REPORT = "hpctrain.analysis.report:write_report"
+
+
+def tasks() -> dict[str, str]:
+    """Own tasks and those of installed packages; a duplicate name is an error."""
+    table = dict(TASKS)
+    for point in entry_points(group="hpctrain.tasks"):
+        if point.name in table:
+            raise ConfigError(
+                f"task {point.name!r} is defined by both {table[point.name]!r} and {point.value!r}; "
+                "uninstall one of the two packages"
+            )
+        table[point.name] = point.value
+    return table
+
+
+def resolve(target: str) -> Any:
+    """Import `module:name` and return the object.
+
+    Raises:
+        ConfigError: the module or the name does not exist; names the missing package.
+    """
+    module_name, _, name = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as e:
+        raise ConfigError(
+            f"{target}: needs the package {e.name!r}, which is not installed; "
+            "install it with: pip install 'hpctrain[train,analysis]'"
+        ) from e
+    except AttributeError as e:
+        raise ConfigError(f"{target}: module {module_name!r} has no {name!r}") from e

@@ -1,0 +1,1 @@
+"""Learning problems: one folder each, named in hpctrain.registry."""

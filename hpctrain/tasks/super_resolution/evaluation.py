@@ -1,0 +1,113 @@
+"""How good the generated fields are: errors and spectra against trilinear upsampling, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpctrain.analysis import figures
+from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error
+from hpctrain.config.task import SuperResolution
+from hpctrain.data import FieldBatch, FieldDataset, Scales
+from hpctrain.tasks.super_resolution.pair import Pair
+from hpctrain.tasks.super_resolution.picture import Picture, draw_picture
+from hpctrain.train.task import Validation
+
+_KINDS = ("truth", "generator", "trilinear")
+
+
+class Evaluation:
+    """Validation of one run: sums by batch, numbers and figures at the end of a pass."""
+
+    def __init__(
+        self, settings: SuperResolution, dataset: FieldDataset, scales: Scales, halo: int
+    ) -> None:
+        self.settings, self.dataset, self.scales, self.halo = settings, dataset, scales, halo
+        self.factor = settings.upscale_factor
+        self._spectra: dict[str, list[list[float]]] = {}
+        self._k: list[float] = []
+
+    def sums(self, batch: FieldBatch, generator: nn.Module) -> dict[str, Tensor]:
+        """Sums over one batch that add up over batches and ranks.
+
+        Noise is drawn for epoch 0 whatever the epoch, so that epochs can be compared.
+        """
+        pair = Pair(batch, generator, self.factor, self.halo, self.settings.seed)
+        fields = {
+            "truth": batch.target,
+            "generator": pair.generate().float(),
+            "trilinear": pair.condition.float(),
+        }
+        sums = {"samples": torch.tensor(float(len(batch.ids)), dtype=torch.float64)}
+        for kind, field in fields.items():
+            spectrum = SpectrumSum(field.shape[1], field.shape[2:], device=field.device)
+            spectrum.add(field)
+            sums[f"spectrum/{kind}"] = spectrum.tensors()[0]
+            if kind != "truth":
+                error = (field - batch.target).double().square()
+                # a mean over cells, so that a sample counts once whatever its size
+                sums[f"squared_error/{kind}"] = error.mean((2, 3, 4)).sum(0)
+        return {key: value.cpu() for key, value in sums.items()}
+
+    def result(self, sums: Mapping[str, Tensor]) -> Validation:
+        """Numbers of the whole pass; RMSE in each variable's unit, and in units of its scale."""
+        samples = float(sums["samples"])
+        spectra = {kind: sums[f"spectrum/{kind}"] / samples for kind in _KINDS}
+        self._remember(spectra)
+        rmse: dict[str, dict[str, float]] = {}
+        scalars: dict[str, float] = {}
+        normalized: dict[str, float] = {}
+        for kind in _KINDS[1:]:
+            mean = sums[f"squared_error/{kind}"] / samples
+            physical = mean.sqrt() * self.scales.target_scale.double()
+            rmse[kind] = dict(zip(self.dataset.variables, physical.tolist(), strict=True))
+            normalized[kind] = math.sqrt(float(mean.mean()))
+            scalars[f"rmse/{kind}"] = normalized[kind]
+        spectral = {kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in _KINDS[1:]}
+        scalars.update({f"log_spectrum_error/{kind}": v for kind, v in spectral.items()})
+        summary = {
+            "samples": int(samples),
+            "variables": list(self.dataset.variables),
+            "rmse": rmse,
+            "rmse_normalized": normalized,
+            "log_spectrum_error": spectral,
+        }
+        spectrum_file = {"k": self._k, "k_unit": "cycles per sample width", **self._by_variable()}
+        return Validation(scalars, {"summary.json": summary, "spectra.json": spectrum_file})
+
+    def figures(
+        self, generator: nn.Module, device: torch.device, epoch: int
+    ) -> Sequence[tuple[str, Callable[[], Any]]]:
+        """Draw functions: slices of the first validation field, one a variable, and the spectra."""
+        picture = Picture.take(self.dataset, generator, self.factor, self.halo, device)
+        draws = [
+            (name.replace("/", "_"), partial(draw_picture, picture, i, epoch))
+            for i, name in enumerate(self.dataset.variables)
+        ]
+        if self._k:
+            curves = {
+                "generated" if kind == "generator" else kind: torch.tensor(self._spectra[kind]).numpy()
+                for kind in _KINDS
+            }
+            k = torch.tensor(self._k).numpy()
+            draw = partial(
+                figures.spectra, k, curves, self.dataset.variables, f"validation, epoch {epoch}"
+            )
+            draws.append(("spectra", draw))
+        return draws
+
+    def _remember(self, spectra: Mapping[str, Tensor]) -> None:
+        size = self.dataset.target_shape[1:]
+        self._k = SpectrumSum(1, size).k.tolist()
+        self._spectra = {kind: value.tolist() for kind, value in spectra.items()}
+
+    def _by_variable(self) -> dict[str, dict[str, list[float]]]:
+        return {
+            kind: dict(zip(self.dataset.variables, self._spectra[kind], strict=True))
+            for kind in _KINDS
+        }

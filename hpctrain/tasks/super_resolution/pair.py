@@ -1,0 +1,59 @@
+"""Input, truth and generated field of one micro-batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hpctrain.data import FieldBatch
+from hpctrain.models import SampleNoise, crop_to, upsample_trilinear
+from hpctrain.train.draws import sample_seeds
+
+NOISE_STREAM = 1
+MIX_STREAM = 1000
+"""Streams from here on belong to the critic steps' mixing factors, one each."""
+
+
+class Pair:
+    """One micro-batch on its way through a step.
+
+    Args:
+        batch: input (B, C, d+2h, h+2h, w+2h) and target (B, C, D, H, W).
+        generator: the network.
+        factor: upscale factor.
+        halo: input cells around the part that is asked for.
+        seed: the run's seed; noise and mixing factors follow from it, the epoch and the sample.
+    """
+
+    def __init__(
+        self, batch: FieldBatch, generator: nn.Module, factor: int, halo: int, seed: int
+    ) -> None:
+        self.batch, self.generator = batch, generator
+        self.factor, self.halo, self.seed = factor, halo, seed
+        self.target = batch.target
+        self._condition: Tensor | None = None
+
+    @property
+    def condition(self) -> Tensor:
+        """The upsampled input, (B, C, D, H, W): what the critic sees beside a field."""
+        if self._condition is None:
+            with torch.no_grad():
+                self._condition = upsample_trilinear(self.batch.input, self.factor, self.halo)
+        return self._condition
+
+    def generate(self) -> Tensor:
+        """Generated field (B, C, D, H, W); the same noise whenever it is called in this step."""
+        noise = SampleNoise(self._seeds(NOISE_STREAM))
+        output: Tensor = self.generator(self.batch.input, noise)
+        return crop_to(output, self.target.shape[2:])
+
+    def mix(self, critic_step: int) -> Tensor:
+        """Uniform factors (B, 1, 1, 1, 1) of one critic step."""
+        draws = [
+            torch.rand((), generator=torch.Generator().manual_seed(seed))
+            for seed in self._seeds(MIX_STREAM + critic_step)
+        ]
+        return torch.stack(draws).view(-1, 1, 1, 1, 1).to(self.target.device)
+
+    def _seeds(self, stream: int) -> list[int]:
+        return sample_seeds(self.seed, self.batch.epoch, self.batch.ids, stream)

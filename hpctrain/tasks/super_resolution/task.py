@@ -1,0 +1,139 @@
+"""The task `super_resolution`: data, networks and steps.
+
+A conditional 3D GAN as of map2map's srsgan (Li et al. 2021, PNAS 118, e2022038118) and EarthGAN:
+the generator upsamples and adds detail, the critic sees the upsampled input beside the truth or
+the generated field. Without `adversary` it is a plain regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hpctrain.config.job import Job
+from hpctrain.config.task import Channels, SuperResolution
+from hpctrain.data import FieldBatch, FieldDataset, Scales
+from hpctrain.index import read_index
+from hpctrain.losses import criterion
+from hpctrain.models import SrDiscriminator, SrGenerator, required_halo
+from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
+from hpctrain.tasks.super_resolution.evaluation import Evaluation
+from hpctrain.tasks.super_resolution.pair import Pair
+from hpctrain.train.optimizers import build_optimizer
+from hpctrain.train.task import Data, Place, Position, Task, Validation
+from hpctrain.train.update import Update
+
+
+class SuperResolutionTask(Task):
+    """Learns target fields from inputs that are coarser by a power of two."""
+
+    def __init__(self, job: Job, place: Place) -> None:
+        super().__init__(job, place)
+        if not isinstance(job.train, SuperResolution):
+            raise TypeError(f"train.task is {job.train.task!r}, not super_resolution")
+        self.settings = job.train
+        self.factor = self.settings.upscale_factor
+        self.halo = required_halo(self.factor)
+        self.content_loss = criterion(self.settings.criterion)
+
+    def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
+        """Open both splits; scales are measured once, on the first start of the run."""
+        train = self._dataset("train")
+        if saved:
+            self.scales = Scales.from_dict(saved["scales"])
+        else:
+            measured = Scales.measure(train).to_dict() if self.place.rank == 0 else None
+            self.scales = Scales.from_dict(share(measured))
+        validation = self._dataset("validation")
+        train.scales = validation.scales = self.scales
+        self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
+        self.channels = train.num_channels
+        return Data(train, validation)
+
+    def build_models(self) -> dict[str, nn.Module]:
+        """Generator, and the discriminator if there is an adversary."""
+        inputs, targets = self.channels
+        generator = self.settings.generator
+        models: dict[str, nn.Module] = {
+            "generator": SrGenerator(
+                inputs, targets, self.factor, **_widths(generator.channels), noise=generator.noise
+            )
+        }
+        if self.settings.adversary:
+            discriminator = self.settings.adversary.discriminator
+            critic = SrDiscriminator(
+                inputs + targets,
+                self.factor,
+                **_widths(discriminator.channels),
+                blocks=discriminator.blocks,
+            )
+            if self.settings.adversary.loss == "wasserstein":
+                critic.output_bias.requires_grad_(False)
+            models["discriminator"] = critic
+        return models
+
+    def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
+        """One optimizer a network."""
+        optimizers = {
+            "generator": build_optimizer(self.settings.optimizer, models["generator"].parameters())
+        }
+        if self.settings.adversary:
+            optimizers["discriminator"] = build_optimizer(
+                self.settings.adversary.optimizer, models["discriminator"].parameters()
+            )
+        return optimizers
+
+    def training_step(self, batch: FieldBatch, update: Update, at: Position) -> dict[str, Tensor]:
+        """One generator step; in the adversarial epochs after its critic steps."""
+        pairs = [
+            Pair(part, self.models["generator"], self.factor, self.halo, self.settings.seed)
+            for part in update.split(batch)
+        ]
+        adversary = self.settings.adversary
+        if adversary is None or at.epoch < self.settings.pretrain_epochs:
+            return {"generator": update("generator", self._content, pairs)["loss"]}
+        step = AdversarialStep(adversary, self.models["discriminator"], self.content_loss)
+        return step(pairs, update, at.global_step)
+
+    def validation_step(self, batch: FieldBatch) -> dict[str, Tensor]:
+        """Squared errors and spectra of generated and trilinear fields."""
+        return self.evaluation.sums(batch, self.models["generator"])
+
+    def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
+        """RMSE and log-spectrum error, in physical units by variable."""
+        return self.evaluation.result(sums)
+
+    def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
+        """Slices of a validation field, and the spectra of all of them."""
+        return self.evaluation.figures(self.models["generator"], self.place.device, epoch)
+
+    def state(self) -> dict[str, Any]:
+        """The scales, without which no output has a meaning."""
+        return {"scales": self.scales.to_dict()}
+
+    def _dataset(self, split: str) -> FieldDataset:
+        return FieldDataset(
+            self.job.data,
+            read_index(self.place.run_dir),
+            split,
+            self.factor,
+            self.halo,
+            self.settings.seed,
+        )
+
+    def _content(self, pair: Pair) -> dict[str, Tensor]:
+        return {"loss": self.content_loss(pair.generate().float(), pair.target)}
+
+
+def _widths(channels: Channels) -> dict[str, int]:
+    return {
+        "channels_base": channels.base,
+        "channels_min": channels.min,
+        "channels_max": channels.max,
+    }
+
+

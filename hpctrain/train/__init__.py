@@ -1,0 +1,1 @@
+"""The training loop: knows epochs, steps, ranks and checkpoints, and no science."""

@@ -1,0 +1,123 @@
+"""`python -m hpctrain.train RUN_DIR`: what every rank of a job runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from hpctrain import log
+from hpctrain.comm import Communicator, Ranks, start
+from hpctrain.errors import EXIT_STOPPED, ConfigError, HpctrainError, LaunchError
+from hpctrain.registry import resolve, tasks
+from hpctrain.train import proof
+from hpctrain.train.run import Run, RunState
+from hpctrain.train.setup import set_determinism
+from hpctrain.train.task import Place
+from hpctrain.train.trainer import Trainer
+
+_RANK_0_SPEAKS_FIRST_S = 3.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the run; returns the exit code (0 finished, 75 stopped, else see hpctrain.errors)."""
+    arguments = _parse(argv)
+    try:
+        ranks = Ranks.from_environment()
+    except HpctrainError as e:
+        print(f"hpctrain.train: {e}", file=sys.stderr)
+        return e.exit_code
+    log.setup(str(ranks) if ranks.world_size > 1 else "")
+    try:
+        run = Run(arguments.run_dir)
+        torch.set_num_threads(run.job.resources.cpus_per_rank)
+        set_determinism(run.job.train)
+        comm = start(run.job.launch.comm, ranks, run.path)
+    except HpctrainError as e:
+        return _fail(e, ranks, arguments.run_dir)
+    try:
+        code = _train(run, comm, is_schedule_change_allowed=arguments.allow_schedule_change)
+    except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
+        code = _fail(e, ranks, run.path)
+        if ranks.world_size > 1:
+            _leave_at_once(code)
+        return code
+    comm.close()
+    return code
+
+
+def _train(run: Run, comm: Communicator, *, is_schedule_change_allowed: bool) -> int:
+    # what ranks find wrong in the data or the checkpoint is found by all of them alike
+    state = RunState(run.path)
+    claims = proof.exchange(comm, run.job, run.digests())
+    facts = proof.facts(comm, claims)
+    if comm.rank == 0:
+        run.remember_launch(facts)
+        state.begin(
+            epochs=run.job.train.epochs,
+            **{key: facts[key] for key in ("world_size", "comm", "device")},
+        )
+        log.logger.info(
+            "%d ranks on %d nodes, %s, %s",
+            comm.world_size,
+            len(facts["hosts"]),
+            comm.kind,
+            facts["device"],
+        )
+    task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
+    trainer = Trainer(
+        run, task, comm, state, is_schedule_change_allowed=is_schedule_change_allowed
+    )
+    if comm.rank == 0:
+        state.update(
+            precision=trainer.precision.name, steps_per_epoch=trainer.steps_per_epoch
+        )
+    is_finished = trainer.fit()
+    if comm.rank == 0:
+        state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
+    comm.barrier()
+    return 0 if is_finished else EXIT_STOPPED
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hpctrain.train", description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="run directory that `hpctrain render` wrote")
+    parser.add_argument(
+        "--allow-schedule-change",
+        action="store_true",
+        help="resume although epochs, batch size, schedule or optimizer were changed",
+    )
+    return parser.parse_args(argv)
+
+
+def _fail(error: BaseException, ranks: Ranks, run_dir: Path) -> int:
+    """Say what happened, with this rank's name; the first rank to fail writes it to state.json."""
+    if isinstance(error, HpctrainError):
+        message, code = str(error), error.exit_code
+        if ranks.rank and code in (ConfigError.exit_code, LaunchError.exit_code):
+            time.sleep(_RANK_0_SPEAKS_FIRST_S)  # all ranks found the same; one sentence is enough
+        log.logger.error("%s", message)
+    else:
+        message, code = f"{type(error).__name__}: {error}", 1
+        log.logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
+    if (run_dir / "config.yaml").is_file():
+        state = RunState(run_dir)
+        if state.fields.get("status") != "failed":
+            state.update(status="failed", message=f"{ranks} {message}", exit_code=code)
+    return code
+
+
+def _leave_at_once(code: int) -> None:
+    """End without waiting for collectives of ranks that are elsewhere; the launcher ends them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Checkpoints that are whole or not there: written aside, synced, renamed, verified on loading."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpctrain.errors import CheckpointError
+from hpctrain.log import logger
+
+VERSION = 1
+_NAME = re.compile(r"state_(\d+)(?:_step_(\d+))?\.pt")
+
+
+class CheckpointFolder:
+    """The folder `checkpoints/` of a run.
+
+    `state_3.pt` is the state after three epochs, `state_3_step_40.pt` that after 40 more steps;
+    the link `latest` names the newest.
+    """
+
+    def __init__(self, path: Path, keep_last: int) -> None:
+        self.path = path
+        self.keep_last = keep_last
+
+    def names(self) -> list[str]:
+        """Checkpoints from the oldest to the newest."""
+        if not self.path.is_dir():
+            return []
+        found = [m for entry in os.listdir(self.path) if (m := _NAME.fullmatch(entry))]
+        found.sort(key=lambda m: (int(m[1]), int(m[2] or 0)))
+        return [m[0] for m in found]
+
+    def save(self, state: dict[str, Any], epoch: int, step: int) -> str:
+        """Write the state after `epoch` epochs and `step` steps; returns its name.
+
+        Raises:
+            CheckpointError: the file cannot be written; the older ones are untouched.
+        """
+        name = f"state_{epoch}_step_{step}.pt" if step else f"state_{epoch}.pt"
+        temporary = self.path / f".{name}.tmp"
+        try:
+            self.path.mkdir(exist_ok=True)
+            with open(temporary, "wb") as file:
+                torch.save({"version": VERSION, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path / name)
+            self._link(name)
+        except (OSError, RuntimeError) as e:  # torch reports a full disk as RuntimeError
+            temporary.unlink(missing_ok=True)
+            older = self.names()
+            raise CheckpointError(
+                f"{self.path / name}: cannot be written ({_cause(e)}); "
+                + (f"the newest whole checkpoint is {older[-1]}; " if older else "")
+                + "make room and start the run again"
+            ) from e
+        for old in self.names()[: -self.keep_last]:
+            (self.path / old).unlink()
+        return name
+
+    def load_newest(self) -> tuple[str, dict[str, Any]] | None:
+        """Name and state of the newest checkpoint that is whole, or None at a fresh start.
+
+        Raises:
+            CheckpointError: there are checkpoints, but none is whole.
+        """
+        names = self.names()
+        for name in reversed(names):
+            try:
+                return name, load(self.path / name)
+            except CheckpointError as e:
+                logger.warning("%s; trying the one before it", e)
+        if names:
+            raise CheckpointError(
+                f"{self.path}: none of {len(names)} checkpoints is whole; "
+                "restore one, or empty the folder to begin anew"
+            )
+        return None
+
+    def load(self, name: str) -> dict[str, Any]:
+        """State of the checkpoint `name`; see `load`."""
+        return load(self.path / name)
+
+    def _link(self, name: str) -> None:
+        link = self.path / ".latest.tmp"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        link.replace(self.path / "latest")
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the renames themselves
+        finally:
+            os.close(folder)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read and verify one checkpoint; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file is torn, altered, or of a newer version.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()  # CRC-32 of every record
+        if broken:
+            raise CheckpointError(f"{path}: altered or torn: the digest of {broken} does not match")
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+    ) as e:
+        raise CheckpointError(f"{path}: torn or not a checkpoint ({_cause(e)})") from e
+    if not isinstance(state, dict) or state.get("version", VERSION + 1) > VERSION:
+        raise CheckpointError(
+            f"{path}: written by a newer hpctrain; this one reads versions up to {VERSION}"
+        )
+    return state
+
+
+def _cause(error: BaseException) -> str:
+    """First line of an error; of a full disk, the system's own words."""
+    cause = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    text = str(cause if isinstance(cause, OSError) else error)
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,64 @@
+"""Where the loop's time goes: computing, waiting for data, waiting for other ranks."""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """Stopwatch of the training steps; validation, figures and checkpoints are not counted."""
+
+    def __init__(self, global_batch_size: int) -> None:
+        self._batch = global_batch_size
+        self._begin = 0.0
+        self._steps = 0
+        self._total_s = self._data_s = self._communication_s = 0.0
+        self._all_steps = 0
+        self._all_s = 0.0
+        self.longest_step_s = 0.0
+        self.longest_save_s = 0.0
+
+    def begin(self) -> None:
+        """A step begins: the loop asks for its batch."""
+        self._begin = time.perf_counter()
+
+    def data_arrived(self) -> None:
+        """The batch is there."""
+        self._data_s += time.perf_counter() - self._begin
+
+    def end(self, communication_s: float) -> None:
+        """The step is done; it waited `communication_s` for other ranks."""
+        step_s = time.perf_counter() - self._begin
+        self._steps += 1
+        self._total_s += step_s
+        self._communication_s += communication_s
+        self.longest_step_s = max(self.longest_step_s, step_s)
+        if self._all_steps or self._steps > 1:  # the first step warms caches up
+            self._all_steps += 1
+            self._all_s += step_s
+
+    def saved(self, seconds: float) -> None:
+        """A checkpoint took this long."""
+        self.longest_save_s = max(self.longest_save_s, seconds)
+
+    @property
+    def mean_step_s(self) -> float:
+        """Seconds a step since the start."""
+        return self._all_s / self._all_steps if self._all_steps else self._total_s
+
+    @property
+    def mean_samples_per_s(self) -> float:
+        """Samples of all ranks a second since the start."""
+        return self._batch / self.mean_step_s if self.mean_step_s else 0.0
+
+    def take(self) -> dict[str, float]:
+        """Speed and shares since the last call; starts anew."""
+        total = self._total_s or 1e-9
+        shares = {
+            "samples_per_s": self._steps * self._batch / total,
+            "share/data": self._data_s / total,
+            "share/communication": self._communication_s / total,
+        }
+        self._steps = 0
+        self._total_s = self._data_s = self._communication_s = 0.0
+        return shares

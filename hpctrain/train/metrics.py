@@ -1,0 +1,133 @@
+"""Numbers on their way from the loop to metrics.jsonl and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hpctrain.comm import Communicator
+from hpctrain.log import logger
+
+
+class Meter:
+    """Means of the losses since the last log line, kept on the device until they are asked for."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps: dict[str, int] = {}
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Count one step."""
+        for key, value in losses.items():
+            value = value.detach().float()
+            self._sums[key] = self._sums[key] + value if key in self._sums else value.clone()
+            self._steps[key] = self._steps.get(key, 0) + 1
+
+    def take(self, comm: Communicator) -> dict[str, float]:
+        """Means over the steps and over the ranks; starts anew."""
+        if not self._sums:
+            return {}
+        names = sorted(self._sums)
+        means = torch.stack([self._sums[key] / self._steps[key] for key in names])
+        comm.allreduce(means, "metrics")
+        self._sums, self._steps = {}, {}
+        return dict(zip(names, means.tolist(), strict=True))
+
+
+class Recorder:
+    """Writes metrics.jsonl at once, TensorBoard points and figures in a thread of its own.
+
+    TensorBoard and matplotlib take seconds to import and figures take seconds to draw; none of
+    that is allowed to hold up the first step or any later one.
+    """
+
+    def __init__(self, run_dir: Path, first_step: int) -> None:
+        self._jsonl_path = run_dir / "logs" / "metrics.jsonl"
+        self._figures = run_dir / "eval" / "figures"
+        _drop_after(self._jsonl_path, first_step)
+        self._jsonl = self._jsonl_path.open("a")
+        self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._run, args=(run_dir / "tensorboard", first_step), name="recorder"
+        )
+        self._thread.start()
+
+    def scalars(self, kind: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
+        """Record numbers of one moment."""
+        line = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step}
+        finite = {key: _short(value) for key, value in values.items()}
+        self._jsonl.write(json.dumps({**line, **finite}) + "\n")
+        self._jsonl.flush()
+
+        def write(writer: Any) -> None:
+            for key, value in values.items():
+                writer.add_scalar(f"{kind}/{key}", value, step)
+
+        self._work.put(write)
+
+    def figure(self, name: str, epoch: int, step: int, draw: Callable[[], Any]) -> None:
+        """Draw a figure in the background; into TensorBoard and eval/figures."""
+
+        def write(writer: Any) -> None:
+            figure = draw()
+            self._figures.mkdir(parents=True, exist_ok=True)
+            figure.savefig(self._figures / f"epoch_{epoch:04d}_{name}.png")
+            writer.add_figure(name, figure, step, close=False)
+
+        self._work.put(write)
+
+    def close(self) -> None:
+        """Return when everything is written."""
+        self._work.put(None)
+        self._thread.join()
+        self._jsonl.close()
+
+    def _run(self, log_dir: Path, first_step: int) -> None:
+        first = self._work.get()
+        if first is None:
+            return
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        # points of steps that a kill took away are hidden by those of the second try
+        writer = SummaryWriter(str(log_dir), purge_step=first_step or None, flush_secs=10)
+        work: Callable[[Any], None] | None = first
+        while work is not None:
+            try:
+                work(writer)
+            except (OSError, RuntimeError, ValueError) as e:
+                logger.warning("a figure or TensorBoard point could not be written: %s", e)
+            work = self._work.get()
+        writer.close()
+
+
+def _short(value: float) -> float | str:
+    """Seven digits; JSON has no NaN."""
+    return float(f"{value:.7g}") if math.isfinite(value) else str(value)
+
+
+def _drop_after(path: Path, step: int) -> None:
+    """Take away lines of steps that will be made again, and a last line cut by a kill."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+        except ValueError:
+            continue
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept))
+    temporary.replace(path)

@@ -1,0 +1,46 @@
+"""The line a person watches: rewritten on a terminal, plain lines in a batch log."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_BATCH_LOG_EVERY_S = 10.0
+
+
+class Progress:
+    """Epoch, step, loss, speed and time left, on standard output of rank 0."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+        self._terminal = sys.stdout.isatty()
+        self._last = 0.0
+
+    def show(
+        self, epoch: int, step: int, losses: dict[str, float], samples_per_s: float, eta_s: float
+    ) -> None:
+        """Show the state after `step` steps of `epoch` (from 0)."""
+        now = time.monotonic()
+        last_of_epoch = step == self.steps_per_epoch
+        if not self._terminal and not last_of_epoch and now - self._last < _BATCH_LOG_EVERY_S:
+            return
+        self._last = now
+        numbers = "  ".join(f"{key} {value:.4g}" for key, value in losses.items())
+        line = (
+            f"epoch {epoch + 1}/{self.epochs}  step {step:>{len(str(self.steps_per_epoch))}}"
+            f"/{self.steps_per_epoch}  {numbers}  {samples_per_s:.1f} samples/s  "
+            f"{duration(eta_s)} left"
+        )
+        if self._terminal:
+            end = "\n" if last_of_epoch else ""
+            sys.stdout.write(f"\r\x1b[2K{line}{end}")
+        else:
+            sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+        sys.stdout.flush()
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds as 1:02:03 or 2:03."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

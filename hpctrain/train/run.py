@@ -1,0 +1,86 @@
+"""The run directory as the trainer sees it: what was asked for, and what the run is doing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hpctrain.config.job import Job
+from hpctrain.config.load import read_resolved
+from hpctrain.errors import ConfigError
+
+
+class Run:
+    """One run directory, opened by every rank, written by rank 0."""
+
+    def __init__(self, path: Path) -> None:
+        if not (path / "config.yaml").is_file():
+            raise ConfigError(
+                f"{path}: no config.yaml in it; give a run directory that `hpctrain render` wrote"
+            )
+        self.path = path.resolve()
+        self.job: Job = read_resolved(path / "config.yaml")
+        for name in ("logs", "checkpoints", "tensorboard", "eval"):
+            (self.path / name).mkdir(exist_ok=True)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of what every rank must have read alike."""
+        files = {"config": "config.yaml", "index": "index.csv", "code": "code/SOURCE.json"}
+        return {
+            key: hashlib.sha256((self.path / name).read_bytes()).hexdigest()
+            for key, name in files.items()
+            if (self.path / name).is_file()
+        }
+
+    def write_eval(self, documents: Mapping[str, Any]) -> None:
+        """Write JSON documents below eval/."""
+        for name, content in documents.items():
+            write_json(self.path / "eval" / name, content)
+
+    def remember_launch(self, facts: dict[str, Any]) -> None:
+        """Append what this start found to the manifest."""
+        path = self.path / "manifest.json"
+        manifest = json.loads(path.read_text()) if path.is_file() else {}
+        manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
+        write_json(path, manifest)
+
+
+class RunState:
+    """state.json: one key a line, replaced as a whole, so that a reader never sees half of it."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = run_dir / "state.json"
+        try:
+            self.fields: dict[str, Any] = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            self.fields = {}
+        self._written = 0.0
+
+    def update(self, *, at_most_every_s: float = 0.0, **fields: Any) -> None:
+        """Set fields and write the file, unless it was written a moment ago."""
+        self.fields.update(fields)
+        now = time.time()
+        if now - self._written < at_most_every_s:
+            return
+        self._written = now
+        self.fields["updated"] = round(now, 3)
+        write_json(self.path, self.fields)
+
+    def begin(self, **fields: Any) -> None:
+        """Say that the training runs here; forgets the end of an earlier start."""
+        for key in ("message", "exit_code"):
+            self.fields.pop(key, None)
+        self.update(status="running", host=socket.gethostname(), pid=os.getpid(), **fields)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file as a whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,74 @@
+"""Reasons to stop early: a signal, a STOP file, the deadline; agreed on by all ranks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from hpctrain.comm import Communicator, Handle
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+_POLL_S = 1.0
+
+
+class StopRequest:
+    """Whether to save and leave at the next step boundary.
+
+    Signal handlers only set a flag. `ask` starts the exchange at the beginning of a step and
+    `agreed` ends it after the step, so that it costs the loop no waiting.
+    """
+
+    def __init__(self, comm: Communicator, run_dir: Path) -> None:
+        self.comm = comm
+        self.reason = ""
+        self._file = run_dir / "STOP"
+        self._deadline = float(os.environ.get("HPCTRAIN_DEADLINE") or "inf")
+        self._margin_s = 30.0
+        self._next_poll = 0.0
+        self._flag = torch.zeros(1, device=comm.device)
+        self._handle: Handle | None = None
+        self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.reason = f"signal {signal.Signals(number).name}"
+
+    def needs(self, seconds: float) -> None:
+        """Leave at least this long before the deadline (a step and a checkpoint, with reserve)."""
+        self._margin_s = max(self._margin_s, seconds)
+
+    def ask(self) -> None:
+        """Begin to tell the other ranks what this one wants."""
+        self._look()
+        self._flag.fill_(1.0 if self.reason else 0.0)
+        self._handle = self.comm.allreduce_async(self._flag, "stop", "sum")
+
+    def agreed(self) -> bool:
+        """True on all ranks, or on none."""
+        if self._handle is None:
+            return False
+        self._handle.wait()
+        self._handle = None
+        if not self._flag.item():
+            return False
+        self.reason = self.reason or "another rank's request"
+        return True
+
+    def close(self) -> None:
+        """Put the signal handlers back, and take away a STOP file that was obeyed."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self.reason or now < self._next_poll:
+            return
+        self._next_poll = now + _POLL_S
+        if self._file.exists():
+            self.reason = f"the file {self._file.name}"
+        elif time.time() + self._margin_s > self._deadline:
+            self.reason = "the deadline"

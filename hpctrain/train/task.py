@@ -1,0 +1,103 @@
+"""What a learning problem must say of itself; see docs/explanation/two-halves.md."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hpctrain.config.job import Job
+from hpctrain.train.update import Update
+
+
+@dataclass
+class Position:
+    """Where a run is: whole epochs done, steps done in the next one, steps done in all."""
+
+    epoch: int = 0
+    step: int = 0
+    global_step: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """The two parts of the samples."""
+
+    train: Any
+    validation: Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a task may know of where it runs."""
+
+    run_dir: Path
+    rank: int
+    device: Any
+
+
+@dataclass
+class Validation:
+    """Outcome of one pass over the validation samples."""
+
+    scalars: dict[str, float]
+    """Points for TensorBoard and metrics.jsonl."""
+    files: dict[str, Any] = field(default_factory=dict)
+    """JSON documents by name below eval/."""
+
+
+class Task(ABC):
+    """One learning problem: data, models, one step, one validation step.
+
+    A task knows no ranks and no loop. Everything random in a step is drawn from
+    (seed, epoch, sample id), so that it does not depend on how samples are spread over ranks.
+    """
+
+    models: dict[str, nn.Module]
+    """Networks by name; set by the trainer before any step."""
+
+    def __init__(self, job: Job, place: Place) -> None:
+        self.job = job
+        self.place = place
+
+    @abstractmethod
+    def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
+        """Open the data sets.
+
+        Args:
+            saved: what `state` returned when the run was checkpointed, or None at the start.
+            share: function that gives every rank the value of rank 0, for what is measured once.
+        """
+
+    @abstractmethod
+    def build_models(self) -> dict[str, nn.Module]:
+        """Networks by name, on the CPU, in float32; called after `build_data`."""
+
+    @abstractmethod
+    def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
+        """Optimizers by name; a parameter belongs to one of them at most."""
+
+    @abstractmethod
+    def training_step(self, batch: Any, update: Update, at: Position) -> dict[str, Tensor]:
+        """Learn from one batch; returns scalar losses, detached."""
+
+    @abstractmethod
+    def validation_step(self, batch: Any) -> dict[str, Tensor]:
+        """Float64 sums over the samples of a batch; the trainer adds them up over all ranks."""
+
+    @abstractmethod
+    def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
+        """Turn the sums over all validation samples into numbers."""
+
+    def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
+        """Functions without arguments that draw a figure, by name; run beside the training."""
+        return ()
+
+    def state(self) -> dict[str, Any]:
+        """What the task must remember in a checkpoint beside models and optimizers."""
+        return {}

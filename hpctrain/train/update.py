@@ -1,0 +1,102 @@
+"""One optimizer step: micro-batches, gradients averaged over ranks, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hpctrain.comm import Communicator, GradientReducer
+
+LossFunction = Callable[[Any], Mapping[str, Tensor]]
+
+
+class Update:
+    """Steps named optimizers for a task.
+
+    `update("generator", loss, micro_batches)` runs `loss` on each micro-batch, which returns
+    scalars of which "loss" is minimised, averages the gradient over micro-batches and ranks,
+    clips it, and steps. Ranks communicate during the last micro-batch only. Parameters of the
+    other optimizers get no gradient meanwhile, so alternating losses never mix.
+    """
+
+    def __init__(
+        self,
+        comm: Communicator,
+        optimizers: Mapping[str, Optimizer],
+        *,
+        accumulate: int = 1,
+        clip_grad_norm: float | None = None,
+        autocast: Callable[[], Any] | None = None,
+    ) -> None:
+        self.optimizers = optimizers
+        self.accumulate = accumulate
+        self._autocast = autocast
+        self._clip = clip_grad_norm
+        self._parameters = {
+            name: [p for group in optimizer.param_groups for p in group["params"]]
+            for name, optimizer in optimizers.items()
+        }
+        self._reducers = {
+            name: GradientReducer(comm, name, parameters)
+            for name, parameters in self._parameters.items()
+        }
+
+    def split(self, batch: Any) -> list[Any]:
+        """Cut a batch into the micro-batches of one step."""
+        parts: list[Any] = batch.micro(self.accumulate)
+        return parts
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Context in which models compute in the run's precision; loss functions have it anyway."""
+        return self._autocast() if self._autocast else nullcontext()
+
+    def __call__(
+        self, name: str, loss_function: LossFunction, micro_batches: Sequence[Any]
+    ) -> dict[str, Tensor]:
+        """Step the optimizer `name` once; returns the scalars, detached, averaged."""
+        reducer = self._reducers[name]
+        reducer.zero()
+        sums: dict[str, Tensor] = {}
+        with self._only(name):
+            for micro_batch in micro_batches[:-1]:
+                self._backward(loss_function, micro_batch, len(micro_batches), sums)
+            with reducer.armed():
+                self._backward(loss_function, micro_batches[-1], len(micro_batches), sums)
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
+        self.optimizers[name].step()
+        return sums
+
+    def take_wait_s(self) -> float:
+        """Seconds waited for other ranks since the last call."""
+        total = sum(reducer.wait_s for reducer in self._reducers.values())
+        for reducer in self._reducers.values():
+            reducer.wait_s = 0.0
+        return total
+
+    def _backward(
+        self, loss_function: LossFunction, micro_batch: Any, count: int, sums: dict[str, Tensor]
+    ) -> None:
+        with self.autocast():
+            scalars = loss_function(micro_batch)
+        loss = scalars["loss"] if count == 1 else scalars["loss"] / count
+        torch.autograd.backward(loss)
+        for key, value in scalars.items():
+            part = value.detach() / count
+            sums[key] = sums[key] + part if key in sums else part
+
+    @contextmanager
+    def _only(self, name: str) -> Iterator[None]:
+        others = [p for key, ps in self._parameters.items() if key != name for p in ps]
+        for p in others:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in others:
+                p.requires_grad_(True)
