@@ -12,6 +12,7 @@ set -eu
 
 VERSION=0.28.1
 python=${1:?usage: build_horovod.sh PYTHON [CACHE_DIR]}
+case $python in /*) ;; */*) python=$PWD/$python ;; esac  # the build changes folders
 cache=${2:-${XDG_CACHE_HOME:-$HOME/.cache}/hpctrain/horovod}
 say() { echo "build_horovod: $*" >&2; }
 

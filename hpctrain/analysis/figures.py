@@ -22,7 +22,12 @@ from matplotlib.ticker import LogFormatter, MaxNLocator, NullFormatter
 
 Array = npt.NDArray[Any]
 
-COLORS = {"truth": "#1b1b1b", "trilinear": "#d9822b", "generator": "#1f6fb4"}
+COLORS = {
+    "truth": "#1b1b1b",
+    "trilinear": "#d9822b",
+    "generator": "#1f6fb4",
+    "generated": "#1f6fb4",
+}
 """One colour a curve, the same in figures and in the report; told apart also when colour-blind."""
 
 _COLUMNS = ("input", "trilinear", "generated", "truth")
@@ -102,7 +107,7 @@ def spectra(
 
     Args:
         k: (K,) in cycles per sample width.
-        curves: `truth` and any of `trilinear` and `generator`, each (C, K).
+        curves: `truth` and any others of `COLORS`, each (C, K).
         variables: C names.
         title: put above all panels.
     """

@@ -54,13 +54,12 @@ class Layers:
         return number, self.documents[number], key
 
     def source(self, key: Key) -> str:
-        """Who gave the value at `key`: a place, or `default`."""
-        for end in range(len(key), 0, -1):
-            if key[:end] in self.origins:
-                _, document, own = self.locate(key[:end])
-                line = document.line(own)
-                return f"{document.where}:{line}" if line else document.where
-        return "default"
+        """Who gave the single value or list at `key`: a place, or `default`."""
+        if key not in self.origins:
+            return "default"
+        _, document, own = self.locate(key)
+        line = document.line(own)
+        return f"{document.where}:{line}" if line else document.where
 
     def validate(self, schema: type[M]) -> M:
         """Check the merged value.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpctrain.errors import DataError
@@ -12,16 +12,15 @@ from hpctrain.index.arrays import FileHeader
 from hpctrain.index.digests import digests
 from hpctrain.index.headers import read_header
 from hpctrain.index.layout import Layout
-from hpctrain.index.match import Key, check_twins, match_groups
 from hpctrain.index.netcdf3 import read_values
 from hpctrain.index.plan import Group, group_of, plan_fields, without_offsets
+from hpctrain.index.split import split_rows
 from hpctrain.index.table import SEPARATOR, Index, Row, tool_facts
 
 if TYPE_CHECKING:
     from hpctrain.config.data import Fields
 
 SHOWN = 5
-Pairs = dict[Key, tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def build_fields_index(
@@ -45,7 +44,7 @@ def build_fields_index(
         DataError: anything that would stop the training or make it learn from wrong pairs.
     """
     root = _root(fields, cwd)
-    rows = _split(fields, root)
+    rows = split_rows(fields, root)
     used = [row for row in rows if row.status == "ok"]
     headers = _headers(root, used)
     _check_groups(fields, upscale_factor, root, used, headers)
@@ -63,72 +62,6 @@ def _root(fields: Fields, cwd: Path) -> Path:
             f"data.root: {root} {found}; give the folder of the data, relative to {cwd.resolve()}"
         )
     return root
-
-
-def _split(fields: Fields, root: Path) -> list[Row]:
-    """Rows with split and status, without sizes and digests."""
-    pairs = _pairs(root, "data.", fields.targets, fields.inputs)
-    numbers = range(*slice(*fields.steps.model_dump().values()).indices(len(pairs)))
-    if not numbers:
-        raise DataError(f"data.steps: leaves none of the {len(pairs)} files; widen start and stop")
-    chosen = set(numbers)
-    held = set(list(numbers)[len(numbers) - fields.validation_steps :])
-    if fields.validation_steps >= len(numbers):
-        raise DataError(
-            f"data.validation_steps: {fields.validation_steps} of {len(numbers)} files leaves none "
-            f"to train on; give at most {len(numbers) - 1}"
-        )
-    rows = []
-    for number, (targets, inputs) in enumerate(pairs.values()):
-        if number in chosen:
-            split = "validation" if fields.validation_steps and number in held else "train"
-            rows.append(_row(targets, inputs, split))
-        else:
-            rows.append(_row(targets, inputs, "", "left_out", "outside data.steps"))
-    return rows + _validation_rows(fields, root, rows)
-
-
-def _validation_rows(fields: Fields, root: Path, rows: list[Row]) -> list[Row]:
-    if not fields.validation_targets:
-        if not fields.validation_steps:
-            raise DataError(
-                "data.validation_steps: no file is left to validate on; give validation_steps (the "
-                "last files), or validation_targets"
-            )
-        return []
-    pairs = _pairs(root, "data.validation_", fields.validation_targets, fields.validation_inputs)
-    trained = {path for row in rows if row.split == "train" for path in row.targets}
-    both = sorted(trained & {path for targets, _ in pairs.values() for path in targets})
-    if both:
-        raise DataError(
-            f"data.validation_targets: {_listed(both)} is trained on as well; let data.targets "
-            "match other files, or use data.validation_steps"
-        )
-    matched = {row.target for row in rows}
-    new = [_row(targets, inputs, "validation") for targets, inputs in pairs.values()]
-    # A file left out by `steps` and named for validation has one row: the one that uses it.
-    rows[:] = [r for r in rows if r.split or r.target not in {n.target for n in new} & matched]
-    return new
-
-
-def _pairs(root: Path, prefix: str, targets: list[str], inputs: list[str]) -> Pairs:
-    fine = match_groups(root, targets, f"{prefix}targets")
-    if not inputs:
-        return {key: (paths, ()) for key, paths in fine.items()}
-    coarse = match_groups(root, inputs, f"{prefix}inputs")
-    check_twins(f"{prefix}targets", targets[0], fine, f"{prefix}inputs", inputs[0], coarse)
-    return {key: (paths, coarse[key]) for key, paths in fine.items()}
-
-
-def _row(
-    targets: tuple[str, ...],
-    inputs: tuple[str, ...],
-    split: str,
-    status: str = "ok",
-    reason: str = "",
-) -> Row:
-    name = str(PurePosixPath(targets[0]).with_suffix(""))
-    return Row(name, split, status, reason, SEPARATOR.join(targets), input=SEPARATOR.join(inputs))
 
 
 def _headers(root: Path, rows: list[Row]) -> dict[Path, FileHeader]:
@@ -154,10 +87,10 @@ def _check_groups(
     fields: Fields, factor: int, root: Path, rows: list[Row], headers: dict[Path, FileHeader]
 ) -> None:
     """Compare all files with the first; HDF5 is compared by the trainer, which can read it."""
-    target = _check_alike(fields, root, [r.targets for r in rows], fields.targets, headers)
+    target = _check_alike(fields, root, [r.targets for r in rows], headers, False)
     coarse = None
     if fields.inputs:
-        coarse = _check_alike(fields, root, [r.inputs for r in rows], fields.inputs, headers)
+        coarse = _check_alike(fields, root, [r.inputs for r in rows], headers, True)
     if target is None or (fields.inputs and coarse is None):
         return
     longitudes = [_longitudes(g, fields.geometry) if g else () for g in (target, coarse)]
@@ -168,15 +101,15 @@ def _check_alike(
     fields: Fields,
     root: Path,
     groups: list[tuple[str, ...]],
-    patterns: list[str],
     headers: dict[Path, FileHeader],
+    is_input: bool,
 ) -> Group | None:
     first: Group | None = None
     for names in groups:
         own = [headers[root / name] for name in names]
         if any(h.kind == "hdf5" for h in own):
             return None
-        group = group_of(own, patterns, fields)
+        group = group_of(own, fields, is_input)
         first = first or group
         for header, layout, expected, reference in zip(
             own, group.layouts, first.layouts, first.headers, strict=True
@@ -228,9 +161,3 @@ def _rule(fields: Fields, upscale_factor: int) -> dict[str, Any]:
     names = ("targets", "inputs", "validation_targets", "validation_inputs", "validation_steps")
     rule = fields.model_dump(mode="json", include={*names, "steps", "variables"})
     return {"kind": fields.kind, **rule, "upscale_factor": upscale_factor}
-
-
-def _listed(names: Iterable[str]) -> str:
-    known = list(names)
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return ", ".join(known[:SHOWN]) + more

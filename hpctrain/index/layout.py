@@ -13,7 +13,7 @@ from pathlib import PurePath
 from hpctrain.errors import DataError
 from hpctrain.index.arrays import ArrayHeader, FileHeader
 
-AXES = {"sphere": ("r", "lat", "lon"), "box": ("x", "y", "z")}
+AXES: dict[str, tuple[str, str, str]] = {"sphere": ("r", "lat", "lon"), "box": ("x", "y", "z")}
 NAMES = {
     "r": ("r", "radius", "rad"),
     "lat": ("lat", "latitude"),
@@ -56,11 +56,19 @@ def layouts_of(
     Raises:
         DataError: no such variable, no such dimensions, grids that differ, or an unknown layout.
     """
+    twice = sorted({v for v in variables if list(variables).count(v) > 1})
+    if twice:
+        raise DataError(f"data.variables: {', '.join(twice)} is given twice; name each once")
     if len(headers) == 1:
         return (_layout_of(headers[0], geometry, variables),)
     layouts = []
     for header in headers:
         own = [v for v in variables if header.array(v)]
+        if variables and not own and header.kind != "npy":
+            raise DataError(
+                f"{header.path}: has none of data.variables {', '.join(variables)}; "
+                f"it has {_describe(header.arrays)}"
+            )
         layouts.append(_layout_of(header, geometry, own))
     in_files = {a.name for h in headers for a in h.arrays}
     lost = [v for v in variables if v not in in_files]
@@ -76,9 +84,15 @@ def layouts_of(
 
 
 def channel_names(
-    layouts: Sequence[Layout], patterns: Sequence[str], variables: Sequence[str]
+    layouts: Sequence[Layout], patterns: Sequence[str], variables: Sequence[str], is_input: bool
 ) -> tuple[str, ...]:
     """Names of the channels: the variables; for npy `variables`, or made from the patterns.
+
+    Args:
+        layouts: one a file of the sample.
+        patterns: the pattern of each file.
+        variables: the option `data.variables`.
+        is_input: low-resolution files, which may have other channels than the targets.
 
     Raises:
         DataError: `variables` does not name each channel of the npy files.
@@ -91,12 +105,13 @@ def channel_names(
             own = [label] if count == 1 else [f"{label}_{c}" for c in range(count)]
         names.extend(own)
     if all(layout.arrays[0].name == "" for layout in layouts) and variables:
-        if len(variables) != len(names):
+        if len(variables) == len(names):
+            return tuple(variables)
+        if not is_input:
             raise DataError(
                 f"data.variables: {len(variables)} names for {len(names)} channels of the npy "
                 f"files of {', '.join(patterns)}; name each channel, or none"
             )
-        return tuple(variables)
     return tuple(names)
 
 
@@ -136,7 +151,7 @@ def _npy_layout(header: FileHeader, geometry: str) -> Layout:
         )
     channels = array.shape[0] if len(array.shape) == 4 else 1
     n0, n1, n2 = array.shape[-3:]
-    return Layout((array,), (0, 1, 2), (n0, n1, n2), AXES[geometry], channels)  # type: ignore[arg-type]
+    return Layout((array,), (0, 1, 2), (n0, n1, n2), AXES[geometry], channels)
 
 
 def _is_field(array: ArrayHeader, geometry: str) -> bool:
@@ -200,14 +215,13 @@ def _grid_layout(path: PurePath, geometry: str, arrays: tuple[ArrayHeader, ...])
                 f"{path}: variables differ in their grid: {_describe([arrays[0], array])}; "
                 "choose variables of one grid with data.variables"
             )
-    if geometry == "box":
-        order = (0, 1, 2)
-    else:
+    order = (0, 1, 2)
+    if geometry == "sphere":
         lower = [d.lower() for d in dims]
-        order = tuple(next(lower.index(n) for n in NAMES[a] if n in lower) for a in AXES["sphere"])  # type: ignore[assignment]
-    shape = tuple(sizes[i] for i in order)
-    names = tuple(dims[i] or AXES[geometry][k] for k, i in enumerate(order))
-    return Layout(arrays, order, shape, names, len(arrays))  # type: ignore[arg-type]
+        r, lat, lon = (next(lower.index(n) for n in NAMES[a] if n in lower) for a in AXES["sphere"])
+        order = (r, lat, lon)
+    a, b, c = ((sizes[i], dims[i] or AXES[geometry][k]) for k, i in enumerate(order))
+    return Layout(arrays, order, (a[0], b[0], c[0]), (a[1], b[1], c[1]), len(arrays))
 
 
 def _files(headers: Sequence[FileHeader]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
 
 from hpctrain.errors import DataError
 
@@ -29,16 +29,14 @@ def match_groups(root: Path, patterns: Sequence[str], option: str) -> dict[Key, 
     Raises:
         DataError: a pattern matches nothing, or a file of one has no twin in another.
     """
-    tables = [_match(root, pattern, f"{option}[{i}]") for i, pattern in enumerate(patterns)]
-    for pattern, table in zip(patterns[1:], tables[1:], strict=True):
-        check_twins(option, patterns[0], tables[0], option, pattern, table)
+    names = [f"{option} {pattern!r}" for pattern in patterns]
+    tables = [_match(root, p, name) for p, name in zip(patterns, names, strict=True)]
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        check_twins(names[0], tables[0], name, table)
     return {key: tuple(table[key] for table in tables) for key in sorted(tables[0], key=natural)}
 
 
-def check_twins(
-    option_a: str, name_a: str, keys_a: Sequence[Key] | dict[Key, object],
-    option_b: str, name_b: str, keys_b: Sequence[Key] | dict[Key, object],
-) -> None:  # fmt: skip
+def check_twins(name_a: str, keys_a: Collection[Key], name_b: str, keys_b: Collection[Key]) -> None:
     """Raise when two patterns do not match the same keys, and list those without a twin."""
     missing_b = sorted(set(keys_a) - set(keys_b), key=natural)
     missing_a = sorted(set(keys_b) - set(keys_a), key=natural)
@@ -46,13 +44,13 @@ def check_twins(
         return
     parts = []
     if missing_b:
-        parts.append(f"{option_b} {name_b!r} has none for {_listed(missing_b)}")
+        parts.append(f"{name_b} has none for {_listed(missing_b)}")
     if missing_a:
-        parts.append(f"{option_a} {name_a!r} has none for {_listed(missing_a)}")
+        parts.append(f"{name_a} has none for {_listed(missing_a)}")
     raise DataError(
-        f"{option_a} {name_a!r} matches {len(keys_a)} files and {option_b} {name_b!r} "
-        f"{len(keys_b)}; files are twins when their wildcards match the same text: "
-        f"{'; '.join(parts)}; add or remove files so that each has its twin"
+        f"{name_a} matches {len(keys_a)} files and {name_b} {len(keys_b)}; files are twins when "
+        f"their wildcards match the same text: {'; '.join(parts)}; add or remove files so that "
+        "each has its twin"
     )
 
 
@@ -68,7 +66,8 @@ def natural(key: Key) -> tuple[object, ...]:
 
 def _match(root: Path, pattern: str, option: str) -> dict[Key, str]:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise DataError(f"{option}: {pattern!r} leaves data.root; give a pattern relative to it")
+        raise DataError(f"{option} leaves data.root; give a pattern relative to it")
+    pattern = PurePosixPath(pattern).as_posix()  # "./x" and "x" are the same file
     regex = _regex(pattern)
     table: dict[Key, str] = {}
     for found in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
@@ -81,7 +80,7 @@ def _match(root: Path, pattern: str, option: str) -> dict[Key, str]:
         table[match.groups()] = path
     if not table:
         raise DataError(
-            f"{option}: {pattern!r} matches no file under {root}; "
+            f"{option} matches no file under {root}; "
             f"{_nearby(root, pattern)}mend the pattern or data.root"
         )
     return table

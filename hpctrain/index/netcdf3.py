@@ -34,16 +34,16 @@ class _Parser:
         return 8 if self.version == 5 else 4
 
     def int4(self) -> int:
-        return unpack(self.f, ">I")[0]
+        return int(unpack(self.f, ">I")[0])
 
     def count(self) -> int:
-        value = unpack(self.f, ">Q" if self.width == 8 else ">I")[0]
+        value = int(unpack(self.f, ">Q" if self.width == 8 else ">I")[0])
         if value > 2**60 and value != STREAMING[8]:
             raise self.malformed(f"a count of {value}")
         return value
 
     def offset(self) -> int:
-        return unpack(self.f, ">I" if self.version == 1 else ">Q")[0]
+        return int(unpack(self.f, ">I" if self.version == 1 else ">Q")[0])
 
     def name(self) -> str:
         return self.padded(self.count()).decode("utf-8", "replace")

@@ -39,19 +39,21 @@ class Plan:
     """Cells of the low-resolution field."""
 
 
-def group_of(headers: Sequence[FileHeader], patterns: Sequence[str], fields: Fields) -> Group:
+def group_of(headers: Sequence[FileHeader], fields: Fields, is_input: bool = False) -> Group:
     """The fields of one sample's files.
 
     Args:
         headers: one a pattern, arrays filled in.
-        patterns: their patterns, which name the channels of npy files.
         fields: the `data:` block.
+        is_input: the low-resolution files.
 
     Raises:
         DataError: see `layouts_of` and `channel_names`.
     """
     layouts = layouts_of(headers, fields.geometry, fields.variables)
-    return Group(tuple(headers), layouts, channel_names(layouts, patterns, fields.variables))
+    patterns = fields.inputs if is_input else fields.targets
+    names = channel_names(layouts, patterns, fields.variables, is_input)
+    return Group(tuple(headers), layouts, names)
 
 
 def plan_fields(

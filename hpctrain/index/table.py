@@ -17,7 +17,7 @@ SEPARATOR = "|"
 
 @dataclass(frozen=True)
 class Row:
-    """Files of one time step. Several fields are joined by '|', their sizes and digests likewise."""
+    """Files of one time step; several fields are joined by '|', sizes and digests likewise."""
 
     id: str
     split: str = ""

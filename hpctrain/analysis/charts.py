@@ -1,0 +1,142 @@
+"""Which curves of a run are drawn, on which axes; each function returns charts for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from hpctrain.analysis.record import Record, keys, series
+from hpctrain.analysis.svg import Axis, Chart, Curve
+from hpctrain.run_state import finite
+
+KINDS = ("truth", "trilinear", "generator")
+
+
+def figure(title: str, charts: Sequence[Chart], legend: Sequence[str] = ()) -> dict[str, Any]:
+    """One figure of the page: charts above each other under one title and legend."""
+    drawn = [Markup(chart.svg()) for chart in charts]  # noqa: S704 - svg() escapes all its texts
+    return {"title": title, "legend": list(legend), "svg": [svg for svg in drawn if svg]}
+
+
+def losses(record: Record) -> list[dict[str, Any]]:
+    """One chart for each loss by step; linear or logarithmic as fits its values."""
+    marks = _adversary_starts(record)
+    charts = []
+    for key in keys(record.train, "loss/"):
+        name = key.removeprefix("loss/")
+        x, y = series(record.train, "step", key)
+        curve = Curve(_style(name), x, y)
+        chart = Chart(f"{name} loss", [curve], Axis("step"), Axis("", log=None), marks=marks)
+        charts.append(figure(f"{name} loss", [chart]))
+    return _drawn(charts)
+
+
+def rates(record: Record) -> list[dict[str, Any]]:
+    """Learning rates of all optimizers by step."""
+    return _drawn([_together(record, "learning_rate/", "learning rate", Axis("", log=None))])
+
+
+def speeds(record: Record) -> list[dict[str, Any]]:
+    """Samples per second by step."""
+    x, y = series(record.train, "step", "samples_per_s")
+    chart = Chart("samples/s", [Curve("generator", x, y)], Axis("step"), Axis("", low=0.0))
+    return _drawn([figure("samples/s", [chart])])
+
+
+def shares(record: Record) -> list[dict[str, Any]]:
+    """Mean shares of the loop's time: waiting for data, for communication, and the rest."""
+    found = []
+    for key in keys(record.train, "share/"):
+        values = [v for v in series(record.train, "step", key)[1] if v is not None]
+        if values:
+            found.append((key.removeprefix("share/"), sum(values) / len(values)))
+    if not found:
+        return []
+    rest = max(0.0, 1.0 - sum(share for _, share in found))
+    parts = [("computing", rest), *((f"waiting for {name}", share) for name, share in found)]
+    return [
+        {"name": name, "percent": 100 * share, "style": f"share-{i}"}
+        for i, (name, share) in enumerate(parts)
+    ]
+
+
+def validations(record: Record) -> list[dict[str, Any]]:
+    """Errors on validation samples by epoch, generator against trilinear."""
+    names = dict.fromkeys(
+        key.rsplit("/", 1)[0] for line in record.validation for key in line if "/" in key
+    )
+    titles = {"rmse": "RMSE", "log_spectrum_error": "log-spectrum error"}
+    charts = []
+    for name in names:
+        curves = [
+            Curve(kind, *series(record.validation, "epoch", f"{name}/{kind}"))
+            for kind in ("trilinear", "generator")
+        ]
+        title = f"{titles.get(name, name.replace('_', ' '))} by epoch"
+        chart = Chart(title, curves, Axis("epoch"), Axis("", log=None))
+        charts.append(figure(title, [chart], [c.name for c in curves if c.points()]))
+    return _drawn(charts)
+
+
+def spectra(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Power spectra of truth, trilinear and generated fields, and below their ratio to truth."""
+    k = content.get("k")
+    truth = content.get("truth")
+    if not isinstance(k, list) or not isinstance(truth, dict):
+        return []
+    unit = str(content.get("k_unit", "wave number"))
+    return _drawn([_spectrum(str(v), k, unit, content) for v in truth])
+
+
+def _spectrum(variable: str, k: list[Any], unit: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    curves = []
+    for kind in KINDS:
+        values = content.get(kind)
+        powers = values.get(variable) if isinstance(values, dict) else None
+        if isinstance(powers, list) and len(powers) == len(k):
+            curves.append(Curve(kind, k, [finite(p) for p in powers]))
+    ratios = [Curve(c.name, k, _ratio(c.y, curves[0].y)) for c in curves if c.name != "truth"]
+    x = Axis(unit, log=True)
+    # A factor of ten is wrong enough: beyond it only rounding noise would set the scale.
+    ratio_axis = Axis("ratio to truth", log=True, low=0.1, high=10.0)
+    charts = [
+        Chart(f"power spectrum of {variable}", curves, x, Axis("power per mode", log=True)),
+        Chart(f"{variable}: ratio to truth", ratios, x, ratio_axis, height=140.0, level=1.0),
+    ]
+    return figure(variable, charts, [c.name for c in curves])
+
+
+def _ratio(
+    power: Sequence[float | None], truth: Sequence[float | None]
+) -> list[float | None]:
+    return [p / q if p is not None and q else None for p, q in zip(power, truth, strict=True)]
+
+
+def _together(record: Record, prefix: str, title: str, y: Axis) -> dict[str, Any]:
+    """All fields with a prefix in one chart, coloured by what follows the prefix."""
+    curves = []
+    for key in keys(record.train, prefix):
+        curves.append(Curve(_style(key.removeprefix(prefix)), *series(record.train, "step", key)))
+    return figure(title, [Chart(title, curves, Axis("step"), y)], [c.name for c in curves])
+
+
+def _style(name: str) -> str:
+    """Class that colours a curve; anything but the two networks shares one colour."""
+    return name if name in ("generator", "discriminator") else "other"
+
+
+def _adversary_starts(record: Record) -> list[tuple[float, str]]:
+    """The step at which generator-only pre-training ends, from the configuration."""
+    train = record.config.get("train")
+    epochs = finite(train.get("pretrain_epochs")) if isinstance(train, dict) else None
+    steps = record.state.number("steps_per_epoch")
+    if not epochs or not steps or not train.get("adversary"):  # type: ignore[union-attr]
+        return []
+    return [(epochs * steps, "adversary")]
+
+
+def _drawn(figures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Figures in which there is something to see."""
+    return [f for f in figures if f["svg"]]

@@ -1,0 +1,171 @@
+"""The report: one self-contained HTML page about a run, from the files in its directory.
+
+The page asks the network for nothing: style, charts and pictures are inside it. It is written
+also for a run that has not started, or that failed, with a sentence in place of what is missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from hpctrain import __version__, run_state
+from hpctrain.analysis import charts, facts
+from hpctrain.analysis.record import Record, read_record
+from hpctrain.run_state import finite
+
+TEMPLATE = "report.html.j2"
+
+
+def write_report(run_dir: Path, out: Path | None = None) -> Path:
+    """Write the report of a run.
+
+    Args:
+        run_dir: a run directory, in whatever state.
+        out: the file to write; None: `report.html` in the run directory.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        ConfigError: `run_dir` is no run directory.
+    """
+    path = Path(run_dir, "report.html") if out is None else Path(out)
+    page = render(read_record(Path(run_dir)), time.time())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def render(record: Record, now: float) -> str:
+    """The page as text; the same record and time give the same page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = facts.number
+    return environment.get_template(TEMPLATE).render(
+        name=record.state.name,
+        verdict=record.state.verdict(now),
+        sentence=facts.sentence(record, now),
+        written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)),
+        version=__version__,
+        problems=record.problems,
+        comparison=comparison(record.summary),
+        speed=_speed(record),
+        losses=charts.losses(record),
+        rates=charts.rates(record),
+        speeds=charts.speeds(record),
+        shares=charts.shares(record),
+        validations=charts.validations(record),
+        spectra=charts.spectra(record.spectra),
+        pictures=_pictures(record),
+        figures_epoch=record.figures_epoch,
+        facts=facts.tables(record),
+        launches=facts.launches(record),
+        checkpoints=facts.checkpoints(record),
+        config_text=record.config_text,
+        log_name=record.log[0],
+        log_text=record.log[1],
+    )
+
+
+def comparison(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Generator against trilinear upsampling, or None before the first validation."""
+    rows = [
+        _versus(label, summary.get(key))
+        for label, key in (
+            ("RMSE, in units of each variable's scale", "rmse_normalized"),
+            ("log-spectrum error", "log_spectrum_error"),
+        )
+    ]
+    headline = [row for row in rows if row]
+    if not headline:
+        return None
+    rmse = _mapping(summary.get("rmse"))
+    ours, theirs = _mapping(rmse.get("generator")), _mapping(rmse.get("trilinear"))
+    variables = [_versus(str(v), {"generator": ours[v], "trilinear": theirs.get(v)}) for v in ours]
+    return {
+        "epoch": finite(summary.get("epoch")),
+        "samples": finite(summary.get("samples")),
+        "headline": headline,
+        "variables": [row for row in variables if row],
+    }
+
+
+def _versus(label: str, pair: Any) -> dict[str, Any] | None:
+    """One line of the comparison: both errors, their ratio, and the ratio in words."""
+    generator, trilinear = (finite(_mapping(pair).get(k)) for k in ("generator", "trilinear"))
+    if generator is None or trilinear is None:
+        return None
+    ratio = generator / trilinear if trilinear > 0 else None
+    largest = max(generator, trilinear) or 1.0
+    return {
+        "label": label,
+        "generator": generator,
+        "trilinear": trilinear,
+        "ratio": ratio,
+        "is_better": generator < trilinear,
+        "words": _in_words(ratio),
+        "width": {"generator": generator / largest, "trilinear": trilinear / largest},
+    }
+
+
+def _in_words(ratio: float | None) -> str:
+    if ratio is None:
+        return "trilinear upsampling is exact here"
+    if ratio >= 10:
+        return f"{ratio:.0f} times that of trilinear"
+    percent = abs(1 - ratio) * 100
+    if percent < 0.05:
+        return "the same as trilinear"
+    amount = f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
+    return f"{amount} {'below' if ratio < 1 else 'above'} trilinear"
+
+
+def _speed(record: Record) -> dict[str, Any]:
+    """Samples per second now, and how far the training is."""
+    state = record.state
+    recent = state.number("samples_per_s") or finite(record.summary.get("samples_per_s"))
+    times = [t for line in record.train if (t := finite(line.get("time"))) is not None]
+    return {
+        "samples_per_s": recent,
+        "epoch": state.number("epoch"),
+        "epochs": state.number("epochs"),
+        "step": state.number("step"),
+        # Between first and last log line, so a pause between two starts counts too.
+        "elapsed": run_state.duration(max(times) - min(times)) if len(times) > 1 else None,
+    }
+
+
+def _pictures(record: Record) -> list[dict[str, str]]:
+    """The newest figure of each variable as a data URI; spectra only if they are not numbers."""
+    pictures = []
+    for name, path in record.figures.items():
+        if name == "spectra" and record.spectra:
+            continue
+        try:
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+        except OSError:
+            continue
+        pictures.append({"name": name, "uri": Markup(f"data:image/png;base64,{data}")})
+    return pictures
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,27 @@
+"""Slurm's srun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpctrain.config.job import Resources
+from hpctrain.launchers.base import Launcher, total
+
+
+class SrunLauncher(Launcher):
+    """One step over all nodes; counts are said again since 22.05 inherits no --cpus-per-task."""
+
+    program = "srun"
+    forwards_usr1 = True  # srun(1), "SIGNALS AND ESCAPE SEQUENCES"
+
+    def options(self, resources: Resources, env: Sequence[str]) -> list[str]:
+        """Counts, the environment, and the end of all ranks when one dies."""
+        words = [
+            f"--nodes={resources.nodes}",
+            f"--ntasks={total(resources)}",
+            f"--ntasks-per-node={resources.ranks_per_node}",
+            f"--cpus-per-task={resources.cpus_per_rank}",
+            "--export=ALL",
+            "--kill-on-bad-exit=1",
+        ]
+        return [*words, f"--cpu-bind={self.spec.cpu_bind}"] if self.spec.cpu_bind else words

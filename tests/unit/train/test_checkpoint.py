@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from hpctrain.errors import CheckpointError
+from hpctrain.train.checkpoint import VERSION, CheckpointFolder, load
+
+
+def folder(path: Path, keep_last: int = 3) -> CheckpointFolder:
+    return CheckpointFolder(path / "checkpoints", keep_last)
+
+
+def state(value: float) -> dict[str, object]:
+    return {"models": {"m": {"w": torch.full((64, 64), value)}}}
+
+
+def test_save__names_links_and_prunes(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path, keep_last=2)
+    for epoch, step in ((1, 0), (1, 7), (2, 0), (10, 0)):
+        checkpoints.save(state(epoch), epoch, step)
+    assert checkpoints.names() == ["state_2.pt", "state_10.pt"]
+    assert os.readlink(checkpoints.path / "latest") == "state_10.pt"
+    assert sorted(os.listdir(checkpoints.path)) == ["latest", "state_10.pt", "state_2.pt"]
+
+
+def test_names__mid_epoch_comes_after_its_epoch(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    for epoch, step in ((2, 0), (1, 7), (1, 0)):
+        checkpoints.save(state(epoch), epoch, step)
+    assert checkpoints.names() == ["state_1.pt", "state_1_step_7.pt", "state_2.pt"]
+
+
+def test_load_newest__nothing_there(tmp_path: Path) -> None:
+    assert folder(tmp_path).load_newest() is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+def test_load_newest__torn_falls_back(tmp_path: Path, share: float) -> None:
+    checkpoints = folder(tmp_path)
+    checkpoints.save(state(1.0), 1, 0)
+    checkpoints.save(state(2.0), 2, 0)
+    newest = checkpoints.path / "state_2.pt"
+    newest.write_bytes(newest.read_bytes()[: int(share * newest.stat().st_size)])
+    found = checkpoints.load_newest()
+    assert found is not None
+    assert found[0] == "state_1.pt"
+    assert found[1]["models"]["m"]["w"][0, 0] == 1.0
+
+
+def test_load__one_flipped_bit_is_found(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    checkpoints.save(state(1.0), 1, 0)
+    path = checkpoints.path / "state_1.pt"
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        record = max(archive.infolist(), key=lambda info: info.file_size)
+    data[record.header_offset + record.file_size // 2] ^= 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(CheckpointError, match="altered or torn"):
+        load(path)
+
+
+def test_load_newest__none_whole_is_an_error(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    checkpoints.save(state(1.0), 1, 0)
+    (checkpoints.path / "state_1.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match="none of 1 checkpoints is whole"):
+        checkpoints.load_newest()
+
+
+def test_load__newer_version(tmp_path: Path) -> None:
+    path = tmp_path / "state_1.pt"
+    torch.save({"version": VERSION + 1}, path)
+    with pytest.raises(CheckpointError, match="newer hpctrain"):
+        load(path)
+
+
+def test_load__executes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "state_1.pt"
+    torch.save({"version": VERSION, "bad": os.system}, path)
+    with pytest.raises(CheckpointError):
+        load(path)
+
+
+def test_save__unwritable_folder_keeps_the_old(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    checkpoints.save(state(1.0), 1, 0)
+    (checkpoints.path / ".state_2.pt.tmp").mkdir()  # open() for writing fails on it
+    with pytest.raises((CheckpointError, OSError)):
+        checkpoints.save(state(2.0), 2, 0)
+    found = checkpoints.load_newest()
+    assert found is not None
+    assert found[0] == "state_1.pt"

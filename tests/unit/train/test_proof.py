@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from hpctrain.errors import LaunchError
+from hpctrain.train.proof import Claim, check
+
+
+def claims(count: int, hosts: int = 1, **changes: object) -> list[Claim]:
+    per_host = count // hosts
+    return [
+        Claim(
+            rank=r,
+            host=f"nid{r // per_host:02}",
+            local_rank=r % per_host,
+            device=str(changes.get("device", f"GPU-{r}")),
+            digests={"config": "a", "index": "b"},
+        )
+        for r in range(count)
+    ]
+
+
+def test_check__what_was_asked_for_passes() -> None:
+    check(claims(8, hosts=2), nodes=2, ranks_per_node=4)
+
+
+def test_check__cpu_ranks_share_the_cpu() -> None:
+    check(claims(4, device="cpu"), nodes=1, ranks_per_node=4)
+
+
+def test_check__independent_single_ranks() -> None:
+    with pytest.raises(LaunchError, match="asked for 4 ranks, launcher started 1; .*PMI"):
+        check(claims(1), nodes=1, ranks_per_node=4)
+
+
+def test_check__fewer_ranks() -> None:
+    with pytest.raises(LaunchError, match="asked for 8 ranks, launcher started 4; check nodes"):
+        check(claims(4), nodes=2, ranks_per_node=4)
+
+
+def test_check__all_on_one_host() -> None:
+    with pytest.raises(LaunchError, match=r"asked for 2 nodes, ranks run on 1 \(nid00\)"):
+        check(claims(8), nodes=2, ranks_per_node=4)
+
+
+def test_check__shared_device_names_ranks_and_host() -> None:
+    with pytest.raises(LaunchError, match="ranks 0, 1, 2 and 3 on nid00 share the device GPU-0"):
+        check(claims(4, device="GPU-0"), nodes=1, ranks_per_node=4)
+
+
+def test_check__same_device_name_on_two_hosts_is_fine() -> None:
+    check(claims(2, hosts=2, device="GPU-0"), nodes=2, ranks_per_node=1)
+
+
+def test_check__another_index() -> None:
+    some = claims(2)
+    some[1] = Claim(1, "nid00", 1, "GPU-1", {"config": "a", "index": "stale"})
+    with pytest.raises(LaunchError, match="the index that rank 0 read differs .* rank 1 on nid00"):
+        check(some, nodes=1, ranks_per_node=2)
