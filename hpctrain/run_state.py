@@ -52,6 +52,20 @@ class RunState:
         return finite(self.fields.get(key))
 
     @property
+    def loss(self) -> float | None:
+        """The last loss; of several the generator's, else the first."""
+        losses = self.fields.get("loss")
+        if not isinstance(losses, dict):
+            return finite(losses)
+        return finite(losses.get("generator", next(iter(losses.values()), None)))
+
+    @property
+    def step(self) -> float | None:
+        """Steps since the start of the training."""
+        total = self.number("global_step")
+        return self.number("step") if total is None else total
+
+    @property
     def updated(self) -> float | None:
         """When the run last said anything, in seconds since 1970."""
         return self.number("updated") or self.modified

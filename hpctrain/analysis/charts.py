@@ -13,6 +13,8 @@ from hpctrain.run_state import finite
 
 KINDS = ("truth", "trilinear", "generator")
 
+_NETWORKS = ("generator", "discriminator")
+
 
 def figure(title: str, charts: Sequence[Chart], legend: Sequence[str] = ()) -> dict[str, Any]:
     """One figure of the page: charts above each other under one title and legend."""
@@ -24,24 +26,26 @@ def losses(record: Record) -> list[dict[str, Any]]:
     """One chart for each loss by step; linear or logarithmic as fits its values."""
     marks = _adversary_starts(record)
     charts = []
-    for key in keys(record.train, "loss/"):
+    found = keys(record.train, "loss/")
+    networks = [key for key in found if key.removeprefix("loss/") in _NETWORKS]
+    for key in dict.fromkeys([*networks, *found]):
         name = key.removeprefix("loss/")
-        x, y = series(record.train, "step", key)
-        curve = Curve(_style(name), x, y)
-        chart = Chart(f"{name} loss", [curve], Axis("step"), Axis("", log=None), marks=marks)
-        charts.append(figure(f"{name} loss", [chart]))
+        title = f"{name} loss" if name in _NETWORKS else name.replace("_", " ")
+        curve = Curve(_style(name), *series(record.train, "step", key))
+        chart = Chart(title, [curve], _steps(record), Axis("", log=None), marks=marks)
+        charts.append(figure(title, [chart]))
     return _drawn(charts)
 
 
 def rates(record: Record) -> list[dict[str, Any]]:
     """Learning rates of all optimizers by step."""
-    return _drawn([_together(record, "learning_rate/", "learning rate", Axis("", log=None))])
+    return _drawn([_together(record, "learning_rate/", "learning rate", Axis("", low=0.0))])
 
 
 def speeds(record: Record) -> list[dict[str, Any]]:
     """Samples per second by step."""
     x, y = series(record.train, "step", "samples_per_s")
-    chart = Chart("samples/s", [Curve("generator", x, y)], Axis("step"), Axis("", low=0.0))
+    chart = Chart("samples/s", [Curve("generator", x, y)], _steps(record), Axis("", low=0.0))
     return _drawn([figure("samples/s", [chart])])
 
 
@@ -75,7 +79,7 @@ def validations(record: Record) -> list[dict[str, Any]]:
             for kind in ("trilinear", "generator")
         ]
         title = f"{titles.get(name, name.replace('_', ' '))} by epoch"
-        chart = Chart(title, curves, Axis("epoch"), Axis("", log=None))
+        chart = Chart(title, curves, Axis("epoch", whole=True), Axis("", log=None))
         charts.append(figure(title, [chart], [c.name for c in curves if c.points()]))
     return _drawn(charts)
 
@@ -108,9 +112,7 @@ def _spectrum(variable: str, k: list[Any], unit: str, content: Mapping[str, Any]
     return figure(variable, charts, [c.name for c in curves])
 
 
-def _ratio(
-    power: Sequence[float | None], truth: Sequence[float | None]
-) -> list[float | None]:
+def _ratio(power: Sequence[float | None], truth: Sequence[float | None]) -> list[float | None]:
     return [p / q if p is not None and q else None for p, q in zip(power, truth, strict=True)]
 
 
@@ -119,12 +121,18 @@ def _together(record: Record, prefix: str, title: str, y: Axis) -> dict[str, Any
     curves = []
     for key in keys(record.train, prefix):
         curves.append(Curve(_style(key.removeprefix(prefix)), *series(record.train, "step", key)))
-    return figure(title, [Chart(title, curves, Axis("step"), y)], [c.name for c in curves])
+    return figure(title, [Chart(title, curves, _steps(record), y)], [c.name for c in curves])
 
 
 def _style(name: str) -> str:
     """Class that colours a curve; anything but the two networks shares one colour."""
-    return name if name in ("generator", "discriminator") else "other"
+    return name if name in _NETWORKS else "other"
+
+
+def _steps(record: Record) -> Axis:
+    """The same axis for all charts by step, so that they can be compared."""
+    steps = [step for line in record.train if (step := finite(line.get("step"))) is not None]
+    return Axis("step", whole=True, low=0.0, high=max(steps, default=None))
 
 
 def _adversary_starts(record: Record) -> list[tuple[float, str]]:

@@ -188,12 +188,14 @@ def _slice_figure(
     def place(x: float, y: float, w: float, h: float) -> Axes:
         return figure.add_axes((x / size[0], y / size[1], w / size[0], h / size[1]))
 
-    diverging = _is_diverging(variable, np.stack([row[-1] for row in rows]))
+    truth = np.stack([row[-1] for row in rows])
+    diverging = _is_diverging(variable, truth)
+    scale = _readable_unit(max(map(abs, _color_range(truth, diverging))), unit)
     for i, (row, layer) in enumerate(zip(rows, titles, strict=True)):
         bottom = foot + (len(rows) - 1 - i) * row_height
         axes = [place(0.3 + c * (width + 0.1), bottom, width, height) for c in range(4)]
         bar = place(0.3 + 4 * (width + 0.1), bottom + 0.06 * height, 0.13, 0.88 * height)
-        _draw_row(axes, bar, row, unit, diverging)
+        _draw_row(axes, bar, row, scale, diverging)
         figure.text(
             0.3 / size[0],
             (bottom + height + 0.5) / size[1],
@@ -210,12 +212,16 @@ def _slice_figure(
 
 
 def _draw_row(
-    axes: Sequence[Axes], bar: Axes, row: Sequence[Array], unit: str, diverging: bool
+    axes: Sequence[Axes],
+    bar: Axes,
+    row: Sequence[Array],
+    scale: tuple[float, str],
+    diverging: bool,
 ) -> None:
     """Draw input, trilinear, generated and truth of one layer with one colour bar."""
     truth = row[-1]
     low, high = _color_range(truth, diverging)
-    factor, unit_text = _readable_unit(max(abs(low), abs(high)), unit)
+    factor, unit_text = scale
     for panel, field, name in zip(axes, row, _COLUMNS, strict=True):
         # `auto` fills the panel, whose proportions are those of the truth, also with coarse cells.
         image = panel.imshow(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
@@ -147,7 +146,7 @@ def _speed(record: Record) -> dict[str, Any]:
         "samples_per_s": recent,
         "epoch": state.number("epoch"),
         "epochs": state.number("epochs"),
-        "step": state.number("step"),
+        "step": state.step,
         # Between first and last log line, so a pause between two starts counts too.
         "elapsed": run_state.duration(max(times) - min(times)) if len(times) > 1 else None,
     }
@@ -163,7 +162,7 @@ def _pictures(record: Record) -> list[dict[str, str]]:
             data = base64.b64encode(path.read_bytes()).decode("ascii")
         except OSError:
             continue
-        pictures.append({"name": name, "uri": Markup(f"data:image/png;base64,{data}")})
+        pictures.append({"name": name, "uri": f"data:image/png;base64,{data}"})
     return pictures
 
 

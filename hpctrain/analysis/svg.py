@@ -14,8 +14,9 @@ from html import escape
 
 WIDTH = 440.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 12.0, 8.0, 36.0
-MAX_POINTS = 240
-"""Curves with more points are drawn as means of bins within a band from least to greatest."""
+MAX_POINTS = 160
+"""Curves with more points are drawn as means of `BINS` bins, in a band from least to greatest."""
+BINS = 80
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -39,12 +40,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its label and scale; None for `log` chooses by the data, for limits fits them."""
+    """One axis: None for `log` chooses by the data, for limits fits them; `whole` counts things."""
 
     label: str
     log: bool | None = False
     low: float | None = None
     high: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Chart:
         x = _Scale(_limits(self.x, [p[0] for p in points], x_log, 0.0), x_log, LEFT, WIDTH - RIGHT)
         y_limits, is_cut = _y_limits(self.y, [p[1] for p in points], y_log)
         y = _Scale(y_limits, y_log, self.height - BOTTOM, TOP)
-        box = f"{LEFT:g} {TOP:g} {x.end - x.start:g} {y.start - y.end:g}"
+        # Three more on each side, so that dots on the edge stay whole.
+        width, height = x.end - x.start + 6, y.start - y.end + 6
+        box = f"{LEFT - 3:g} {TOP - 3:g} {width:g} {height:g}"
         place = 'x="{}" y="{}" width="{}" height="{}"'.format(*box.split())
         # An inner svg clips what lies outside of it, without an id that a page may hold twice.
         parts = [*self._frame(x, y), f'<svg {place} viewBox="{box}">']
@@ -99,9 +103,11 @@ class Chart:
     def _frame(self, x: _Scale, y: _Scale) -> list[str]:
         parts = []
         for value in y.ticks(5 if self.height > 150 else 3):
-            parts.append(_line(x.start, y(value), x.end, y(value), "grid"))
+            parts.append(_line(x.start, y(value), x.end, y(value), "rule"))
             parts.append(_text(x.start - 6, y(value) + 4, tick_label(value), "tick", "end"))
         for value in x.ticks(6):
+            if self.x.whole and value != int(value):
+                continue
             parts.append(_line(x(value), y.start, x(value), y.start + 4, "axis"))
             parts.append(_text(x(value), y.start + 16, tick_label(value), "tick", "middle"))
         parts.append(_line(x.start, y.start, x.end, y.start, "axis"))
@@ -153,8 +159,8 @@ def tick_label(value: float) -> str:
 
 
 def thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
-    """Points as (x, mean, least, greatest) of at most `MAX_POINTS` bins of equal count."""
-    count = min(len(points), MAX_POINTS)
+    """Points as (x, mean, least, greatest): each by itself, or of `BINS` bins of equal count."""
+    count = len(points) if len(points) <= MAX_POINTS else BINS
     bins = []
     for i in range(count):
         part = points[i * len(points) // count : (i + 1) * len(points) // count]
@@ -172,20 +178,18 @@ def _is_log(axis: Axis, values: Sequence[float]) -> bool:
 
 def _limits(axis: Axis, values: Sequence[float], log: bool, margin: float) -> tuple[float, float]:
     """Limits of an axis: the given ones, else the values with a margin."""
-    low, high = min(values), max(values)
-    if log:
-        spare = (high / low) ** margin
-        low, high = low / spare, high * spare
-    else:
-        spare = margin * (high - low)
-        low, high = low - spare, high + spare
-    low = low if axis.low is None else axis.low
-    high = high if axis.high is None else axis.high
-    if high > low:
-        return low, high
-    # One value only: it goes into the middle.
-    spare = abs(low) * 0.5 or 1.0
-    return (low / 2, low * 2) if log else (low - spare, low + spare)
+    low = min(values) if axis.low is None else axis.low
+    high = max(values) if axis.high is None else axis.high
+    if high <= low:
+        # One value only: it goes into the middle.
+        spare = abs(low) * 0.5 or 1.0
+        return (low / 2, low * 2) if log else (low - spare, low + spare)
+    spare = (high / low) ** margin if log else margin * (high - low)
+    if axis.low is None:
+        low = low / spare if log else low - spare
+    if axis.high is None:
+        high = high * spare if log else high + spare
+    return low, high
 
 
 def _y_limits(axis: Axis, values: Sequence[float], log: bool) -> tuple[tuple[float, float], bool]:
@@ -214,7 +218,7 @@ def _log_ticks(low: float, high: float, count: int) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if decades < 0.7:
         return _linear_ticks(low, high, count - 1)
-    if decades < 2.2:
+    if decades < 2.2 and count > 3:
         values = [m * 10.0**e for e in range(first, last + 1) for m in (1, 2, 5)]
     else:
         stride = math.ceil(decades / (count + 0.5))

@@ -16,11 +16,12 @@ from hpctrain.errors import ConfigError
 from hpctrain.run_state import RunState
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 DEFAULT_FOLDER = Path("jobs")
 WATCH_EVERY_S = 2.0
 
+_RIGHT = ("epoch", "step", "loss", "samples/s", "left", "updated")
 _COLORS = {
     "finished": "green",
     "running": "cyan",
@@ -74,8 +75,8 @@ def row(state: RunState, now: float) -> dict[str, str]:
         "run": state.name,
         "state": f"silent {quiet}" if verdict == "silent" and quiet else verdict,
         "epoch": _of(state, "epoch", "epochs"),
-        "step": _number(state.number("step"), "{:.0f}"),
-        "loss": _number(state.number("loss"), "{:.4g}"),
+        "step": _number(state.step, "{:.0f}"),
+        "loss": _number(state.loss, "{:.4g}"),
         "samples/s": _number(state.number("samples_per_s"), "{:.1f}"),
         "left": _left(state, verdict, now),
         "checkpoint": _checkpoint(state),
@@ -96,7 +97,8 @@ def _show(folder: Path) -> None:
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(_table(rows))
+        console = Console()
+        console.print(_table(rows, console.width))
     else:
         typer.echo(_plain(rows))
 
@@ -104,15 +106,23 @@ def _show(folder: Path) -> None:
 def _watch(folder: Path) -> None:
     """Show the table until the user interrupts."""
     if not sys.stdout.isatty():
-        _forever(lambda: _show(folder))
+
+        def show_below() -> None:
+            _show(folder)
+            typer.echo()
+
+        _forever(show_below)
         return
+    from rich.console import Console
     from rich.live import Live
 
-    def frame() -> Table | str:
-        rows = [row(state, time.time()) for state in _states(folder)]
-        return _table(rows) if rows else _nothing(folder)
+    console = Console()
 
-    with Live(frame(), auto_refresh=False) as live:
+    def frame() -> Group | str:
+        rows = [row(state, time.time()) for state in _states(folder)]
+        return _table(rows, console.width) if rows else _nothing(folder)
+
+    with Live(frame(), console=console, auto_refresh=False) as live:
         _forever(lambda: live.update(frame(), refresh=True))
 
 
@@ -130,14 +140,9 @@ def _nothing(folder: Path) -> str:
     return f"no runs in {folder}/; make one with: hpctrain render mantle.yaml"
 
 
-def _used_columns(rows: list[dict[str, str]]) -> list[str]:
-    """All columns, but `note` only when there is one."""
-    return [key for key in rows[0] if key != "note" or any(r["note"] != "-" for r in rows)]
-
-
 def _plain(rows: list[dict[str, str]]) -> str:
     """Aligned columns without colour or lines, two spaces apart."""
-    columns = _used_columns(rows)
+    columns = [key for key in rows[0] if key != "note" or any(r["note"] != "-" for r in rows)]
     lines = [dict(zip(columns, columns, strict=True)), *rows]
     width = {key: max(len(line[key]) for line in lines) for key in columns}
     return "\n".join(
@@ -145,22 +150,35 @@ def _plain(rows: list[dict[str, str]]) -> str:
     )
 
 
-def _table(rows: list[dict[str, str]]) -> Table:
+def _table(rows: list[dict[str, str]], width: int) -> Group:
+    """A coloured table that fits a terminal, with the notes below it."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    columns = _used_columns(rows)
+    columns = _fitting(rows, width)
     for key in columns:
-        right = key in ("epoch", "step", "loss", "samples/s", "left", "updated")
-        table.add_column(key, justify="right" if right else "left", no_wrap=key != "note")
+        table.add_column(key, justify="right" if key in _RIGHT else "left", no_wrap=True)
     for cells in rows:
         color = _COLORS.get(cells["state"].split()[0], "")
         # Text, not str: a run's name or message is never read as rich markup.
         texts = [Text(cells[key], style=color if key == "state" else "") for key in columns]
         table.add_row(*texts)
-    return table
+    notes = [Text(f"{r['run']}: {r['note']}") for r in rows if r["note"] != "-"]
+    return Group(table, *notes)
+
+
+def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:
+    """Columns that a terminal has room for; the least telling ones go first."""
+    columns = [key for key in rows[0] if key != "note"]
+    for spare in ("step", "checkpoint", "updated", "samples/s"):
+        # Three characters between two columns and one at either end.
+        needed = sum(max(len(key), *(len(r[key]) for r in rows)) + 3 for key in columns) - 1
+        if needed > width:
+            columns.remove(spare)
+    return columns
 
 
 def _number(value: float | None, form: str) -> str:
@@ -204,4 +222,6 @@ def _note(state: RunState, verdict: str) -> str:
 
 def _json_value(value: Any) -> Any:
     """NaN and infinity become null, as JSON has none."""
+    if isinstance(value, dict):
+        return {key: _json_value(inner) for key, inner in value.items()}
     return run_state.finite(value) if isinstance(value, float) else value

@@ -31,15 +31,21 @@ def _node(job: Job, site: Site) -> list[str]:
         ("gpus", ask.gpus_per_rank, site.gpus_per_node),
     ):
         total = ask.ranks_per_node * each
-        if have is not None and total > have and not (what == "cpus" and site.launcher.oversubscribe):
+        if (
+            have is not None
+            and total > have
+            and not (what == "cpus" and site.launcher.oversubscribe)
+        ):
             fits = have // each
             faults.append(
-                f"resources: ranks_per_node {ask.ranks_per_node} x {what}_per_rank {each} = {total}, "
-                f"and a node has {have} {what}"
+                f"resources: ranks_per_node {ask.ranks_per_node} x {what}_per_rank {each} = "
+                f"{total}, and a node has {have} {what}"
                 + (f"; ranks_per_node: {fits} fits" if fits else "")
             )
     if ask.gpus_per_rank and site.mask_variable is None:
-        faults.append(f"resources.gpus_per_rank: found {ask.gpus_per_rank}; this machine has no GPUs")
+        faults.append(
+            f"resources.gpus_per_rank: found {ask.gpus_per_rank}; this machine has no GPUs"
+        )
     return faults
 
 
@@ -47,7 +53,9 @@ def _size(job: Job, site: Site) -> list[str]:
     if site.max_nodes is not None and job.resources.nodes > site.max_nodes:
         return [f"resources.nodes: found {job.resources.nodes}; allowed: {site.max_nodes} or fewer"]
     if site.launcher.kind == "none" and job.total_ranks > 1:
-        return [f"resources: {job.total_ranks} ranks, and this site has no launcher; allowed: one rank"]
+        return [
+            f"resources: {job.total_ranks} ranks, and this site has no launcher; allowed: one rank"
+        ]
     return []
 
 
@@ -57,7 +65,9 @@ def _required(job: Job, site: Site) -> list[str]:
         for name in site.directives.required
         if not getattr(job.resources, name)
     ]
-    unknown = [f for f in job.resources.filesystems if site.filesystems and f not in site.filesystems]
+    unknown = [
+        f for f in job.resources.filesystems if site.filesystems and f not in site.filesystems
+    ]
     if unknown:
         faults.append(
             f"resources.filesystems: unknown {', '.join(unknown)}; "
@@ -72,7 +82,9 @@ def _queue(job: Job, site: Site) -> list[str]:
         return []
     limits = site.queues.get(ask.queue)
     if limits is None:
-        return [f"resources.queue: unknown queue {ask.queue!r}; choose from {', '.join(site.queues)}"]
+        return [
+            f"resources.queue: unknown queue {ask.queue!r}; choose from {', '.join(site.queues)}"
+        ]
     if any(_fits(ask.nodes, ask.walltime, limit) for limit in limits):
         return []
     legal = "; ".join(_legal(limit) for limit in limits)
@@ -88,7 +100,8 @@ def _fits(nodes: int, walltime: int, limit: Limits) -> bool:
 
 def _legal(limit: Limits) -> str:
     low, high = limit.nodes
-    return f"{low if low == high else f'{low} to {high}'} nodes up to {format_walltime(limit.walltime)}"
+    size = f"{low}" if low == high else f"{low} to {high}"
+    return f"{size} nodes up to {format_walltime(limit.walltime)}"
 
 
 def _notes(job: Job, site: Site) -> list[str]:

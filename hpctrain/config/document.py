@@ -28,7 +28,9 @@ _Loader.yaml_implicit_resolvers = {
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )
 
 
@@ -73,7 +75,9 @@ def read_document(path: Path, where: str | None = None) -> Document:
         raise ConfigError(f"{name}: cannot be read as text: {e}") from e
     document = parse(text, name)
     if document.value is None and not document.problems:
-        raise ConfigError(f"{name}: is empty; `hpctrain init mantle` writes an example to start from")
+        raise ConfigError(
+            f"{name}: is empty; `hpctrain init mantle` writes an example to start from"
+        )
     if not isinstance(document.value, dict):
         raise ConfigError(f"{name}:1: found {document.value!r}; allowed: keys with values")
     return document
@@ -123,7 +127,9 @@ class _Builder:
             name = str(name_node.value)
             if name in result:
                 first = self.document.lines[(*key, name)]
-                self._fault(name_node, (*key, name), f"is given twice, first in line {first}; keep one")
+                self._fault(
+                    name_node, (*key, name), f"is given twice, first in line {first}; keep one"
+                )
                 continue
             self.document.lines[(*key, name)] = name_node.start_mark.line + 1
             result[name] = self.build(value_node, (*key, name), above)
@@ -132,7 +138,7 @@ class _Builder:
     def _scalar(self, node: yaml.Node, key: Key) -> Any:
         self.document.texts[key] = str(node.value)
         try:
-            value = self.loader.construct_object(node)  # type: ignore[no-untyped-call]
+            value = self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError):
             self._fault(node, key, f"found {node.value!r}, which is not a plain YAML value")
             return None
@@ -140,7 +146,9 @@ class _Builder:
             self._fault(node, key, f"found {node.value!r}; allowed: finite numbers")
             return None
         if not isinstance(value, str | int | float | bool | None):
-            self._fault(node, key, f"found {node.value!r} of an unusual type; allowed: plain values")
+            self._fault(
+                node, key, f"found {node.value!r} of an unusual type; allowed: plain values"
+            )
             return None
         return value
 

@@ -92,7 +92,11 @@ def _wrong_type(found: Any, written: str | None, wanted: str) -> str:
     hint = ""
     if wanted == "a text" and not isinstance(found, dict | list) and found is not None:
         hint = f'; put it in quotes: "{found if written is None else written}"'
-    elif isinstance(found, str) and wanted != "keys with values" and re.fullmatch(r"[-+.\deE]+", found):
+    elif (
+        isinstance(found, str)
+        and wanted != "keys with values"
+        and re.fullmatch(r"[-+.\deE]+", found)
+    ):
         hint = "; remove the quotes"
     elif wanted == "a list" and not isinstance(found, dict):
         hint = f"; write [{found}]"
@@ -157,5 +161,3 @@ def user_key(loc: tuple[str | int, ...], value: Any) -> Key:
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
     return tuple(key)
-
-

@@ -44,7 +44,7 @@ class Layers:
             self._merge(below[name], new, inner, at)
 
     def locate(self, key: Key) -> tuple[int, Document, Key]:
-        """Number of the document that gave a key, or the nearest block around it, and its key there."""
+        """Number of the document that gave a key, or its nearest block; and its key there."""
         for end in range(len(key), 0, -1):
             if key[:end] in self.origins:
                 number, own = self.origins[key[:end]]

@@ -54,7 +54,9 @@ def find_job(name: str, cwd: Path) -> Path:
         ConfigError: there is none; lists the places that were looked at.
     """
     given = Path(name)
-    names = [given] if given.suffix in (".yaml", ".yml") else [given.with_name(given.name + ".yaml")]
+    names = (
+        [given] if given.suffix in (".yaml", ".yml") else [given.with_name(given.name + ".yaml")]
+    )
     tried = names if given.is_absolute() else [*names, *(Path("jobs") / n for n in names)]
     for path in tried:
         if (cwd / path).is_file():
@@ -86,12 +88,17 @@ def _override(text: str) -> Document:
         raise ConfigError(f"{where}: allowed: --set key.path=value, such as --set train.epochs=10")
     # No quotes survive the shell, so here a walltime needs none.
     if re.fullmatch(r"\d+:\d\d:\d\d", value_text):
-        value: Any = value_text
-    else:
-        value = parse(value_text, where).value
+        value_text = f'"{value_text}"'
+    parsed = parse(value_text, where)
+    value: Any = parsed.value
     for part in reversed(parts):
         value = {part: value}
-    return Document(where, value)
+    return Document(
+        where,
+        value,
+        texts={(*parts, *key): written for key, written in parsed.texts.items()},
+        problems={(*parts, *key): (0, text) for key, (_, text) in parsed.problems.items()},
+    )
 
 
 def resolve(draft: Draft, site_name: str) -> Resolved:

@@ -91,7 +91,7 @@ class Site(Schema):
 
     name: Name
     """Name of the profile."""
-    title: str
+    title: Line
     """One line about the machine."""
     scheduler: Literal["pbs", "slurm", "cobalt", "local"]
     """Which scheduler takes the job."""

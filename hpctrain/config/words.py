@@ -34,7 +34,8 @@ def _word(value: str) -> str:
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise ValueError(
-            f"found {value!r}; allowed as a variable's name: letters, digits and '_', not a digit first"
+            f"found {value!r}; allowed as a variable's name: letters, digits and '_', "
+            "the first no digit"
         )
     return value
 

@@ -6,6 +6,7 @@ outermost shell. Cells are read as a few basic slices an axis, never by fancy in
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Literal
@@ -40,7 +41,7 @@ def runs(cells: Cells) -> tuple[Run, ...]:
     """Split cell numbers into basic slices.
 
     Returns:
-        (destination, source) slices; the source goes up, goes down, or is one cell that is repeated.
+        (destination, source) slices; the source rises, falls, or is one cell that is repeated.
     """
     found: list[Run] = []
     i, end = 0, len(cells)
@@ -95,6 +96,20 @@ class AxisPlan:
     """The same as slices (buffer, file)."""
     interpolation: Interpolation | None = None
     """None: the buffer is the sample."""
+
+
+class Region:
+    """What is read for one sample, along all three axes."""
+
+    def __init__(self, plans: tuple[AxisPlan, AxisPlan, AxisPlan]) -> None:
+        every = slice(None)
+        self.plans = plans
+        self.copies = [
+            ((every, a[0], b[0], c[0]), (every, a[1], b[1], c[1]))
+            for a, b, c in itertools.product(*(plan.runs for plan in plans))
+        ]
+        """(buffer, file) indices of (C, n0, n1, n2); a source of one cell is repeated."""
+        self.is_interpolated = any(plan.interpolation is not None for plan in plans)
 
 
 def plan_cells(cells: Cells) -> AxisPlan:

@@ -35,9 +35,8 @@ def fill_header(header: FileHeader) -> FileHeader:
     if header.kind != "hdf5":
         return header
     with _open(header.path) as f:
-        names = [n for n in f if hasattr(f[n], "dtype")]
-        names.sort(key=lambda name: _creation(f, name))
-        arrays = tuple(_array(f[name], name) for name in names if f[name].dtype.kind in "fiu")
+        names = sorted((n for n in f if _is_array(f[n])), key=lambda name: _creation(f, name))
+        arrays = tuple(_array(f[name], name) for name in names)
         return replace(header, arrays=arrays, attributes=_attributes(f.attrs))
 
 
@@ -96,11 +95,16 @@ def _warn_chunks(folder: str, num_bytes: int) -> None:
 
 
 def _creation(f: Any, name: str) -> tuple[int, str]:
-    """Order in which netCDF-4 made the variables; others go by name."""
-    import h5py
-
+    """Order in which netCDF-4 made the variables; where none was kept, order of the names."""
     info = f.id.links.get_info(name.encode())
-    return (info.corder if info.corder_valid else 0), name if isinstance(info, h5py.h5l.LinkInfo) else name
+    return (info.corder if info.corder_valid else 0), name
+
+
+def _is_array(item: Any) -> bool:
+    """A numeric dataset, and not a netCDF dimension that has no coordinate variable."""
+    scale = item.attrs.get("NAME", b"")
+    is_bare = isinstance(scale, bytes) and scale.startswith(b"This is a netCDF dimension but not")
+    return hasattr(item, "dtype") and item.dtype.kind in "fiu" and not is_bare
 
 
 def _array(dataset: Any, name: str) -> ArrayHeader:

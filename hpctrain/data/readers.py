@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.config.data import Fields
-from hpctrain.data.hdf5 import fill_header, open_block
+from hpctrain.data.hdf5 import fill_header, open_block, read_array
 from hpctrain.errors import DataError
 from hpctrain.index.arrays import ArrayHeader, FileHeader
 from hpctrain.index.headers import read_header
@@ -20,7 +21,7 @@ from hpctrain.index.plan import Group, group_of
 
 
 class Block(Protocol):
-    """Channels that are read together: basic slices of (c, n0, n1, n2) in the field's axis order."""
+    """Channels that are read together, (c, n0, n1, n2) in the field's axis order."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,6 +44,11 @@ class OpenGroup:
     """Of each channel; empty where unknown."""
     fills: tuple[float | None, ...]
     """Number that stands for a missing value, of each channel."""
+
+    @functools.cached_property
+    def has_fills(self) -> bool:
+        """Whether any variable declares a number for missing values."""
+        return any(fill is not None for fill in self.fills)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -72,13 +78,12 @@ def open_group(paths: Sequence[Path], fields: Fields, is_input: bool) -> OpenGro
     headers = [fill_header(read_header(path)) for path in paths]
     group = group_of(headers, fields, is_input)
     blocks: list[tuple[slice, Block]] = []
-    arrays: list[ArrayHeader] = []
+    arrays: list[ArrayHeader] = []  # of each channel; one npy array gives several
     for header, layout in zip(headers, group.layouts, strict=True):
-        for block in _blocks(header, layout):
+        for array, block in zip(layout.arrays, _blocks(header, layout), strict=True):
             start = len(arrays)
-            arrays.extend([layout.arrays[min(start, len(layout.arrays) - 1)]] * block.shape[0])
+            arrays.extend([array] * block.shape[0])
             blocks.append((slice(start, len(arrays)), block))
-    arrays = [a for g in group.layouts for a in g.arrays * (g.num_channels // len(g.arrays))]
     coordinates = tuple(_coordinate(headers[0], group.layouts[0], axis) for axis in range(3))
     units = tuple(str(a.attributes.get("units", "")) for a in arrays)
     return OpenGroup(group, tuple(blocks), coordinates, units, tuple(map(_fill, arrays)))
@@ -106,15 +111,11 @@ def _map(raw: NDArray[np.uint8], array: ArrayHeader, layout: Layout) -> NDArray[
     return view
 
 
-def _coordinate(
-    header: FileHeader, layout: Layout, axis: int
-) -> NDArray[np.float64] | None:
+def _coordinate(header: FileHeader, layout: Layout, axis: int) -> NDArray[np.float64] | None:
     array = header.array(layout.dims[axis])
     if array is None or len(array.shape) != 1 or array.dtype[1] not in "fiu":
         return None
     if header.kind == "hdf5":
-        from hpctrain.data.hdf5 import read_array
-
         values = read_array(header.path, array.name)
     else:
         values = np.fromfile(header.path, array.dtype, array.shape[0], offset=array.offset)

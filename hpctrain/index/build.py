@@ -43,6 +43,11 @@ def build_fields_index(
     Raises:
         DataError: anything that would stop the training or make it learn from wrong pairs.
     """
+    if fields.geometry == "sphere" and fields.augment.random_shift:
+        raise DataError(
+            "data.augment.random_shift: is for a box and has no effect on a sphere; leave it out "
+            "(roll_longitude moves slabs in longitude)"
+        )
     root = _root(fields, cwd)
     rows = split_rows(fields, root)
     used = [row for row in rows if row.status == "ok"]

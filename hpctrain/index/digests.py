@@ -14,6 +14,8 @@ from hpctrain.errors import DataError
 from hpctrain.log import logger
 
 PIECE = 1 << 20
+ANNOUNCED_BYTES = 1 << 30
+"""Reading more than this is said beforehand."""
 Entry = list[object]
 
 
@@ -53,7 +55,7 @@ def digests(
     }
     missing = [path for path in stamps if path not in known]
     num_bytes = sum(path.stat().st_size for path in missing)
-    if progress and num_bytes > 1 << 30:
+    if progress and num_bytes > ANNOUNCED_BYTES:
         progress(f"reading {num_bytes / 1e9:.1f} GB once to fingerprint {len(missing)} files")
     # hashlib releases the interpreter lock, so threads use all cores and hide a slow disk.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

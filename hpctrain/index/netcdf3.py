@@ -101,10 +101,8 @@ def read_netcdf3(path: Path, f: BinaryIO) -> FileHeader:
         left = path.stat().st_size - min(starts, default=0)
         num_records = left // record_bytes if starts else 0
     arrays = tuple(_with_records(a, num_records) if record else a for a, record in raw)
-    for array, (_, is_record) in zip(arrays, raw, strict=True):
-        apart = (num_records - 1) * record_bytes if is_record and num_records else 0
-        one = array.num_bytes // max(num_records, 1) if is_record else array.num_bytes
-        check_size(path, array.offset + apart + one)
+    ends = [_end(a, r, num_records, record_bytes) for a, (_, r) in zip(arrays, raw, strict=True)]
+    check_size(path, max(ends, default=f.tell()))
     return FileHeader(path, "netcdf3", arrays, attributes)
 
 
@@ -126,6 +124,13 @@ def _record_bytes(records: list[ArrayHeader]) -> int:
     """Bytes of one record over all variables; a variable is padded to 4 unless it is alone."""
     sizes = [math.prod(a.shape[1:]) * int(a.dtype[2:]) for a in records]
     return sizes[0] if len(sizes) == 1 else sum(s + -s % 4 for s in sizes)
+
+
+def _end(array: ArrayHeader, is_record: bool, num_records: int, record_bytes: int) -> int:
+    """One past the last byte of a variable."""
+    if not is_record or num_records == 0:
+        return array.offset + array.num_bytes
+    return array.offset + (num_records - 1) * record_bytes + array.num_bytes // num_records
 
 
 def _with_records(array: ArrayHeader, num_records: int) -> ArrayHeader:

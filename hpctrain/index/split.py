@@ -48,10 +48,11 @@ def _chosen(fields: Fields, num_files: int) -> range:
     chosen = range(num_files)[steps.start : steps.stop : steps.stride]
     if not chosen:
         raise DataError(f"data.steps: leaves none of the {num_files} files; widen start and stop")
-    if fields.validation_steps >= len(chosen):
+    most = len(chosen) - 1
+    if fields.validation_steps > most:
         raise DataError(
             f"data.validation_steps: {fields.validation_steps} of {len(chosen)} files leaves none "
-            f"to train on; give at most {len(chosen) - 1}"
+            f"to train on; give more files{f', or at most {most}' if most else ''}"
         )
     return chosen
 

@@ -48,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             _leave_at_once(code)
         return code
     comm.close()
+    if ranks.world_size > 1:
+        _leave_at_once(code)  # everything is written; gloo's threads may abort an orderly exit
     return code
 
 
@@ -113,7 +115,7 @@ def _fail(error: BaseException, ranks: Ranks, run_dir: Path) -> int:
 
 
 def _leave_at_once(code: int) -> None:
-    """End without waiting for collectives of ranks that are elsewhere; the launcher ends them."""
+    """End without waiting for other ranks' collectives or for threads of libraries."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

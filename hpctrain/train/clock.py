@@ -13,6 +13,7 @@ class Clock:
         self._begin = 0.0
         self._steps = 0
         self._total_s = self._data_s = self._communication_s = 0.0
+        self._is_warm = False
         self._all_steps = 0
         self._all_s = 0.0
         self.longest_step_s = 0.0
@@ -33,9 +34,10 @@ class Clock:
         self._total_s += step_s
         self._communication_s += communication_s
         self.longest_step_s = max(self.longest_step_s, step_s)
-        if self._all_steps or self._steps > 1:  # the first step warms caches up
+        if self._is_warm:
             self._all_steps += 1
             self._all_s += step_s
+        self._is_warm = True  # the first step is not counted: it fills caches and pools
 
     def saved(self, seconds: float) -> None:
         """A checkpoint took this long."""

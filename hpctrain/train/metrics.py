@@ -78,10 +78,11 @@ class Recorder:
         """Draw a figure in the background; into TensorBoard and eval/figures."""
 
         def write(writer: Any) -> None:
+            from hpctrain.analysis import figures  # matplotlib, in this thread only
+
             figure = draw()
-            self._figures.mkdir(parents=True, exist_ok=True)
-            figure.savefig(self._figures / f"epoch_{epoch:04d}_{name}.png")
-            writer.add_figure(name, figure, step, close=False)
+            figures.save(figure, figures.figure_path(self._figures, epoch, name))
+            writer.add_image(name, figures.to_array(figure), step, dataformats="HWC")
 
         self._work.put(write)
 
@@ -95,9 +96,6 @@ class Recorder:
         first = self._work.get()
         if first is None:
             return
-        import matplotlib
-
-        matplotlib.use("Agg")
         from torch.utils.tensorboard.writer import SummaryWriter
 
         # points of steps that a kill took away are hidden by those of the second try

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -13,7 +14,9 @@ class Progress:
 
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
-        self._terminal = sys.stdout.isatty()
+        # mpirun may give ranks a pseudo-terminal of its own, so the run script says what it has
+        told = os.environ.get("HPCTRAIN_TERMINAL")
+        self._terminal = sys.stdout.isatty() if told is None else told == "1"
         self._last = 0.0
 
     def show(

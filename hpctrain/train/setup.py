@@ -10,7 +10,8 @@ import torch
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.training import Training
-from hpctrain.data.loader import read_batch
+from hpctrain.data import BatchLoader
+from hpctrain.data.sampler import Share
 from hpctrain.train.precision import Precision, probe
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import Update
@@ -30,14 +31,12 @@ def choose_precision(
     """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks."""
     if settings.precision != "auto":
         return Precision(settings.precision, "asked for")
-    batch = read_batch(data.train, range(_probe_size(settings, comm)), 0, comm.device)
+    size = settings.global_batch_size // comm.world_size // settings.accumulate
+    with BatchLoader(data.train, iter([Share(0, 0, tuple(range(size)))]), 0, 1, comm.device) as loader:
+        batch = next(loader)
     chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
     name, reason = comm.broadcast_object((chosen.name, chosen.reason))
     return Precision(name, reason)
-
-
-def _probe_size(settings: Training, comm: Communicator) -> int:
-    return max(1, settings.global_batch_size // comm.world_size // settings.accumulate)
 
 
 def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precision) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from hpctrain.comm import Communicator
-from hpctrain.data.loader import BatchLoader
-from hpctrain.data.sampler import GlobalSampler
+from hpctrain.data import BatchLoader, GlobalSampler, stream
 from hpctrain.errors import NonFiniteLossError
 from hpctrain.log import logger
 from hpctrain.train.checkpoint import CheckpointFolder
@@ -108,8 +107,11 @@ class Trainer:
             self.clock.data_arrived()
             self._step(batch)
             self.clock.end(self.update.take_wait_s())
-            if self.position.step == self.steps_per_epoch:
-                self._end_epoch(loader)
+            is_last = self.position.step == self.steps_per_epoch
+            if self._is_due(self.settings.log_every_steps) or is_last:
+                self._log()
+            if is_last:
+                self._end_epoch()
             elif self._is_due(self.settings.checkpoints.every_steps):
                 self._save()
             stop.needs(3 * self.clock.longest_step_s + 3 * self.clock.longest_save_s)
@@ -131,8 +133,6 @@ class Trainer:
         self.position.global_step += 1
         if self.position.global_step == 1:
             self._say("first step done")
-        if self._is_due(self.settings.log_every_steps) or self.position.step == self.steps_per_epoch:
-            self._log()
 
     def _is_due(self, every: int | None) -> bool:
         return bool(every) and self.position.step % (every or 1) == 0
@@ -155,7 +155,8 @@ class Trainer:
                 **speed,
             },
         )
-        self.progress.show(at.epoch, at.step, losses, speed["samples_per_s"], eta_s)
+        shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
+        self.progress.show(at.epoch, at.step, shown, speed["samples_per_s"], eta_s)
         self.state.update(
             at_most_every_s=1.0,
             **asdict(at),
@@ -164,12 +165,11 @@ class Trainer:
             eta_s=round(eta_s, 1),
         )
 
-    def _end_epoch(self, loader: BatchLoader) -> None:
+    def _end_epoch(self) -> None:
         self.position = Position(self.position.epoch + 1, 0, self.position.global_step)
         is_last = self.position.epoch == self.settings.epochs
         if self._is_epoch_due(self.settings.validate_every_epochs) or is_last:
-            scalars = validate(self.task, self.data, self.settings, self.comm, self._autocast)
-            self._record_validation(*scalars)
+            self._record_validation(*validate(self.task, self.data, self.run.job, self.comm, self.update))
         if self.recorder is not None and (
             self._is_epoch_due(self.settings.figures_every_epochs) or is_last
         ):
@@ -226,10 +226,10 @@ class Trainer:
             precision = choose_precision(self.task, self.settings, self.comm, self.data)
         self.precision = precision
         self._say("precision %s (%s)", precision.name, precision.reason)
-        precision.apply_layout(models)
         self.comm.broadcast(
             t.data for m in models.values() for t in (*m.parameters(), *m.buffers())
         )
+        precision.apply_layout(models)
         self.optimizers = self.task.build_optimizers(models)
         self._autocast = precision.autocast(self.comm.device)
         self.update = Update(
@@ -243,16 +243,17 @@ class Trainer:
         self.rates = LearningRates(self.settings.schedule, self.optimizers, total_steps)
 
     def _loader(self) -> BatchLoader:
-        return BatchLoader(
-            self.data.train,
+        shares = stream(
             self.sampler,
-            rank=self.comm.rank,
-            world_size=self.comm.world_size,
-            start=(self.position.epoch, self.position.step),
+            self.comm.rank,
+            self.comm.world_size,
+            epoch=self.position.epoch,
+            step=self.position.step,
             epochs=self.settings.epochs,
-            workers=self.run.job.data.workers,
-            prefetch_batches=self.run.job.data.prefetch_batches,
-            device=self.comm.device,
+        )
+        data = self.run.job.data
+        return BatchLoader(
+            self.data.train, shares, data.workers, data.prefetch_batches, self.comm.device
         )
 
     def _save(self) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hpctrain.comm import Communicator
-from hpctrain.config.training import Training
-from hpctrain.data.loader import read_batch
+from hpctrain.config.job import Job
+from hpctrain.data import BatchLoader, SequentialSampler, stream
 from hpctrain.train.task import Data, Task
+from hpctrain.train.update import Update
 
 
 def validate(
-    task: Task, data: Data, settings: Training, comm: Communicator, autocast: Any
+    task: Task, data: Data, job: Job, comm: Communicator, update: Update
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Run the task's validation step over all samples and join the sums of all ranks.
 
@@ -24,14 +24,21 @@ def validate(
     Returns:
         The task's scalars and its documents for eval/; equal on all ranks.
     """
-    own = range(comm.rank, len(data.validation), comm.world_size)
-    size = max(1, settings.global_batch_size // comm.world_size // settings.accumulate)
+    # no gradients are kept, but a rank holds no more samples at a time than in training
+    size = max(comm.world_size, job.train.global_batch_size // job.train.accumulate)
+    shares = stream(SequentialSampler(len(data.validation), size), comm.rank, comm.world_size)
     sums: dict[str, Tensor] = {}
-    with torch.no_grad(), autocast() if autocast else nullcontext():
-        for begin in range(0, len(own), size):
-            batch = read_batch(data.validation, own[begin : begin + size], 0, comm.device)
-            for key, value in task.validation_step(batch).items():
-                sums[key] = sums[key] + value if key in sums else value
+    workers = job.data.workers
+    with (
+        BatchLoader(data.validation, shares, workers, job.data.prefetch_batches, comm.device) as loader,
+        torch.no_grad(),
+    ):
+        for batch in loader:
+            if not batch.ids:
+                continue
+            with update.autocast():
+                for key, value in task.validation_step(batch).items():
+                    sums[key] = sums[key] + value if key in sums else value
     result = task.validation_result(_join(sums, comm))
     return result.scalars, result.files
 

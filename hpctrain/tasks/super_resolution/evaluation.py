@@ -64,7 +64,7 @@ class Evaluation:
         normalized: dict[str, float] = {}
         for kind in _KINDS[1:]:
             mean = sums[f"squared_error/{kind}"] / samples
-            physical = mean.sqrt() * self.scales.target_scale.double()
+            physical = mean.sqrt() * torch.tensor(self.scales.scale, dtype=torch.float64)
             rmse[kind] = dict(zip(self.dataset.variables, physical.tolist(), strict=True))
             normalized[kind] = math.sqrt(float(mean.mean()))
             scalars[f"rmse/{kind}"] = normalized[kind]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -46,12 +45,12 @@ class SuperResolutionTask(Task):
         if saved:
             self.scales = Scales.from_dict(saved["scales"])
         else:
-            measured = Scales.measure(train).to_dict() if self.place.rank == 0 else None
+            measured = train.measure_scales().to_dict() if self.place.rank == 0 else None
             self.scales = Scales.from_dict(share(measured))
         validation = self._dataset("validation")
         train.scales = validation.scales = self.scales
         self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
-        self.channels = train.num_channels
+        self.channels = (train.num_input_channels, len(train.variables))
         return Data(train, validation)
 
     def build_models(self) -> dict[str, nn.Module]:

@@ -1,0 +1,68 @@
+"""The `hpctrain` program: its sub-commands, its errors, its exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from hpctrain import __version__
+from hpctrain.cli import init, render, report, sample, schema, show, site, status
+from hpctrain.errors import HpctrainError
+
+app = typer.Typer(
+    name="hpctrain",
+    help="From one YAML file to a trained model on any batch machine.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("init")(init.command)
+app.command("sample")(sample.command)
+app.command("render")(render.command)
+app.command("show")(show.command)
+app.command("status")(status.command)
+app.command("report")(report.command)
+app.command("schema")(schema.command)
+app.add_typer(site.app, name="site")
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"hpctrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """From one YAML file to a trained model on any batch machine."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program and exit: 0, or the exit code of the error (see hpctrain.errors)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_debug = "--debug" in words
+    if is_debug:
+        # People add it to the end of the line that failed; typer wants it in front.
+        words = ["--debug", *(word for word in words if word != "--debug")]
+    try:
+        app(words, prog_name="hpctrain")
+    except HpctrainError as e:
+        if is_debug:
+            raise
+        print("\n".join(f"hpctrain: {line}" for line in str(e).splitlines()), file=sys.stderr)
+        sys.exit(e.exit_code)
+    except BrokenPipeError:
+        # `hpctrain schema | head`: the reader has gone, and the interpreter must not flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

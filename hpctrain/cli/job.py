@@ -1,0 +1,42 @@
+"""What several sub-commands share: find a job, its site, and the resolved values."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hpctrain.config.load import Resolved
+
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or its name in jobs/.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, such as train.epochs=3."),
+]
+SiteName = Annotated[
+    str | None, typer.Option("--site", help="Machine: a name, or a YAML file (as --set site=...).")
+]
+
+
+def load(name: str, overrides: Sequence[str] = (), site: str | None = None) -> Resolved:
+    """Read, detect, resolve."""
+    from hpctrain.config.load import AUTO, find_job, read_job, resolve
+
+    cwd = Path.cwd()
+    words = [*overrides, *([f"site={site}"] if site else [])]
+    draft = read_job(find_job(name, cwd), words, cwd)
+    return resolve(draft, this_site() if draft.site == AUTO else draft.site)
+
+
+def this_site() -> str:
+    """The site that this host belongs to."""
+    from hpctrain.config.load import read_site, site_names
+    from hpctrain.schedulers import detect_site
+
+    sites = (read_site(name)[0] for name in site_names())
+    return detect_site([socket.gethostname(), socket.getfqdn()], sites, shutil.which)

@@ -1,0 +1,266 @@
+"""Samples of a super-resolution training: pairs of a coarse crop with halo and its fine truth."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from hpctrain.config.data import Fields
+from hpctrain.data.coarse import KEPT_BYTES, CoarseFields
+from hpctrain.data.geometry import MODES, rotate_longitude
+from hpctrain.data.scales import Scales, measure_scales, vectors_of
+from hpctrain.data.source import Array, FieldSource
+from hpctrain.errors import DataError
+from hpctrain.index.grid import Triple
+from hpctrain.index.layout import AXES
+from hpctrain.index.plan import plan_fields
+from hpctrain.index.table import Index
+
+AUGMENT = 2
+"""Key of the random stream of augmentations; the order of samples has its own."""
+
+
+class FieldDataset:
+    """Files x anchors; sample i is anchor i % anchors of file i // anchors."""
+
+    def __init__(
+        self,
+        fields: Fields,
+        index: Index,
+        split: str,
+        upscale_factor: int,
+        halo: int,
+        seed: int,
+        scales: Scales | None = None,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
+        """Open the first files and settle the grid.
+
+        Args:
+            fields: the `data:` block.
+            index: what the run reads.
+            split: 'train' or 'validation'; only training samples are augmented.
+            upscale_factor: fine cells a coarse cell along each axis.
+            halo: coarse cells beyond the crop on each side.
+            seed: of the augmentation.
+            scales: normalisation; None: physical values. May be set later.
+            kept_bytes: bound of the memory for block means.
+
+        Raises:
+            DataError: files that cannot be read or whose grid does not fit.
+        """
+        rows = index.split(split)
+        if not rows:
+            raise DataError(f"index: no file for {split}; give data.validation_steps or more files")
+        self.fields, self.split, self.factor, self.halo = fields, split, upscale_factor, halo
+        self.seed, self.scales = seed, scales
+        self._target = FieldSource(index.root, [r.targets for r in rows], fields, is_input=False)
+        self._input: FieldSource | None = None
+        if fields.inputs:
+            self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
+        self._settle(kept_bytes)
+        self.anchors = self._make_anchors()
+        self._frame = self._velocity_channels()
+
+    def __len__(self) -> int:
+        return len(self._target) * len(self.anchors)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the target's channels."""
+        return self._target.names
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the target's channels; empty where the file gives none."""
+        return self._target.first.units
+
+    @property
+    def num_input_channels(self) -> int:
+        """Channels of the input."""
+        return len((self._input or self._target).names)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(C, n0, n1, n2) of an input with its halo."""
+        a, b, c = (n + 2 * self.halo for n in self.fields.crop)
+        return self.num_input_channels, a, b, c
+
+    @property
+    def target_shape(self) -> tuple[int, int, int, int]:
+        """(C, n0, n1, n2) of a target."""
+        a, b, c = (n * self.factor for n in self.fields.crop)
+        return len(self.variables), a, b, c
+
+    def sample_name(self, i: int) -> str:
+        """File and first coarse cell of a sample, for messages and titles."""
+        file, anchor = divmod(i, len(self.anchors))
+        names = AXES[self.fields.geometry]
+        place = ", ".join(f"{n} {s}" for n, s in zip(names, self.anchors[anchor], strict=True))
+        return f"{self._target.label(file)} [{place}]"
+
+    def coordinates(self, i: int) -> tuple[np.ndarray | None, ...]:
+        """Centres of a target's cells along each axis without augmentation; None where unknown."""
+        anchor = self.anchors[i % len(self.anchors)]
+        found = []
+        for axis, start, size in zip(self._axes, anchor, self.fields.crop, strict=True):
+            cells = np.arange(start * self.factor, (start + size) * self.factor) % axis.size
+            found.append(None if axis.coordinates is None else axis.coordinates[cells])
+        return tuple(found)
+
+    def measure_scales(self) -> Scales:
+        """Scales of these files by `data.normalization`; for the training split, on one rank."""
+        own = self._measure(self._target)
+        if self._input is None or len(self._input.names) == len(own.names):
+            return own
+        return Scales(own.names, own.shift, own.scale, self._measure(self._input))
+
+    def read_into(self, i: int, epoch: int, out_input: Array, out_target: Array) -> None:
+        """Read one sample.
+
+        Args:
+            i: its number.
+            epoch: with seed and number it decides the augmentation.
+            out_input: `input_shape`, float32, to fill.
+            out_target: `target_shape`, float32, to fill.
+
+        Raises:
+            DataError: a number that is not finite, with its place.
+        """
+        file, anchor = divmod(i, len(self.anchors))
+        start = self._start(i, epoch, self.anchors[anchor])
+        crop, factor = self.fields.crop, self.factor
+        a, b, c = start
+        fine = (a * factor, b * factor, c * factor)
+        size = (crop[0] * factor, crop[1] * factor, crop[2] * factor)
+        self._target.read(file, self._target.region(fine, size), out_target)
+        if self._coarse is not None:
+            self._coarse.read(file, start, crop, self.halo, out_input)
+        elif self._input is not None:
+            self._input.read(file, self._input.region(start, crop, self.halo), out_input)
+        if self._frame is not None:
+            angle = -self._direction * 2 * math.pi * start[2] / self.coarse_shape[2]
+            rotate_longitude(out_target, angle, self._frame)
+            rotate_longitude(out_input, angle, self._frame)
+        if self.scales is not None:
+            self.scales.normalize_(out_target)
+            self.scales.for_inputs.normalize_(out_input)
+
+    def turn_back(self, i: int, field: Array) -> None:
+        """Turn vx, vy of a field at the place of sample i, without augmentation, to the globe's.
+
+        Args:
+            i: number of the sample.
+            field: (C, n0, n1, n2) in physical values; changed in place.
+        """
+        if self._frame is not None:
+            start = self.anchors[i % len(self.anchors)][2]
+            angle = self._direction * 2 * math.pi * start / self.coarse_shape[2]
+            rotate_longitude(field, angle, self._frame)
+
+    def _settle(self, kept_bytes: int) -> None:
+        """Plan the grids and choose where inputs come from: files as they are, or memory."""
+        given, target, fields = self._input, self._target, self.fields
+        plan = plan_fields(
+            fields,
+            self.factor,
+            target.first.group,
+            target.longitudes,
+            given.first.group if given else None,
+            given.longitudes if given else (),
+        )
+        self.coarse_shape: Triple = plan.coarse
+        self.grid = plan.target
+        self._axes = target.use(plan.target)
+        self._coarse: CoarseFields | None = None
+        geometry = fields.geometry
+        if given is None or plan.input is None:
+            self._coarse = CoarseFields(target, plan.coarse, self.factor, geometry, kept_bytes)
+            return
+        given.use(plan.input)
+        if plan.input.is_resampled:
+            self._coarse = CoarseFields(given, plan.coarse, 1, geometry, kept_bytes)
+
+    def _make_anchors(self) -> tuple[Triple, ...]:
+        """First coarse cells of the samples; a last one is flush with the edge if need be."""
+        stride = self.fields.stride or self.fields.crop
+        modes = MODES[self.fields.geometry]
+        axes = []
+        for n, crop, step, mode in zip(
+            self.coarse_shape, self.fields.crop, stride, modes, strict=True
+        ):
+            if mode == "periodic":
+                axes.append(list(range(0, n, step)))
+                continue
+            starts = list(range(0, n - crop + 1, step))
+            if starts[-1] != n - crop and step <= crop:
+                starts.append(n - crop)
+            axes.append(starts)
+        return tuple((a, b, c) for a, b, c in itertools.product(*axes))
+
+    def _velocity_channels(self) -> tuple[int, int] | None:
+        """Where vx and vy are, if slabs are turned into their own frame.
+
+        Validation samples and those without a roll are turned too, so that all samples stand in
+        the frame of a first column at longitude 0.
+        """
+        if self.fields.geometry != "sphere" or not self.fields.augment.roll_longitude:
+            return None
+        longitudes = self._target.longitudes
+        self._direction = -1 if longitudes and longitudes[-1] < longitudes[0] else 1
+        names = self.variables
+        found = [v for v in ("vx", "vy") if v in names]
+        if len(found) == 1:
+            raise DataError(
+                f"data.augment.roll_longitude: turns vx and vy together, but only {found[0]} is "
+                "among the variables; add the other, or set roll_longitude: false"
+            )
+        if not found:
+            self._check_named()
+            return None
+        if self._input is not None and self._input.names != names:
+            raise DataError(
+                "data.augment.roll_longitude: inputs have other variables than targets, so vx and "
+                "vy cannot be turned in both; set roll_longitude: false"
+            )
+        return names.index("vx"), names.index("vy")
+
+    def _check_named(self) -> None:
+        """Npy channels without names may be vx and vy; rolling them unturned would be wrong."""
+        kinds = {header.kind for header in self._target.first.group.headers}
+        if kinds == {"npy"} and len(self.variables) > 1 and not self.fields.variables:
+            raise DataError(
+                f"data.variables: the {len(self.variables)} channels of the npy files have no "
+                "names, so a longitude roll cannot find vx and vy to turn; name the channels, or "
+                "set data.augment.roll_longitude: false"
+            )
+
+    def _start(self, i: int, epoch: int, anchor: Triple) -> Triple:
+        """First coarse cell, moved at random along periodic axes when the split is trained on."""
+        augment, shape = self.fields.augment, self.coarse_shape
+        if self.split != "train":
+            return anchor
+        if self.fields.geometry == "sphere":
+            if not augment.roll_longitude:
+                return anchor
+            shift = int(self._random(i, epoch).integers(shape[2]))
+            return anchor[0], anchor[1], (anchor[2] + shift) % shape[2]
+        if not augment.random_shift:
+            return anchor
+        a, b, c = self._random(i, epoch).integers(shape).tolist()
+        return (
+            (anchor[0] + a) % shape[0],
+            (anchor[1] + b) % shape[1],
+            (anchor[2] + c) % shape[2],
+        )
+
+    def _random(self, i: int, epoch: int) -> np.random.Generator:
+        entropy = np.random.SeedSequence([self.seed, epoch, i], spawn_key=(AUGMENT,))
+        return np.random.Generator(np.random.Philox(entropy))
+
+    def _measure(self, source: FieldSource) -> Scales:
+        arrays = [channels for channels, _ in source.first.blocks]
+        vectors = vectors_of(source.names, self.fields.geometry, arrays)
+        return measure_scales(source, self.fields.normalization, vectors)

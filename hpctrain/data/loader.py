@@ -1,0 +1,201 @@
+"""Batches read ahead by threads: in order, bounded, without a gap between epochs.
+
+Threads, not processes: copying out of a memory map releases the interpreter lock, and forking
+after MPI has started is unsafe.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from hpctrain.data.dataset import FieldDataset
+from hpctrain.data.sampler import Share
+
+
+@dataclass(frozen=True)
+class FieldBatch:
+    """One rank's share of a batch; empty (B = 0) when a short last batch does not reach it."""
+
+    ids: tuple[int, ...]
+    epoch: int
+    input: torch.Tensor
+    """(B, C, n0, n1, n2) with halo."""
+    target: torch.Tensor
+    """(B, C, n0, n1, n2)."""
+    step: int = 0
+    """Batch within the epoch."""
+
+    def micro(self, count: int) -> list[FieldBatch]:
+        """Cut into equal parts for gradient accumulation.
+
+        Raises:
+            ValueError: the share does not divide.
+        """
+        size, rest = divmod(len(self.ids), count)
+        if rest:
+            raise ValueError(f"{len(self.ids)} samples do not divide into {count} micro-batches")
+        return [self._part(slice(i * size, (i + 1) * size)) for i in range(count)]
+
+    def _part(self, part: slice) -> FieldBatch:
+        parts = self.input[part], self.target[part]
+        return FieldBatch(self.ids[part], self.epoch, *parts, self.step)
+
+
+class BatchLoader:
+    """Iterator over batches; use it as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        dataset: FieldDataset,
+        shares: Iterator[Share],
+        workers: int = 1,
+        prefetch_batches: int = 4,
+        device: torch.device | None = None,
+    ) -> None:
+        """Start reading.
+
+        Args:
+            dataset: samples.
+            shares: what to read, in order; see `sampler.stream`.
+            workers: threads; 0 reads in the loop itself.
+            prefetch_batches: batches that are read ahead, over all threads.
+            device: a CUDA device to which batches are copied from pinned memory; None: stay.
+        """
+        self._dataset = dataset
+        self._shares = shares
+        self._device = device if device is not None and device.type == "cuda" else None
+        self._limit = max(prefetch_batches, workers)
+        self._state = threading.Condition()
+        self._ready: dict[int, FieldBatch | BaseException] = {}
+        self._started = 0
+        self._delivered = 0
+        self._end: int | None = None
+        self._is_closed = False
+        self.waited_s = 0.0
+        """Seconds that the loop has waited for data so far."""
+        self._threads = [
+            threading.Thread(target=self._work, name=f"loader-{i}", daemon=True)
+            for i in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[FieldBatch]:
+        return self
+
+    def __next__(self) -> FieldBatch:
+        start = time.perf_counter()
+        try:
+            batch = self._next_read() if self._threads else self._read(self._next_share())
+        except StopIteration:
+            raise
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.waited_s += time.perf_counter() - start
+        return self._moved(batch)
+
+    def __enter__(self) -> BatchLoader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop and join the threads; may be called twice."""
+        with self._state:
+            self._is_closed = True
+            self._ready.clear()
+            self._state.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _next_share(self) -> Share:
+        if self._is_closed:
+            raise RuntimeError("the loader is closed")
+        return next(self._shares)
+
+    def _next_read(self) -> FieldBatch:
+        """Wait for the next batch in order; an error of a thread is raised at its place."""
+        with self._state:
+            number = self._delivered
+            self._state.wait_for(
+                lambda: self._is_closed or number in self._ready or number == self._end
+            )
+            if self._is_closed:
+                raise RuntimeError("the loader is closed")
+            if number not in self._ready:
+                raise StopIteration
+            item = self._ready.pop(number)
+            self._delivered += 1
+            self._state.notify_all()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _work(self) -> None:
+        if self._device is not None:
+            torch.cuda.set_device(self._device)  # where pinned memory is registered
+        while (claim := self._claim()) is not None:
+            number, share = claim
+            item: FieldBatch | BaseException
+            try:
+                item = self._read(share)
+            except BaseException as e:  # raised by the loop when it comes to this batch
+                item = e
+            with self._state:
+                self._ready[number] = item
+                self._state.notify_all()
+
+    def _claim(self) -> tuple[int, Share] | None:
+        """The next batch to read, once there is room for it; None when there is nothing left."""
+        with self._state:
+            self._state.wait_for(self._may_start)
+            if self._is_closed or self._end is not None:
+                return None
+            number = self._started
+            try:
+                share = next(self._shares)
+            except StopIteration:
+                self._end = number
+            except BaseException as e:  # raised by the loop, as above
+                self._ready[number], self._end = e, number + 1
+            else:
+                self._started += 1
+                return number, share
+            self._state.notify_all()
+            return None
+
+    def _may_start(self) -> bool:
+        is_over = self._is_closed or self._end is not None
+        return is_over or self._started < self._delivered + self._limit
+
+    def _read(self, share: Share) -> FieldBatch:
+        count, data = len(share.ids), self._dataset
+        pin = self._device is not None
+        inputs = torch.empty((count, *data.input_shape), dtype=torch.float32, pin_memory=pin)
+        targets = torch.empty((count, *data.target_shape), dtype=torch.float32, pin_memory=pin)
+        for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
+            data.read_into(i, share.epoch, x, y)
+        return FieldBatch(share.ids, share.epoch, inputs, targets, share.step)
+
+    def _moved(self, batch: FieldBatch) -> FieldBatch:
+        if self._device is None:
+            return batch
+        # The copies are queued on the current stream; the caching host allocator keeps the pinned
+        # memory until they are done.
+        inputs = batch.input.to(self._device, non_blocking=True)
+        targets = batch.target.to(self._device, non_blocking=True)
+        return FieldBatch(batch.ids, batch.epoch, inputs, targets, batch.step)

@@ -1,0 +1,122 @@
+"""Which samples make up which batch: a function of seed and epoch alone, not of the ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hpctrain.errors import ConfigError
+
+ORDER = 1
+"""Key of the random stream that orders samples; augmentation has its own."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of one batch."""
+
+    epoch: int
+    step: int
+    """Batch within the epoch."""
+    ids: tuple[int, ...]
+
+
+def share(ids: Sequence[int], rank: int, world_size: int) -> tuple[int, ...]:
+    """The contiguous part of a batch that one rank works on; may be empty for a short batch."""
+    n = len(ids)
+    return tuple(ids[rank * n // world_size : (rank + 1) * n // world_size])
+
+
+class Sampler(Protocol):
+    """What a stream of batches needs."""
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches an epoch."""
+
+    def batch(self, epoch: int, step: int) -> tuple[int, ...]:
+        """Samples of one global batch."""
+
+
+class GlobalSampler:
+    """Random order, new in each epoch; a last batch that is not full is dropped."""
+
+    def __init__(self, num_samples: int, global_batch_size: int, seed: int) -> None:
+        """Set up the order.
+
+        Args:
+            num_samples: samples of the training set.
+            global_batch_size: samples a batch over all ranks.
+            seed: with the epoch it decides the order.
+
+        Raises:
+            ConfigError: fewer samples than one batch.
+        """
+        if num_samples < global_batch_size:
+            raise ConfigError(
+                f"train.global_batch_size: {global_batch_size}, but the training set has only "
+                f"{num_samples} samples; give a smaller batch, a smaller data.stride, or more files"
+            )
+        self.num_samples = num_samples
+        self.global_batch_size = global_batch_size
+        self.seed = seed
+        self._cached: tuple[int, tuple[int, ...]] = (-1, ())
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Full batches an epoch."""
+        return self.num_samples // self.global_batch_size
+
+    def order(self, epoch: int) -> tuple[int, ...]:
+        """Permutation of all samples in that epoch."""
+        cached_epoch, order = self._cached
+        if cached_epoch != epoch:
+            entropy = np.random.SeedSequence([self.seed, epoch], spawn_key=(ORDER,))
+            generator = np.random.Generator(np.random.Philox(entropy))
+            order = tuple(generator.permutation(self.num_samples).tolist())
+            self._cached = (epoch, order)
+        return order
+
+    def batch(self, epoch: int, step: int) -> tuple[int, ...]:
+        """Samples of one global batch."""
+        first = step * self.global_batch_size
+        return self.order(epoch)[first : first + self.global_batch_size]
+
+
+class SequentialSampler:
+    """Samples in order; the last batch may be short. For validation."""
+
+    def __init__(self, num_samples: int, global_batch_size: int) -> None:
+        self.num_samples = num_samples
+        self.global_batch_size = global_batch_size
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches, the last one perhaps short."""
+        return -(-self.num_samples // self.global_batch_size)
+
+    def batch(self, epoch: int, step: int) -> tuple[int, ...]:
+        """Samples of one global batch; the same in every epoch."""
+        first = step * self.global_batch_size
+        return tuple(range(first, min(first + self.global_batch_size, self.num_samples)))
+
+
+def stream(
+    sampler: Sampler, rank: int, world_size: int, epoch: int = 0, step: int = 0, epochs: int = 1
+) -> Iterator[Share]:
+    """One rank's shares from a position up to the last epoch, without a gap between epochs.
+
+    Args:
+        sampler: order of the samples.
+        rank: this rank.
+        world_size: number of ranks.
+        epoch: first epoch.
+        step: first batch in it.
+        epochs: one past the last epoch.
+    """
+    for e in range(epoch, epochs):
+        for s in range(step if e == epoch else 0, sampler.batches_per_epoch):
+            yield Share(e, s, share(sampler.batch(e, s), rank, world_size))

@@ -1,0 +1,1 @@
+"""Generators of honest sample data, one a family; each writes a data card beside its files."""

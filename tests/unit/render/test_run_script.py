@@ -1,0 +1,186 @@
+"""Run scripts at work: their environment, signals and exit codes, with real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hpctrain.render import render, write_run
+from tests.jobs import inputs, mantle
+
+ONE_RANK = ("resources.ranks_per_node=1",)
+
+
+def make_run(folder: Path, program: str, *settings: str, name: str = "run") -> Path:
+    """A rendered run whose interpreter is a small shell program."""
+    python = folder / "python"
+    python.write_text(f"#!/bin/bash\n{program}\n")
+    python.chmod(0o755)
+    resolved = mantle("local", *ONE_RANK, *settings)
+    given = inputs(run_dir=str(folder / name), python=str(python))
+    write_run(render(resolved.job, resolved.site, given), folder / name)
+    return folder / name
+
+
+def start(run: Path) -> subprocess.Popen:
+    # a clean environment: the tests may run under a scheduler or launcher themselves
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(run)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen([str(run / "run.sh")], cwd="/", env=env, text=True, **pipes)
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.01)
+
+
+def state(run: Path) -> dict:
+    return json.loads((run / "state.json").read_text())
+
+
+
+@pytest.mark.parametrize("folder", ["plain", "a b $HOME;'\"`x`"])
+def test_run_script__environment_and_arguments(tmp_path, folder):
+    base = tmp_path / folder
+    base.mkdir()
+    run = make_run(base, 'env >"$3/env.txt"; echo "$@" >"$3/args.txt"; pwd >"$3/pwd.txt"')
+    out, _ = (process := start(run)).communicate(timeout=20)
+    assert process.returncode == 0, out
+    env = dict(line.split("=", 1) for line in (run / "env.txt").read_text().splitlines() if "=" in line)
+    assert env["HPCTRAIN_NODES"] == env["HPCTRAIN_RANKS_PER_NODE"] == env["OMP_NUM_THREADS"] == "1"
+    assert abs(float(env["HPCTRAIN_DEADLINE"]) - time.time() - 3600) < 30
+    assert env["PYTHONPATH"] == f"{run}/code"
+    assert env["HPCTRAIN_JOB_ID"] in env["HPCTRAIN_LAUNCH_ID"]
+    assert (env["HPCTRAIN_RANK"], env["HPCTRAIN_WORLD_SIZE"]) == ("0", "1")
+    assert (run / "args.txt").read_text() == f"-m hpctrain.train {run}\n"
+    assert (run / "pwd.txt").read_text().strip() == str(run)
+    assert "mantle: finished" in out
+
+
+def test_run_script__launch_ids_differ(tmp_path):
+    run = make_run(tmp_path, 'echo "$HPCTRAIN_LAUNCH_ID" >>"$3/ids.txt"')
+    for _ in range(2):
+        start(run).communicate(timeout=20)
+    ids = (run / "ids.txt").read_text().split()
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("code", [0, 2, 6, 75, 139])
+def test_run_script__hands_on_the_exit_code(tmp_path, code):
+    process = start(make_run(tmp_path, f"exit {code}"))
+    process.communicate(timeout=20)
+    assert process.returncode == code
+
+
+def test_run_script__notes_a_failure_that_rank_0_could_not(tmp_path):
+    run = make_run(tmp_path, "exit 9")
+    start(run).communicate(timeout=20)
+    assert state(run) == {"status": "failed", "exit_code": 9}
+
+
+def test_run_script__turns_running_into_failed_and_keeps_the_rest(tmp_path):
+    run = make_run(tmp_path, 'printf \'{\\n "status": "running",\\n "epoch": 3\\n}\\n\' >"$3/state.json"; kill -9 $$')
+    process = start(run)
+    process.communicate(timeout=20)
+    assert process.returncode == 137
+    assert state(run) == {"status": "failed", "exit_code": 137, "epoch": 3}
+
+
+@pytest.mark.parametrize(("status", "code"), [("finished", 0), ("stopped", 75), ("failed", 6)])
+def test_run_script__leaves_alone_what_rank_0_said(tmp_path, status, code):
+    run = make_run(tmp_path, f'printf \'{{\\n "status": "{status}"\\n}}\\n\' >"$3/state.json"; exit {code}')
+    start(run).communicate(timeout=20)
+    assert state(run) == {"status": status}
+
+
+def test_run_script__says_starting_at_once(tmp_path):
+    run = make_run(tmp_path, 'cp "$3/state.json" "$3/seen.json"')
+    start(run).communicate(timeout=20)
+    assert json.loads((run / "seen.json").read_text()) == {"status": "starting"}
+
+
+LISTENS = f"""exec {sys.executable} -c '
+import pathlib, signal, sys, time
+run = pathlib.Path(sys.argv[1])
+signals = []
+signal.signal(signal.SIGUSR1, lambda *_: signals.append("usr1"))
+(run / "up").touch()
+while not signals:
+    time.sleep(0.01)
+time.sleep(0.3)
+(run / "got").write_text(" ".join(signals))
+sys.exit(75)' "$3" """
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP])
+def test_run_script__a_warning_reaches_the_trainer(tmp_path, number):
+    run = make_run(tmp_path, LISTENS)
+    process = start(run)
+    wait_for(run / "up")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 75, out
+    assert (run / "STOP").exists()
+    assert (run / "got").read_text() == "usr1"
+    assert "saved and stopped" in out
+
+
+def test_run_script__a_second_warning_ends_it(tmp_path):
+    run = make_run(tmp_path, 'trap "" USR1; touch "$3/up"; exec sleep 60')
+    process = start(run)
+    wait_for(run / "up")
+    process.send_signal(signal.SIGTERM)
+    wait_for(run / "STOP")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+
+
+def test_run_script__a_warning_before_the_trainer_listens_kills_nothing(tmp_path):
+    run = make_run(tmp_path, 'touch "$3/up"; sleep 0.5; test -e "$3/STOP" && exit 75')
+    process = start(run)
+    wait_for(run / "up")
+    process.send_signal(signal.SIGUSR1)
+    process.communicate(timeout=20)
+    assert process.returncode == 75
+
+
+def test_run_script__an_old_stop_file_is_taken_away(tmp_path):
+    run = make_run(tmp_path, 'test ! -e "$3/STOP"')
+    (run / "STOP").touch()
+    process = start(run)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_run_script__missing_launcher_is_said_in_one_line(tmp_path):
+    run = make_run(tmp_path, "exit 0", "resources.ranks_per_node=2")
+    process = start(run)
+    out, _ = process.communicate(timeout=20)
+    if process.returncode == 0:
+        pytest.skip("this machine has an mpirun in /usr/bin")
+    assert process.returncode == 5
+    assert "no mpirun in PATH" in out
+    assert state(run)["exit_code"] == 5
+
+
+def test_pbs_rsh__hands_the_text_to_a_shell(tmp_path):
+    """Open MPI passes the remote command as one text; pbs_tmrsh starts a program."""
+    fake = tmp_path / "pbs_tmrsh"
+    fake.write_text('#!/bin/sh\nhost=$1; shift; echo "on $host"; exec "$@"\n')
+    fake.chmod(0o755)
+    resolved = mantle("generic-pbs", "resources.nodes=2")
+    files = render(resolved.job, resolved.site, inputs())
+    wrapper = tmp_path / "pbs_rsh.sh"
+    wrapper.write_bytes(files["pbs_rsh.sh"].content)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["sh", str(wrapper), "nid02", " A=1 ; export A ; echo 'x y' $A"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.stdout == "on nid02\nx y 1\n"

@@ -1,0 +1,58 @@
+"""Which site is this host?"""
+
+import pytest
+
+from hpctrain.config.load import read_site, site_names
+from hpctrain.schedulers import SCHEDULERS, detect_site, find_scheduler
+
+
+def detect(host: str, *commands: str) -> str:
+    sites = [read_site(name)[0] for name in site_names()]
+    return detect_site([host], sites, lambda name: f"/bin/{name}" if name in commands else None)
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("polaris-login-02", "polaris"),
+        ("x3006c0s13b0n0", "polaris"),
+        ("login07.chn.perlmutter.nersc.gov", "perlmutter"),
+        ("thetagpusn1", "thetagpu"),
+    ],
+)
+def test_detect_site__host_name_comes_first(host, site):
+    assert detect(host, "sbatch", "qsub") == site
+
+
+@pytest.mark.parametrize(
+    ("commands", "site"),
+    [
+        (("sbatch",), "generic-slurm"),
+        (("sbatch", "qsub", "pbsnodes"), "generic-slurm"),
+        (("qsub", "pbsnodes"), "generic-pbs"),
+        (("qsub", "cqsub"), "generic-cobalt"),
+        (("cqstat",), "generic-cobalt"),
+        (("qsub",), "local"),
+        ((), "local"),
+    ],
+)
+def test_detect_site__then_the_commands_that_are_there(commands, site):
+    assert detect("node1", *commands) == site
+
+
+def test_find_scheduler__every_site_has_one():
+    for name in site_names():
+        site, _ = read_site(name)
+        assert find_scheduler(site.scheduler).name == site.scheduler
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("pbs", ["qsub", "r"]), ("slurm", ["sbatch", "r"]), ("cobalt", ["qsub", "r"]), ("local", ["r"])],
+)
+def test_submit_command(name, words):
+    assert find_scheduler(name).submit_command("r") == words
+
+
+def test_schedulers__generic_sites_exist():
+    assert {s.generic_site for s in SCHEDULERS} <= set(site_names())
