@@ -3,7 +3,7 @@
     python benchmarks/fields_io.py [--folder DIR] [--only d1|d2] [--rounds N]
 
 Fields: periodic power-law noise, P(k) ~ k^-3, 4 channels, float32; the low-resolution twin is the
-block mean. d1: 64 files of 16^3 and 32^3 cells, 37 MB; d2: 8 files of 64^3 and 128^3, 276 MB.
+block mean. d1: 64 files of 16^3 and 32^3 cells, 37 MB; d2: 8 files of 64^3 and 128^3, 302 MB.
 Samples: d1 8 + 2 x 2 coarse cells to 16 fine, d2 16 + 2 x 2 to 32; batches of 4.
 
 Plain slicing is what a careful user would write: `torch.utils.data.Dataset` over memory maps with

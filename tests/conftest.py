@@ -14,12 +14,24 @@ import pytest
 from tests.requires import enforce
 
 # libraries set these for themselves when they are imported or first used
-_LIBRARY_VARIABLES = ("PYTEST_", "KMP_", "CUBLAS_", "CUDA_", "TORCH", "TF_", "GLOO_", "OMPI_", "PMIX_")
+_LIBRARY_VARIABLES = (
+    "PYTEST_",
+    "KMP_",
+    "CUBLAS_",
+    "CUDA_",
+    "TORCH",
+    "TF_",
+    "GLOO_",
+    "OMPI_",
+    "PMIX_",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden", action="store_true", help="accept what is rendered now as the golden files"
+        "--update-golden",
+        action="store_true",
+        help="accept what is rendered now as the golden files",
     )
 
 
@@ -60,7 +72,9 @@ def _environment() -> dict[str, str]:
 def _left_threads(before: set[threading.Thread], patience_s: float = 2.0) -> list[str]:
     end = time.monotonic() + patience_s
     while True:
-        left = [t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon]
+        left = [
+            t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon
+        ]
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.02)

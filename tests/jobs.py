@@ -25,7 +25,9 @@ def mantle(site: str = "local", *settings: str) -> Resolved:
     return resolve(draft, site)
 
 
-def inputs(run_dir: str = "/home/user/jobs/mantle", python: str = "/home/user/venv/bin/python") -> Inputs:
+def inputs(
+    run_dir: str = "/home/user/jobs/mantle", python: str = "/home/user/venv/bin/python"
+) -> Inputs:
     """Inputs that depend on nothing here."""
     return Inputs(
         run_dir=run_dir,

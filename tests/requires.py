@@ -1,7 +1,7 @@
 """`@requires(mpi=True, ...)`: what a test needs of the machine.
 
-A test whose needs are not met is skipped with all reasons; where `HPCTRAIN_REQUIRE=mpi,...` names one
-of the missing needs it fails, so that a green run in CI has really run.
+A test whose needs are not met is skipped with all reasons; where `HPCTRAIN_REQUIRE=mpi,...` names
+one of the missing needs it fails, so that a green run in CI has really run.
 """
 
 from __future__ import annotations
@@ -79,5 +79,7 @@ def enforce(item: pytest.Item) -> None:
     reason = "; ".join(NEEDS[name][0] for name in missing)
     demanded = set(os.environ.get("HPCTRAIN_REQUIRE", "").split(",")) & set(missing)
     if demanded:
-        pytest.fail(f"HPCTRAIN_REQUIRE demands {', '.join(sorted(demanded))}: {reason}", pytrace=False)
+        pytest.fail(
+            f"HPCTRAIN_REQUIRE demands {', '.join(sorted(demanded))}: {reason}", pytrace=False
+        )
     pytest.skip(reason)

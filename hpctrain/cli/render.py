@@ -16,7 +16,7 @@ from hpctrain.cli.job import JobName, Overrides, SiteName, load
 if TYPE_CHECKING:
     from hpctrain.config.job import Job
     from hpctrain.index import Index
-    from hpctrain.render import Inputs
+    from hpctrain.render import CodeTree, Inputs
 
 
 def command(
@@ -34,6 +34,7 @@ def command(
     from hpctrain.config.check import check
     from hpctrain.index import build_fields_index
     from hpctrain.render import render, write_run
+    from hpctrain.render.code import collect
     from hpctrain.render.script import SCRIPTS
     from hpctrain.schedulers import find_scheduler
 
@@ -42,6 +43,7 @@ def command(
     for note in check(resolved.job, resolved.site):
         typer.echo(f"note: {note}", err=True)
     cwd = Path.cwd()
+    code = collect(resolved.job.code, cwd)
     index = build_fields_index(
         resolved.job.data,
         resolved.job.train.upscale_factor,
@@ -49,7 +51,7 @@ def command(
         lambda line: typer.echo(line, err=True),
     )
     target = out / resolved.job.name
-    files = render(resolved.job, resolved.site, _inputs(resolved.job, target, cwd, index))
+    files = render(resolved.job, resolved.site, _inputs(resolved.job, target, cwd, code, index))
     outcome = write_run(files, target)
     script = str(target / SCRIPTS[resolved.site.scheduler])
     typer.echo(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, len(index.rows))}")
@@ -57,9 +59,8 @@ def command(
     typer.echo(f"next: {shlex.join(start)}")
 
 
-def _inputs(job: Job, target: Path, cwd: Path, index: Index) -> Inputs:
+def _inputs(job: Job, target: Path, cwd: Path, code: CodeTree, index: Index) -> Inputs:
     from hpctrain.render import Inputs
-    from hpctrain.render.code import collect
     from hpctrain.render.container import build_files
 
     return Inputs(
@@ -68,7 +69,7 @@ def _inputs(job: Job, target: Path, cwd: Path, index: Index) -> Inputs:
         cwd=str(cwd),
         python=job.launch.python or os.path.abspath(sys.executable),
         version=__version__,
-        code=collect(job.code, cwd),
+        code=code,
         index_csv=index.csv_text,
         index_json=index.json_text,
         container_files=build_files(),

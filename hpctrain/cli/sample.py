@@ -19,7 +19,10 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the start.")] = None,
 ) -> None:
-    """Compute sample data: mantle is a convection simulation in the layout of SciVis 2021."""
+    """Compute sample data on this machine.
+
+    mantle: time steps of a convection simulation, in the layout of the SciVis 2021 contest.
+    """
     from hpctrain.errors import ConfigError
     from hpctrain.registry import SAMPLES, resolve
 

@@ -8,7 +8,7 @@ import typer
 
 
 def command() -> None:
-    """Print the JSON schema of job files: every key, type, bound and default."""
+    """Print the JSON schema of job files."""
     typer.echo(schema_text(), nl=False)
 
 

@@ -69,5 +69,5 @@ class Training(Schema):
     """Steps between log lines and TensorBoard points."""
     validate_every_epochs: PositiveInt = 1
     """Epochs between validations."""
-    figures_every_epochs: PositiveInt = 1
-    """Epochs between figures in TensorBoard."""
+    figures_every_epochs: NonNegativeInt = 1
+    """Epochs between figures in TensorBoard, and after the last one; 0: none."""

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from hpctrain.config.data import Fields
-from hpctrain.data.coarse import KEPT_BYTES, CoarseFields
+from hpctrain.data.coarse import CoarseFields
 from hpctrain.data.geometry import MODES, rotate_longitude
 from hpctrain.data.scales import Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
@@ -34,7 +34,6 @@ class FieldDataset:
         halo: int,
         seed: int,
         scales: Scales | None = None,
-        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         """Open the first files and settle the grid.
 
@@ -46,7 +45,6 @@ class FieldDataset:
             halo: coarse cells beyond the crop on each side.
             seed: of the augmentation.
             scales: normalisation; None: physical values. May be set later.
-            kept_bytes: bound of the memory for block means.
 
         Raises:
             DataError: files that cannot be read or whose grid does not fit.
@@ -60,7 +58,7 @@ class FieldDataset:
         self._input: FieldSource | None = None
         if fields.inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
-        self._settle(kept_bytes)
+        self._settle()
         self.anchors = self._make_anchors()
         self._frame = self._velocity_channels()
 
@@ -160,7 +158,7 @@ class FieldDataset:
             angle = self._direction * 2 * math.pi * start / self.coarse_shape[2]
             rotate_longitude(field, angle, self._frame)
 
-    def _settle(self, kept_bytes: int) -> None:
+    def _settle(self) -> None:
         """Plan the grids and choose where inputs come from: files as they are, or memory."""
         given, target, fields = self._input, self._target, self.fields
         plan = plan_fields(
@@ -177,11 +175,11 @@ class FieldDataset:
         self._coarse: CoarseFields | None = None
         geometry = fields.geometry
         if given is None or plan.input is None:
-            self._coarse = CoarseFields(target, plan.coarse, self.factor, geometry, kept_bytes)
+            self._coarse = CoarseFields(target, plan.coarse, self.factor, geometry)
             return
         given.use(plan.input)
         if plan.input.is_resampled:
-            self._coarse = CoarseFields(given, plan.coarse, 1, geometry, kept_bytes)
+            self._coarse = CoarseFields(given, plan.coarse, 1, geometry)
 
     def _make_anchors(self) -> tuple[Triple, ...]:
         """First coarse cells of the samples; a last one is flush with the edge if need be."""
@@ -245,20 +243,22 @@ class FieldDataset:
         if self.fields.geometry == "sphere":
             if not augment.roll_longitude:
                 return anchor
-            shift = int(self._random(i, epoch).integers(shape[2]))
-            return anchor[0], anchor[1], (anchor[2] + shift) % shape[2]
+            draw = self._draws(i, epoch, 1)[0]
+            return anchor[0], anchor[1], (anchor[2] + draw) % shape[2]
         if not augment.random_shift:
             return anchor
-        a, b, c = self._random(i, epoch).integers(shape).tolist()
+        a, b, c = self._draws(i, epoch, 3)
         return (
             (anchor[0] + a) % shape[0],
             (anchor[1] + b) % shape[1],
             (anchor[2] + c) % shape[2],
         )
 
-    def _random(self, i: int, epoch: int) -> np.random.Generator:
+    def _draws(self, i: int, epoch: int, count: int) -> list[int]:
+        """64-bit numbers that belong to (seed, epoch, sample); numpy keeps this stream for ever."""
         entropy = np.random.SeedSequence([self.seed, epoch, i], spawn_key=(AUGMENT,))
-        return np.random.Generator(np.random.Philox(entropy))
+        draws: list[int] = np.random.Philox(entropy).random_raw(count).tolist()
+        return draws
 
     def _measure(self, source: FieldSource) -> Scales:
         arrays = [channels for channels, _ in source.first.blocks]

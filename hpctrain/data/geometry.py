@@ -181,8 +181,7 @@ def resampled_axis(
     low, high = _extent(x, period, limit)
     centres = low + (np.arange(size) + 0.5) * (high - low) / size
     lower, weight = _bracket(x, centres, period)
-    is_identity = size == len(x) and not weight.any() and (lower == np.arange(size)).all()
-    if is_identity:
+    if size == len(x) and np.array_equal(lower + weight, np.arange(size)):
         return Axis(size, mode, first, len(x), coordinates=coordinates)
     return Axis(size, mode, first, len(x), lower, weight, sign * centres)
 

@@ -75,8 +75,9 @@ class GlobalSampler:
         cached_epoch, order = self._cached
         if cached_epoch != epoch:
             entropy = np.random.SeedSequence([self.seed, epoch], spawn_key=(ORDER,))
-            generator = np.random.Generator(np.random.Philox(entropy))
-            order = tuple(generator.permutation(self.num_samples).tolist())
+            # Sorting raw draws: numpy keeps the raw stream for ever, but not that of permutation().
+            draws = np.random.Philox(entropy).random_raw(self.num_samples)
+            order = tuple(np.argsort(draws, kind="stable").tolist())
             self._cached = (epoch, order)
         return order
 

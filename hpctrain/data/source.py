@@ -195,7 +195,9 @@ def check_numbers(group: OpenGroup, region: Region, values: Array, geometry: str
     """Raise DataError when a value is not finite or stands for a missing one."""
     flat = values.reshape(-1)
     # One pass at memory speed; it may overflow for huge but finite values, then we look closer.
-    if np.isfinite(np.dot(flat, flat)) and not group.has_fills:
+    with np.errstate(all="ignore"):
+        is_finite = np.isfinite(np.dot(flat, flat))
+    if is_finite and not group.has_fills:
         return
     for channel, fill in enumerate(group.fills):
         bad = ~np.isfinite(values[channel])

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.io import netcdf_file
 
+from hpctrain.samples import netcdf3
 from hpctrain.samples.stokes import Array, Velocity
 
 INNER_KM, OUTER_KM = 3485.0, 6371.0
@@ -122,10 +122,8 @@ def physical_fields(temperature: Array, flow: Velocity) -> dict[str, Array]:
     return {name: fields[name] for name in UNITS}
 
 
-def write_netcdf(
-    path: Path, fields: dict[str, Array], attributes: dict[str, str | int | float]
-) -> None:
-    """Write one time step, uncompressed and contiguous, so that readers can map it into memory.
+def write_step(path: Path, fields: dict[str, Array], attributes: netcdf3.Attributes) -> None:
+    """Write one time step as the contest does, in single precision.
 
     Args:
         path: of the new file.
@@ -133,16 +131,13 @@ def write_netcdf(
         attributes: of the whole file.
     """
     nlat, nr, nlon = next(iter(fields.values())).shape
-    with netcdf_file(path, "w", version=2) as file:
-        for name, value in attributes.items():
-            setattr(file, name, value)
-        units = {"lat": "degrees_north", "r": "km", "lon": "degrees_east"}
-        for name, values in coordinates((nr, nlat, nlon)).items():
-            file.createDimension(name, len(values))
-            variable = file.createVariable(name, "f8", (name,))
-            variable.units = units[name]
-            variable[:] = values
-        for name, values in fields.items():
-            variable = file.createVariable(name, "f4", ("lat", "r", "lon"))
-            variable.units = UNITS[name]
-            variable[:] = values
+    units = {"lat": "degrees_north", "r": "km", "lon": "degrees_east"}
+    variables = [
+        netcdf3.Variable(name, (name,), values, {"units": units[name]})
+        for name, values in coordinates((nr, nlat, nlon)).items()
+    ]
+    variables += [
+        netcdf3.Variable(name, tuple(units), values.astype("f4"), {"units": UNITS[name]})
+        for name, values in fields.items()
+    ]
+    netcdf3.write(path, {"lat": nlat, "r": nr, "lon": nlon}, variables, attributes)

@@ -15,6 +15,9 @@ from hpctrain.samples.stokes import Array, Box, Stokes, Velocity, as_float32
 CFL = 0.8
 """Time step as a share of the time in which flow and diffusion would empty a cell."""
 
+SLAB = 8
+"""Shells that are worked on at a time."""
+
 
 def pad(temperature: Array, axis: int) -> Array:
     """Two more cells at both ends of an axis, as its boundary condition demands."""
@@ -68,28 +71,34 @@ def _face_sums(t: Array, axis: int) -> Array:
     return total
 
 
-def heat_flux(temperature: Array, velocity: Array, axis: int, spacing: float) -> Array:
-    """Heat through the faces of an axis: upwind with limited slopes, minus the gradient.
+def heat_gain(padded: Array, velocity: Array, axis: int, spacing: float) -> Array:
+    """What the fluxes along an axis add to each cell: upwind with limited slopes, conduction.
 
     Args:
-        temperature: (nz, ny, nx).
-        velocity: through the faces, n + 1 along the axis.
+        padded: temperature, with two more cells at both ends of the axis.
+        velocity: through the n + 1 faces along the axis.
         axis: along which.
         spacing: cell size.
 
     Returns:
-        Like `velocity`.
+        Rate of change in the n cells.
     """
-    padded = pad(temperature, axis)
     half = limited_slopes(padded, axis)
     half *= np.float32(0.5)
     inner = _part(padded, axis, 1, -1)
     left = _part(inner, axis, None, -1)
     right = _part(inner, axis, 1, None)
-    flux = np.maximum(velocity, 0) * (left + _part(half, axis, None, -1))
-    flux += np.minimum(velocity, 0) * (right - _part(half, axis, 1, None))
-    flux -= (right - left) * np.float32(1 / spacing)
-    return flux
+    flux = left + _part(half, axis, None, -1)
+    flux *= np.maximum(velocity, 0)
+    backward = right - _part(half, axis, 1, None)
+    backward *= np.minimum(velocity, 0)
+    flux += backward
+    np.subtract(left, right, out=backward)
+    backward *= np.float32(1 / spacing)
+    flux += backward
+    gain: Array = _part(flux, axis, None, -1) - _part(flux, axis, 1, None)
+    gain *= np.float32(1 / spacing)
+    return gain
 
 
 def refine(temperature: Array) -> Array:
@@ -129,13 +138,26 @@ class Convection:
 
     def tendency(self, temperature: Array, flow: Velocity) -> Array:
         """Rate of change of the temperature (nz, ny, nx)."""
+        rate = np.empty_like(temperature)
+        padded = pad(temperature, 0)
+        # Some shells at a time, so that all that is computed on the way stays in the cache.
+        for start in range(0, len(rate), SLAB):
+            cells = slice(start, min(start + SLAB, len(rate)))
+            with_faces = slice(start, cells.stop + 1)
+            part = Velocity(flow.z[with_faces], flow.y[cells], flow.x[cells])
+            rate[cells] = self._slab(padded[start : cells.stop + 4], part)
+        return rate
+
+    def _slab(self, padded: Array, flow: Velocity) -> Array:
+        """Rate of change of some shells, given two more below and above them."""
+        dz, dy, dx = self.box.spacing
+        inner = padded[2:-2]
+        rate = heat_gain(padded, flow.z, 0, dz)
+        if self.box.shape[1] > 1:
+            rate += heat_gain(pad(inner, 1), flow.y, 1, dy)
         faces_x = np.concatenate((flow.x, flow.x[..., :1]), axis=2)
-        rate = np.full_like(temperature, self.box.heating)
-        for axis, velocity in enumerate((flow.z, flow.y, faces_x)):
-            if self.box.shape[axis] > 1:
-                spacing = self.box.spacing[axis]
-                flux = heat_flux(temperature, velocity, axis, spacing)
-                rate -= np.diff(flux, axis=axis) * np.float32(1 / spacing)
+        rate += heat_gain(pad(inner, 2), faces_x, 2, dx)
+        rate += np.float32(self.box.heating)
         return rate
 
     def max_step(self, flow: Velocity) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import hpctrain
 from hpctrain.errors import ConfigError
 from hpctrain.samples import folder
-from hpctrain.samples.contest import DEPARTURES, MYR, UNITS, physical_fields, write_netcdf
+from hpctrain.samples.contest import DEPARTURES, MYR, UNITS, physical_fields, write_step
 from hpctrain.samples.convection import Convection, refine
 from hpctrain.samples.stokes import Array, Box
 
@@ -38,8 +38,8 @@ class Setup:
                 f"sample mantle: size is {list(self.size)}; "
                 "give shells, rows and columns, each even and at least 8"
             )
-        if self.seed < 0:
-            raise ConfigError(f"sample mantle: seed is {self.seed}; give 0 or more")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigError(f"sample mantle: seed is {self.seed}; give 0 to 2147483647")
         if not 1e4 <= self.rayleigh <= 1e7:
             raise ConfigError(
                 f"sample mantle: rayleigh is {self.rayleigh:g}; give 1e4 to 1e7, "
@@ -156,7 +156,7 @@ def _write_steps(scratch: Path, setup: Setup, progress: Callable[[str], None]) -
     before: Snapshot | None = None
     rows = []
     for number, (name, now) in enumerate(zip(setup.names(), simulate(setup), strict=True), 1):
-        write_netcdf(scratch / name, now.fields, _attributes(setup, number, now))
+        write_step(scratch / name, now.fields, _attributes(setup, number, now))
         alike = f"{correlation(before, now):.3f}" if before else "-"
         measured = f"{now.rms_velocity:.1f} | {now.nusselt:.2f} | {alike}"
         rows.append(f"| {name} | {now.time * MYR:.0f} | {measured} |")

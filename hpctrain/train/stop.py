@@ -13,7 +13,7 @@ import torch
 from hpctrain.comm import Communicator, Handle
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
-_POLL_S = 1.0
+_POLL_S = 0.25
 
 
 class StopRequest:
@@ -65,8 +65,8 @@ class StopRequest:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if self.reason or now < self._next_poll:
-            return
+        if self.reason or self.comm.rank != 0 or now < self._next_poll:
+            return  # one rank looking at the file system is enough
         self._next_poll = now + _POLL_S
         if self._file.exists():
             self.reason = f"the file {self._file.name}"

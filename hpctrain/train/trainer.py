@@ -170,9 +170,8 @@ class Trainer:
         is_last = self.position.epoch == self.settings.epochs
         if self._is_epoch_due(self.settings.validate_every_epochs) or is_last:
             self._record_validation(*validate(self.task, self.data, self.run.job, self.comm, self.update))
-        if self.recorder is not None and (
-            self._is_epoch_due(self.settings.figures_every_epochs) or is_last
-        ):
+        figures_every = self.settings.figures_every_epochs
+        if self.recorder and figures_every and (self._is_epoch_due(figures_every) or is_last):
             for name, draw in self.task.figures(self.position.epoch):
                 self.recorder.figure(name, self.position.epoch, self.position.global_step, draw)
         if self._is_epoch_due(self.settings.checkpoints.every_epochs) or is_last:

@@ -37,7 +37,7 @@ JOB = {
         "global_batch_size": 4,
         "precision": "float32",
         "log_every_steps": 1,
-        "figures_every_epochs": 1000,
+        "figures_every_epochs": 0,
         "generator": {"channels": {"base": 8, "min": 4, "max": 8}},
         "adversary": {
             "discriminator": {"channels": {"base": 8, "min": 4, "max": 8}},

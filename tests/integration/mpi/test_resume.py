@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,9 @@ import torch
 from tests.integration.mpi.conftest import SmallRun, newest, wait_until
 from tests.requires import requires
 
-TWO_EPOCHS = "train.epochs=2"  # of five steps each
+EPOCHS = 20  # of five steps each, long enough to be interrupted
+LONG = (f"train.epochs={EPOCHS}", "train.checkpoints.keep_last=1000")
+TWO_EPOCHS = "train.epochs=2"
 EVERY_STEP = "train.checkpoints.every_steps=1"
 
 
@@ -37,9 +38,9 @@ def ranks_of(run: Path) -> dict[int, int]:
 
 
 def mpirun_of(run: Path) -> int:
-    """Process id of the launcher of a run."""
-    out = subprocess.run(["pgrep", "-f", f"mpirun.*{run}"], capture_output=True, text=True)
-    return int(out.stdout.split()[0])
+    """Process id of the launcher of a run: the parent of its ranks."""
+    status = Path(f"/proc/{ranks_of(run)[0]}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("PPid")).split()[1])
 
 
 def assert_equal_bits(one: Path, other: Path) -> None:
@@ -54,8 +55,8 @@ def assert_equal_bits(one: Path, other: Path) -> None:
 def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
     small: SmallRun, victim: str
 ) -> None:
-    whole = small.render("whole", TWO_EPOCHS, EVERY_STEP)
-    killed = small.render("killed", TWO_EPOCHS, EVERY_STEP)
+    whole = small.render("whole", *LONG, EVERY_STEP)
+    killed = small.render("killed", *LONG, EVERY_STEP)
     small.finish(whole)
 
     process = small.start(killed)
@@ -76,7 +77,7 @@ def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
 @pytest.mark.parametrize("comm", ["horovod", "ddp"])
 @pytest.mark.parametrize("way", ["SIGTERM to the script", "STOP file"])
 def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way: str) -> None:
-    settings = (TWO_EPOCHS, f"launch.comm={comm}")
+    settings = (*LONG, f"launch.comm={comm}")
     whole = small.render("whole", *settings)
     stopped = small.render("stopped", *settings)
     small.finish(whole)
@@ -95,18 +96,18 @@ def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way:
     small.finish(stopped)
     assert_equal_bits(whole, stopped)
     steps = [json.loads(line) for line in metrics.read_text().splitlines()]
-    assert [s["step"] for s in steps if s["kind"] == "train"] == list(range(1, 11))
+    assert [s["step"] for s in steps if s["kind"] == "train"] == list(range(1, 5 * EPOCHS + 1))
 
 
 @requires(mpi=True, horovod=True)
 def test_resume__on_another_number_of_ranks(small: SmallRun) -> None:
-    whole = small.render("whole", TWO_EPOCHS)
-    first = small.render("first", TWO_EPOCHS, EVERY_STEP, "resources.ranks_per_node=2")
+    whole = small.render("whole", *LONG)
+    first = small.render("first", *LONG, EVERY_STEP, "resources.ranks_per_node=2")
     process = small.start(first)
     wait_until(lambda: (first / "checkpoints" / "state_0_step_2.pt").exists())
     (first / "STOP").touch()
     assert process.wait(timeout=60) == 75
-    second = small.render("second", TWO_EPOCHS, "resources.ranks_per_node=1")
+    second = small.render("second", *LONG, "resources.ranks_per_node=1")
     (second / "checkpoints").mkdir(exist_ok=True)
     newest_name = os.readlink(first / "checkpoints" / "latest")
     (second / "checkpoints" / newest_name).write_bytes(

@@ -29,7 +29,9 @@ def test_parse__duplicate_key_names_both_lines():
     assert document.problems == {("a",): (3, "is given twice, first in line 1; keep one")}
 
 
-@pytest.mark.parametrize("text", ["a: .nan", "a: .inf", "a: !!python/object:os.x {}", "a: !!binary eA=="])
+@pytest.mark.parametrize(
+    "text", ["a: .nan", "a: .inf", "a: !!python/object:os.x {}", "a: !!binary eA=="]
+)
 def test_parse__values_that_are_not_plain(text):
     document = parse(text, "f")
     assert document.problems or document.value == {"a": {}}
@@ -57,7 +59,9 @@ def test_parse__syntax_error_names_the_line(text, message):
     assert "\n" not in str(info.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"# only a comment\n", b"- 1\n", b"text\n", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b"", b"# only a comment\n", b"- 1\n", b"text\n", b"\xff\xfe\x00"]
+)
 def test_read_document__what_is_no_mapping(tmp_path, content):
     path = tmp_path / "x.yaml"
     path.write_bytes(content)

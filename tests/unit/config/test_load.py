@@ -29,8 +29,8 @@ def test_resolve__misspelt_task(tmp_path):
     found = errors(tmp_path, GOOD.replace("task: super_resolution", "task: super_resolutoin"))
     assert len(found) == 1
     assert re.fullmatch(
-        r"sr\.yaml:\d+: train\.task: unknown task 'super_resolutoin'; choose from super_resolution\. "
-        r"Did you mean 'super_resolution'\?",
+        r"sr\.yaml:\d+: train\.task: unknown task 'super_resolutoin'; choose from "
+        r"super_resolution\. Did you mean 'super_resolution'\?",
         found[0],
     )
 
@@ -69,7 +69,10 @@ def test_resolve__all_errors_at_once_in_order_of_position(tmp_path):
         ("train.generator.noise=ad", "unknown noise 'ad'; choose from add, concatenate, none"),
         ("train.upscale_factor=3", "3 is not a power of two; choose 2, 4, 8 or 16"),
         ("train.adversary=4", "found the number 4; allowed: keys with values"),
-        ("launch.env={A: 1}", 'launch.env.A: found the number 1; allowed: a text; put it in quotes: "1"'),
+        (
+            "launch.env={A: 1}",
+            'launch.env.A: found the number 1; allowed: a text; put it in quotes: "1"',
+        ),
         ("launch.env={RANK: x}", "sets RANK, which the run script sets itself; remove it"),
         ("launch.comm=horovood", "Did you mean 'horovod'?"),
         ("data=", "data: found nothing; allowed: keys with values"),
@@ -132,7 +135,9 @@ def test_resolve__precedence_and_sources():
     assert resolved.job.train.epochs == 3
     assert resolved.layers.source(("train", "epochs")) == "--set train.epochs=3"
     assert resolved.job.resources.filesystems == ["home", "eagle"]
-    assert re.search(r"sites/polaris\.yaml:\d+$", resolved.layers.source(("resources", "filesystems")))
+    assert re.search(
+        r"sites/polaris\.yaml:\d+$", resolved.layers.source(("resources", "filesystems"))
+    )
     assert resolved.layers.source(("name",)) == "jobs/mantle.yaml:10"
     assert resolved.layers.source(("train", "seed")) == "default"
     assert resolved.job.site == "polaris"
@@ -167,19 +172,25 @@ def test_find_job__bare_name_then_jobs_folder(tmp_path):
 
 
 def test_find_job__nothing_there_points_to_init(tmp_path):
-    with pytest.raises(ConfigError, match=r"looked for mantle\.yaml and jobs/mantle\.yaml.*hpctrain init mantle"):
+    with pytest.raises(
+        ConfigError, match=r"looked for mantle\.yaml and jobs/mantle\.yaml.*hpctrain init mantle"
+    ):
         find_job("mantle", tmp_path)
 
 
 def test_read_site__unknown_name_lists_all():
-    with pytest.raises(ConfigError, match="unknown site 'polarsi'; choose from generic-cobalt, .*polaris"):
+    with pytest.raises(
+        ConfigError, match="unknown site 'polarsi'; choose from generic-cobalt, .*polaris"
+    ):
         read_site("polarsi")
 
 
 def test_read_site__own_file_by_path(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntitle: x\nscheduler: slrum\nlauncher: {kind: srun}\n")
-    with pytest.raises(ConfigError, match=r"mine\.yaml:3: scheduler: unknown scheduler 'slrum'.*'slurm'"):
+    with pytest.raises(
+        ConfigError, match=r"mine\.yaml:3: scheduler: unknown scheduler 'slrum'.*'slurm'"
+    ):
         read_site(str(path))
 
 

@@ -19,7 +19,9 @@ def test_parse_walltime__number_is_refused_with_the_way_out(value):
         parse_walltime(value)
 
 
-@pytest.mark.parametrize("text", ["1:30", "90", "1-00:00:00", "01:60:00", "01:00:60", "", " 1:00:00"])
+@pytest.mark.parametrize(
+    "text", ["1:30", "90", "1-00:00:00", "01:60:00", "01:00:60", "", " 1:00:00"]
+)
 def test_parse_walltime__other_forms_are_refused(text):
     with pytest.raises(ValueError, match="HH:MM:SS"):
         parse_walltime(text)

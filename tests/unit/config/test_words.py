@@ -23,13 +23,30 @@ def test_name__accepted(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a b", "a'b", 'a"b', "$(id)", "a;b", "a\nb", "mantle\n", "../x", "a/b", ".x", "-x", "ünï", "x" * 65],
+    [
+        "",
+        "a b",
+        "a'b",
+        'a"b',
+        "$(id)",
+        "a;b",
+        "a\nb",
+        "mantle\n",
+        "../x",
+        "a/b",
+        ".x",
+        "-x",
+        "ünï",
+        "x" * 65,
+    ],
 )
 def test_name__refused(name):
     assert not accepts(Name, name)
 
 
-@pytest.mark.parametrize("word", ["a b", "a'b", "a$b", "a;b", "a\nb", "a#b", "", "-q", "a=b", "a:b", "a,b"])
+@pytest.mark.parametrize(
+    "word", ["a b", "a'b", "a$b", "a;b", "a\nb", "a#b", "", "-q", "a=b", "a:b", "a,b"]
+)
 def test_word__what_directives_cannot_hold_is_refused(word):
     assert not accepts(Word, word)
 

@@ -1,5 +1,7 @@
 """Open files against what was written."""
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_netcdf3__is_mapped_not_read(tmp_path):
     group = open_group([path], sphere(tmp_path), is_input=False)
     raw = path.read_bytes()
     with path.open("r+b") as f:
-        f.write(raw.replace(values["vz"][0, 0, 0].astype(">f4").tobytes(), b"\x40\0\0\0"))
+        f.write(raw.replace(struct.pack(">f", values["vz"][0, 0, 0]), struct.pack(">f", 2.0)))
     assert group.blocks[3][1][0, 0, 0, 0] == 2.0
 
 

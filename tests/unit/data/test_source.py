@@ -83,9 +83,10 @@ def test_source__bad_number_is_named_with_its_place(tmp_path, value):
     write_netcdf3(tmp_path / "m0.nc", values)
     source = source_of(sphere(tmp_path), tmp_path, ["m0.nc"])
     region(source, 0, (0, 0, 0), (8, 7, 16))  # the rows before are good
-    message = rf"m0\.nc: 'vy' is {value:g} at index \[r 5, lat 7, lon 15\] \(r 5500, lat -22\.5, lon 337\.5\)"
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError) as e:
         region(source, 0, (4, 6, 14), (2, 2, 4))
+    place = "index [r 5, lat 7, lon 15] (r 5500, lat -22.5, lon 337.5)"
+    assert f"m0.nc: 'vy' is {value:g} at {place}; repair the file" in str(e.value)
 
 
 def test_source__bad_number_is_found_before_it_is_interpolated(tmp_path):

@@ -51,9 +51,13 @@ def test_none__adds_nothing():
     assert line(kind="none") == ""
 
 
-@pytest.mark.parametrize(("kind", "option"), [("openmpi", "--hostfile"), ("pals", "--hostfile"), ("hydra", "-f")])
+@pytest.mark.parametrize(
+    ("kind", "option"), [("openmpi", "--hostfile"), ("pals", "--hostfile"), ("hydra", "-f")]
+)
 def test_hostfile__is_a_variable_for_the_script(kind, option):
-    words = make_launcher(LauncherSpec(kind=kind, hostfile_variable="PBS_NODEFILE")).command(ASK, ())
+    words = make_launcher(LauncherSpec(kind=kind, hostfile_variable="PBS_NODEFILE")).command(
+        ASK, ()
+    )
     value = words[words.index(option) + 1]
     assert isinstance(value, ShellVariable)
     assert value == "PBS_NODEFILE"

@@ -136,7 +136,10 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
         {k: v for k, v in slurm_step(1, 1, 0, 2, "2").items() if k != "SLURM_LOCALID"},
         "srun tells no local rank",
     ),
-    "srun with a wrong layout": (slurm_step(5, 1, 3, 8, "4(x2)"), "srun tells no number of local ranks"),
+    "srun with a wrong layout": (
+        slurm_step(5, 1, 3, 8, "4(x2)"),
+        "srun tells no number of local ranks",
+    ),
     "rank beyond the size": (
         {**OPEN_MPI, "OMPI_COMM_WORLD_SIZE": "4"},
         "Open MPI tells rank 5 of 4",
@@ -145,7 +148,10 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
         {**OPEN_MPI, "OMPI_COMM_WORLD_LOCAL_SIZE": "1"},
         "Open MPI tells local rank 1 of 1",
     ),
-    "no number": ({**OPEN_MPI, "OMPI_COMM_WORLD_RANK": "x1"}, "tells 'x1' as rank, which is no number"),
+    "no number": (
+        {**OPEN_MPI, "OMPI_COMM_WORLD_RANK": "x1"},
+        "tells 'x1' as rank, which is no number",
+    ),
     "pals with pmix by hand": (PALS_PMIX, "PALS tells no number of ranks"),
     "aprun in another order": (
         {**ASKED, "ALPS_APP_PE": "6", "MPICH_RANK_REORDER_METHOD": "0"},

@@ -25,7 +25,9 @@ def start(folder: Path, env: dict[str, str], *settings: str, site: str = "local"
     script = folder / "rank.sh"
     script.write_text(rank_script(resolved.job, resolved.site))
     command = [*shell, str(script), "/usr/bin/env"]
-    return subprocess.run(command, env={"PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True)
+    return subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", **env}, capture_output=True, text=True
+    )
 
 
 def variables(done: subprocess.CompletedProcess) -> dict[str, str]:
@@ -53,7 +55,11 @@ def test_rank_script__refuses_to_guess(tmp_path, case):
 
 
 def open_mpi(local_rank: int, visible: str | None = None) -> dict[str, str]:
-    env = {**OPEN_MPI, "OMPI_COMM_WORLD_RANK": str(local_rank), "OMPI_COMM_WORLD_LOCAL_RANK": str(local_rank)}
+    env = {
+        **OPEN_MPI,
+        "OMPI_COMM_WORLD_RANK": str(local_rank),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(local_rank),
+    }
     return env if visible is None else {**env, "CUDA_VISIBLE_DEVICES": visible}
 
 
@@ -112,7 +118,9 @@ def test_rank_script__a_job_without_gpus_sees_none(tmp_path):
 
 def test_rank_script__a_machine_without_gpus_is_left_alone(tmp_path):
     site = tmp_path / "cpu.yaml"
-    site.write_text("name: cpu\ntitle: x\nscheduler: local\nmask_variable: null\nlauncher: {kind: openmpi}\n")
+    site.write_text(
+        "name: cpu\ntitle: x\nscheduler: local\nmask_variable: null\nlauncher: {kind: openmpi}\n"
+    )
     assert "CUDA_VISIBLE_DEVICES" not in variables(start(tmp_path, open_mpi(0), site=str(site)))
 
 
@@ -130,7 +138,15 @@ def test_rank_script__other_vendors_variable(tmp_path):
 def test_rank_script__becomes_the_program(tmp_path):
     resolved = mantle()
     (tmp_path / "rank.sh").write_text(rank_script(resolved.job, resolved.site))
-    command = ["sh", str(tmp_path / "rank.sh"), "sh", "-c", 'echo "$$ $1"; exit 75', "x", "a b * $HOME"]
+    command = [
+        "sh",
+        str(tmp_path / "rank.sh"),
+        "sh",
+        "-c",
+        'echo "$$ $1"; exit 75',
+        "x",
+        "a b * $HOME",
+    ]
     env = {"PATH": "/usr/bin:/bin", "HPCTRAIN_LAUNCHER": "none"}
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     out, _ = process.communicate()

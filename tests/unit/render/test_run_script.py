@@ -45,7 +45,6 @@ def state(run: Path) -> dict:
     return json.loads((run / "state.json").read_text())
 
 
-
 @pytest.mark.parametrize("folder", ["plain", "a b $HOME;'\"`x`"])
 def test_run_script__environment_and_arguments(tmp_path, folder):
     base = tmp_path / folder
@@ -53,7 +52,9 @@ def test_run_script__environment_and_arguments(tmp_path, folder):
     run = make_run(base, 'env >"$3/env.txt"; echo "$@" >"$3/args.txt"; pwd >"$3/pwd.txt"')
     out, _ = (process := start(run)).communicate(timeout=20)
     assert process.returncode == 0, out
-    env = dict(line.split("=", 1) for line in (run / "env.txt").read_text().splitlines() if "=" in line)
+    env = dict(
+        line.split("=", 1) for line in (run / "env.txt").read_text().splitlines() if "=" in line
+    )
     assert env["HPCTRAIN_NODES"] == env["HPCTRAIN_RANKS_PER_NODE"] == env["OMP_NUM_THREADS"] == "1"
     assert abs(float(env["HPCTRAIN_DEADLINE"]) - time.time() - 3600) < 30
     assert env["PYTHONPATH"] == f"{run}/code"
@@ -86,7 +87,10 @@ def test_run_script__notes_a_failure_that_rank_0_could_not(tmp_path):
 
 
 def test_run_script__turns_running_into_failed_and_keeps_the_rest(tmp_path):
-    run = make_run(tmp_path, 'printf \'{\\n "status": "running",\\n "epoch": 3\\n}\\n\' >"$3/state.json"; kill -9 $$')
+    run = make_run(
+        tmp_path,
+        'printf \'{\\n "status": "running",\\n "epoch": 3\\n}\\n\' >"$3/state.json"; kill -9 $$',
+    )
     process = start(run)
     process.communicate(timeout=20)
     assert process.returncode == 137
@@ -95,7 +99,9 @@ def test_run_script__turns_running_into_failed_and_keeps_the_rest(tmp_path):
 
 @pytest.mark.parametrize(("status", "code"), [("finished", 0), ("stopped", 75), ("failed", 6)])
 def test_run_script__leaves_alone_what_rank_0_said(tmp_path, status, code):
-    run = make_run(tmp_path, f'printf \'{{\\n "status": "{status}"\\n}}\\n\' >"$3/state.json"; exit {code}')
+    run = make_run(
+        tmp_path, f'printf \'{{\\n "status": "{status}"\\n}}\\n\' >"$3/state.json"; exit {code}'
+    )
     start(run).communicate(timeout=20)
     assert state(run) == {"status": status}
 

@@ -1,5 +1,6 @@
 """Run scripts: directives in the form that each parser demands, and safe whatever the values."""
 
+import json
 import re
 import subprocess
 
@@ -41,7 +42,9 @@ def test_pbs__parts_of_a_node():
     assert "-l select=2:ncpus=32:mpiprocs=4" in found
 
 
-@pytest.mark.parametrize(("name", "expected"), [("a.b", "a_b"), ("2024", "job_2024"), ("_x", "job__x")])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.b", "a_b"), ("2024", "job_2024"), ("_x", "job__x")]
+)
 def test_pbs__name_has_only_what_qsub_takes(name, expected):
     assert f"-N {expected}" in directives(script("generic-pbs", f'name="{name}"'), "#PBS")
 
@@ -64,7 +67,9 @@ def test_slurm__directives():
 
 
 def test_slurm__warning_leaves_most_of_a_short_job():
-    assert "--signal=B:USR1@60" in directives(script("generic-slurm", "resources.walltime=00:04:00"), "#SBATCH")
+    assert "--signal=B:USR1@60" in directives(
+        script("generic-slurm", "resources.walltime=00:04:00"), "#SBATCH"
+    )
 
 
 def test_cobalt__directives():
@@ -105,16 +110,20 @@ def test_script__newline_in_the_folder_is_refused():
 
 
 @pytest.mark.parametrize("field", ["account", "queue", "filesystems"])
-@pytest.mark.parametrize("value", ["a b", "$(id)", "a;b", "a'b", 'a\\"b', "a`id`", "a\\nb", "-x", "a#b"])
+@pytest.mark.parametrize(
+    "value", ["a b", "$(id)", "a;b", "a'b", 'a\\"b', "a`id`", "a\\nb", "-x", "a#b"]
+)
 def test_script__values_of_directives_are_refused(field, value):
     text = f'["{value}"]' if field == "filesystems" else f'"{value}"'
     with pytest.raises(ConfigError, match="cannot hold"):
         script("generic-slurm", f"resources.{field}={text}")
 
 
-@pytest.mark.parametrize("value", ["a b", "$(touch HIT)", "`touch HIT`", ";touch HIT", "'", '"', "\\", "ü", ""])
+@pytest.mark.parametrize(
+    "value", ["a b", "$(touch HIT)", "`touch HIT`", ";touch HIT", "'", '"', "\\", "ü", ""]
+)
 def test_script__environment_is_literal(tmp_path, value):
-    text = script("local", 'launch.env={X: "%s"}' % value.replace("\\", "\\\\").replace('"', '\\"'))
+    text = script("local", f"launch.env={{X: {json.dumps(value)}}}")
     line = next(line for line in text.splitlines() if line.startswith("export X="))
     done = subprocess.run(
         ["bash", "-c", f'{line}\nprintf %s "$X"'], cwd=tmp_path, capture_output=True, text=True

@@ -8,12 +8,30 @@ from hpctrain.errors import RenderError
 from hpctrain.launchers import ShellVariable
 from hpctrain.render.shell import environment, fill, pack, shquote, shwords
 
-HOSTILE = ["a b", "$HOME", "`id`", "$(id)", "a;b", "'", '"', "\\", "a'b\"c$d`e\\f", "*", "~", "ünï", "", "#", "!x"]
+HOSTILE = [
+    "a b",
+    "$HOME",
+    "`id`",
+    "$(id)",
+    "a;b",
+    "'",
+    '"',
+    "\\",
+    "a'b\"c$d`e\\f",
+    "*",
+    "~",
+    "ünï",
+    "",
+    "#",
+    "!x",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_shquote__the_shell_reads_back_the_same(text):
-    done = subprocess.run(["sh", "-c", f"printf %s {shquote(text)}"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", f"printf %s {shquote(text)}"], capture_output=True, text=True
+    )
     assert done.stdout == text
 
 

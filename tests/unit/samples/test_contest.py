@@ -7,7 +7,7 @@ from hpctrain.samples.contest import (
     cartesian,
     coordinates,
     physical_fields,
-    write_netcdf,
+    write_step,
 )
 from hpctrain.samples.stokes import Velocity
 
@@ -81,9 +81,9 @@ def test_physical_fields__last_row_of_the_box_is_north():
     assert (fields["temperature anomaly"][1:] < 0).all()
 
 
-def test_write_netcdf__contest_layout(tmp_path, fields):
+def test_write_step__contest_layout(tmp_path, fields):
     path = tmp_path / "a.nc"
-    write_netcdf(path, fields, {"title": "Mantle", "seed": 3})
+    write_step(path, fields, {"title": "Mantle", "seed": 3})
     with netcdf_file(path, mmap=False) as file:
         assert file.version_byte == 2
         assert file.title == b"Mantle"

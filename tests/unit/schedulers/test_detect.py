@@ -48,7 +48,12 @@ def test_find_scheduler__every_site_has_one():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("pbs", ["qsub", "r"]), ("slurm", ["sbatch", "r"]), ("cobalt", ["qsub", "r"]), ("local", ["r"])],
+    [
+        ("pbs", ["qsub", "r"]),
+        ("slurm", ["sbatch", "r"]),
+        ("cobalt", ["qsub", "r"]),
+        ("local", ["r"]),
+    ],
 )
 def test_submit_command(name, words):
     assert find_scheduler(name).submit_command("r") == words

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+
+# mantle: 1 x 2 ranks on this machine, without a scheduler
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="$(hostname)-$$"
+deadline=$(($(date +%s) + 3600))  # walltime 01:00:00
+HPCTRAIN_TERMINAL=0
+[ ! -t 2 ] || HPCTRAIN_TERMINAL=1  # ranks behind a launcher cannot see the terminal themselves
+export HPCTRAIN_TERMINAL
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=1 HPCTRAIN_RANKS_PER_NODE=2
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+export HPCTRAIN_LAUNCH_ID
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=1
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# The mpirun that this Python's MPI was built with, where it has its own.
+export PATH=/home/user/venv/bin:"$PATH"
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+if [ 2 -ge "$(getconf _NPROCESSORS_ONLN)" ]; then
+  export OMPI_MCA_mpi_yield_when_idle=1  # no core is left for ranks that wait in a spin
+fi
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; }
+note 's/"status": "rendered"/"status": "starting"/'
+failed() {
+  note 's/"status": "(starting|running)"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once.
+pid='' asked='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$asked" ]; then
+    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  asked=yes
+  touch STOP
+  echo "mantle: saving at the next step; once more ends it at once" >&2
+  [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
+}
+trap stop TERM USR1 INT HUP
+set -m  # Ctrl-C comes here alone, not to the launcher, which would kill the ranks
+
+if ! command -v mpirun >/dev/null; then
+  failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  mpirun -np 2 --oversubscribe --bind-to none -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID
+  -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE -x HPCTRAIN_DEADLINE -x OMP_NUM_THREADS
+  -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH -x HPCTRAIN_TERMINAL
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+"${command[@]}" </dev/null &
+pid=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped; start it again to go on" ;;
+  *) failed "$code" ;;
+esac
+exit "$code"

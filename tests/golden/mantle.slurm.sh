@@ -1,0 +1,81 @@
+#!/bin/bash -l
+#SBATCH --job-name=mantle
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=2
+#SBATCH --cpus-per-task=1
+#SBATCH --time=01:00:00
+#SBATCH --output=/home/user/jobs/mantle/logs/%j.out
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+
+# mantle: 2 x 2 ranks on a Slurm cluster
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="${SLURM_JOB_ID:-$$}"
+deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 3600))}"
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=2
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+export HPCTRAIN_LAUNCH_ID
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=1
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; }
+note 's/"status": "rendered"/"status": "starting"/'
+failed() {
+  note 's/"status": "(starting|running)"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once.
+pid='' asked='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$asked" ]; then
+    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  asked=yes
+  touch STOP
+  [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
+}
+trap stop TERM USR1
+
+if ! command -v srun >/dev/null; then
+  failed 5 "no srun in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  srun --nodes=2 --ntasks=4 --ntasks-per-node=2 --cpus-per-task=1 --export=ALL
+  --kill-on-bad-exit=1 --mpi=pmix
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+"${command[@]}" </dev/null &
+pid=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped; start it again to go on" ;;
+  *) failed "$code" ;;
+esac
+exit "$code"

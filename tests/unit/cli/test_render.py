@@ -1,0 +1,157 @@
+"""`hpctrain render`, from a job file and real input files to a run directory."""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hpctrain.cli import main
+
+JOB = {
+    "name": "small",
+    "site": "local",
+    "resources": {"ranks_per_node": 2, "walltime": "00:10:00"},
+    "data": {
+        "kind": "fields",
+        "root": "data",
+        "targets": ["step*.npy"],
+        "geometry": "box",
+        "validation_steps": 1,
+        "crop": [4, 4, 4],
+    },
+    "train": {"task": "super_resolution", "upscale_factor": 2, "epochs": 1, "global_batch_size": 4},
+}
+
+
+def write_npy(path: Path, value: float, shape: tuple[int, ...]) -> None:
+    """An npy file of one value in format 1.0, by hand: the job side has no numpy."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    head = head.ljust(117) + "\n"
+    count = 1
+    for n in shape:
+        count *= n
+    path.write_bytes(
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", len(head))
+        + head.encode()
+        + struct.pack("<f", value) * count
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    for i in range(3):
+        write_npy(tmp_path / "data" / f"step{i}.npy", i, (2, 16, 16, 16))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(JOB, sort_keys=False))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def render(*argv: str) -> int:
+    with pytest.raises(SystemExit) as info:
+        main(["render", *argv])
+    return info.value.code or 0
+
+
+def test_render__writes_a_run_directory_and_the_next_command(folder, capsys):
+    assert render("small") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("jobs/small: written for site local: 1 x 2 ranks, 2 samples a rank")
+    assert out[1] == "next: jobs/small/run.sh"
+    run = folder / "jobs" / "small"
+    assert json.loads((run / "state.json").read_text()) == {"status": "rendered"}
+    assert (run / "index.csv").read_text().count("\n") == 4
+    assert (run / "code" / "hpctrain" / "train" / "__main__.py").is_file()
+    text = (run / "run.sh").read_text()
+    assert f"run={run}" in text
+    assert f"{sys.executable} -m hpctrain.train" in text
+
+
+@pytest.mark.parametrize(
+    ("site", "command"),
+    [
+        ("generic-pbs", "qsub jobs/small/run.pbs"),
+        ("generic-slurm", "sbatch jobs/small/run.slurm"),
+        ("generic-cobalt", "qsub jobs/small/run.cobalt"),
+    ],
+)
+def test_render__the_command_that_submits(folder, capsys, site, command):
+    assert render("small.yaml", "--site", site) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: {command}"
+
+
+def test_render__again_with_nothing_changed(folder, capsys):
+    render("small")
+    before = {p: p.stat().st_mtime_ns for p in (folder / "jobs").rglob("*")}
+    capsys.readouterr()
+    assert render("small") == 0
+    assert "nothing changed" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in (folder / "jobs").rglob("*")} == before
+
+
+def test_render__a_started_run_is_kept_and_the_way_out_works(folder, capsys):
+    render("small")
+    (folder / "jobs" / "small" / "state.json").write_text('{"status": "running"}')
+    assert render("small", "--set", "train.epochs=2") == 3
+    assert "--as small-2" in capsys.readouterr().err
+    assert render("small", "--set", "train.epochs=2", "--as", "small-2") == 0
+    assert (
+        yaml.safe_load((folder / "jobs" / "small-2" / "config.yaml").read_text())["name"]
+        == "small-2"
+    )
+
+
+def test_render__another_folder(folder, capsys):
+    assert render("small", "--out", "runs") == 0
+    assert (folder / "runs" / "small" / "run.sh").is_file()
+
+
+@pytest.mark.parametrize("name", ["a b", "x/../../y", "$(id)", "a'b", "a\nb", ""])
+def test_render__hostile_names_write_nothing(folder, capsys, name):
+    code = render("small", "--set", f"name={json.dumps(name)}")
+    assert code == 2
+    assert "allowed: 1 to 64 letters" in capsys.readouterr().err
+    assert not (folder / "jobs").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.root=nowhere", "nowhere"),
+        ("data.targets=[nothing*.npy]", "nothing*.npy"),
+        ("data.crop=[64, 64, 64]", "crop"),
+        ("train.global_batch_size=5", "5 samples cannot be shared equally by 2 ranks"),
+        ("resources.walltime=7200", 'quote it: walltime: "02:00:00"'),
+        ("code=[nowhere]", "code: nowhere: no such folder"),
+    ],
+)
+def test_render__bad_input_is_one_clear_message_and_writes_nothing(folder, capsys, setting, words):
+    assert render("small", "--set", setting) in (2, 3)
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert not (folder / "jobs").exists()
+
+
+def test_render__notes_what_has_no_effect(folder, capsys):
+    assert render("small", "--set", "resources.queue=debug") == 0
+    assert "note: resources.queue has no effect on site local" in capsys.readouterr().err
+
+
+def test_render__users_code_travels_along(folder, capsys):
+    (folder / "mine").mkdir()
+    (folder / "mine" / "losses.py").write_text("class L1: ...\n")
+    assert render("small", "--set", "code=[mine]") == 0
+    assert (folder / "jobs" / "small" / "code" / "user" / "losses.py").is_file()
+
+
+def test_render__in_a_folder_with_a_hostile_name(folder, weird_tmp_path, capsys):
+    assert render("small", "--out", str(weird_tmp_path)) == 0
+    assert (weird_tmp_path / "small" / "run.sh").is_file()
+    assert render("small", "--out", str(weird_tmp_path), "--site", "generic-pbs", "--as", "b") == 3
+    assert "cannot stand in a directive of pbs" in capsys.readouterr().err
