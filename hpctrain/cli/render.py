@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -38,7 +39,7 @@ def command(
     from hpctrain.render.script import SCRIPTS
     from hpctrain.schedulers import find_scheduler
 
-    words = [*(overrides or []), *([f"name={as_name}"] if as_name else [])]
+    words = [*(overrides or []), *([f"name={json.dumps(as_name)}"] if as_name else [])]
     resolved = load(job, words, site)
     for note in check(resolved.job, resolved.site):
         typer.echo(f"note: {note}", err=True)

@@ -2,3 +2,5 @@
 
 from hpctrain.config.job import Job as Job
 from hpctrain.config.site import Site as Site
+
+__all__ = ["Job", "Site"]

@@ -54,6 +54,8 @@ def find_job(name: str, cwd: Path) -> Path:
         ConfigError: there is none; lists the places that were looked at.
     """
     given = Path(name)
+    if not given.name:
+        raise ConfigError(f"job: found {name!r}; allowed: a job file, or its name in jobs/")
     names = (
         [given] if given.suffix in (".yaml", ".yml") else [given.with_name(given.name + ".yaml")]
     )
@@ -118,8 +120,9 @@ def resolve(draft: Draft, site_name: str) -> Resolved:
     layers.add(draft.document)
     for document in draft.overrides:
         layers.add(document)
-    if site_name != draft.site:
-        layers.add(Document("detected on this host", {"site": site_name}))
+    if site.name != draft.site:
+        origin = "detected on this host" if draft.site == AUTO else draft.site
+        layers.add(Document(origin, {"site": site.name}))
     return Resolved(layers.validate(Job), site, layers)
 
 

@@ -20,6 +20,8 @@ LAUNCHERS: dict[str, type[Launcher]] = {
     "none": NoLauncher,
 }
 
+__all__ = ["LAUNCHERS", "Launcher", "ShellVariable", "make_launcher"]
+
 
 def make_launcher(spec: LauncherSpec) -> Launcher:
     """The launcher that a site names."""

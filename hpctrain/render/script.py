@@ -18,10 +18,8 @@ SCRIPTS = {"pbs": "run.pbs", "slurm": "run.slurm", "cobalt": "run.cobalt", "loca
 """Scheduler to the name of its run script."""
 
 _OURS = [
-    *(
-        f"HPCTRAIN_{name}"
-        for name in ("LAUNCH_ID", "JOB_ID", "NODES", "RANKS_PER_NODE", "DEADLINE")
-    ),
+    *(f"HPCTRAIN_{name}" for name in ("LAUNCH_ID", "JOB_ID", "DEADLINE", "TERMINAL")),
+    *("HPCTRAIN_NODES", "HPCTRAIN_RANKS_PER_NODE"),
     *("OMP_NUM_THREADS", "PYTHONPATH", "PATH", "LD_LIBRARY_PATH"),
 ]
 
@@ -92,8 +90,6 @@ def choose_launcher(job: Job, site: Site) -> Launcher:
 
 def _command_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
     env = [*_OURS, *sorted({*job.launch.env, *site.env})]
-    if site.scheduler == "local":
-        env.append("HPCTRAIN_TERMINAL")
     lines = pack(launcher.command(job.resources, env))
     lines += ['/bin/sh "$run/rank.sh"']
     if job.container:

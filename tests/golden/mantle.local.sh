@@ -9,17 +9,16 @@ cd "$run" || exit 5
 mkdir -p logs
 rm -f STOP  # one that an earlier start has obeyed
 
-job_id="$(hostname)-$$"
+job_id="$(uname -n)-$$"
 deadline=$(($(date +%s) + 3600))  # walltime 01:00:00
-HPCTRAIN_TERMINAL=0
-[ ! -t 2 ] || HPCTRAIN_TERMINAL=1  # ranks behind a launcher cannot see the terminal themselves
-export HPCTRAIN_TERMINAL
 
 # What every rank finds in its environment; rank.sh adds which rank it is.
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
 export HPCTRAIN_NODES=1 HPCTRAIN_RANKS_PER_NODE=2
 HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
-export HPCTRAIN_LAUNCH_ID
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=1
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
@@ -64,8 +63,8 @@ if ! command -v mpirun >/dev/null; then
 fi
 command=(
   mpirun -np 2 --oversubscribe --bind-to none -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID
-  -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE -x HPCTRAIN_DEADLINE -x OMP_NUM_THREADS
-  -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH -x HPCTRAIN_TERMINAL
+  -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE
+  -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

@@ -3,7 +3,7 @@
 # in the environment, limits it to its GPUs, then becomes the program. The mask must be there before
 # MPI or CUDA start. Nothing is guessed: a rank that does not know its place ends with exit code 5.
 
-fail() { echo "rank.sh on $(hostname): $1" >&2; exit 5; }
+fail() { echo "rank.sh on $(uname -n): $1" >&2; exit 5; }
 set -f  # lists are split into words below, never into file names
 
 # "4(x2),1": four tasks on each of two nodes, one on the third; prints those of node number $1.

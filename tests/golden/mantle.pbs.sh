@@ -23,7 +23,9 @@ deadline=$(($(date +%s) + 3600))  # PBS tells no end; walltime 01:00:00
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
 export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=2
 HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
-export HPCTRAIN_LAUNCH_ID
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=1
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
@@ -34,6 +36,8 @@ if [ "$(id -u)" = 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 # An Open MPI that was built without PBS would use ssh; PBS' own remote shell needs no keys.
+pbs_exec=$(sed -n 's/^PBS_EXEC=//p' /etc/pbs.conf 2>/dev/null)  # a login shell may have lost it
+export PATH="$PATH${pbs_exec:+:$pbs_exec/bin}"
 if command -v pbs_tmrsh >/dev/null; then
   export OMPI_MCA_plm_rsh_agent="$run/pbs_rsh.sh" OMPI_MCA_plm_rsh_no_tree_spawn=1
   export PRTE_MCA_plm_ssh_agent="$run/pbs_rsh.sh" PRTE_MCA_plm_ssh_no_tree_spawn=1
@@ -68,8 +72,8 @@ if ! command -v mpirun >/dev/null; then
 fi
 command=(
   mpirun -np 4 --hostfile "$PBS_NODEFILE" --map-by ppr:2:node --bind-to none -x HPCTRAIN_LAUNCH_ID
-  -x HPCTRAIN_JOB_ID -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE -x HPCTRAIN_DEADLINE
-  -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

@@ -30,7 +30,9 @@ export https_proxy="$http_proxy" HTTP_PROXY="$http_proxy" HTTPS_PROXY="$http_pro
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
 export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
 HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
-export HPCTRAIN_LAUNCH_ID
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"

@@ -24,10 +24,18 @@ deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 3600))}"
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
 export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=2
 HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
-export HPCTRAIN_LAUNCH_ID
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=1
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# The mpirun that this Python's MPI was built with, where it has its own.
+export PATH=/home/user/venv/bin:"$PATH"
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; }
@@ -52,13 +60,14 @@ stop() {
 }
 trap stop TERM USR1
 
-if ! command -v srun >/dev/null; then
-  failed 5 "no srun in PATH; load the module or install the MPI that has it"
+if ! command -v mpirun >/dev/null; then
+  failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
   exit 5
 fi
 command=(
-  srun --nodes=2 --ntasks=4 --ntasks-per-node=2 --cpus-per-task=1 --export=ALL
-  --kill-on-bad-exit=1 --mpi=pmix
+  mpirun -np 4 --map-by ppr:2:node --bind-to none -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID
+  -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE
+  -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

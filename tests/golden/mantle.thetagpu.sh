@@ -27,7 +27,9 @@ export https_proxy="$http_proxy" HTTP_PROXY="$http_proxy" HTTPS_PROXY="$http_pro
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
 export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
 HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
-export HPCTRAIN_LAUNCH_ID
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
@@ -67,8 +69,9 @@ if ! command -v mpirun >/dev/null; then
 fi
 command=(
   mpirun -np 8 --hostfile "$COBALT_NODEFILE" --map-by ppr:4:node --bind-to none
-  -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE
-  -x HPCTRAIN_DEADLINE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL
+  -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH
+  -x LD_LIBRARY_PATH
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

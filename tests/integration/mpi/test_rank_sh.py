@@ -171,3 +171,31 @@ def test_run_sh__a_killed_rank_is_noted_as_failed(tmp_path):
             continue
     assert process.wait(timeout=40) not in (0, 75)
     assert json.loads((run / "state.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_pbs_rsh__open_mpi_starts_its_daemon_on_another_host(tmp_path, major):
+    """An Open MPI without PBS support reaches a second node through pbs_tmrsh."""
+    resolved = mantle("generic-pbs", "resources.nodes=2", "resources.ranks_per_node=1")
+    files = render(resolved.job, resolved.site, inputs())
+    (tmp_path / "pbs_rsh.sh").write_bytes(files["pbs_rsh.sh"].content)
+    (tmp_path / "pbs_rsh.sh").chmod(0o755)
+    (tmp_path / "pbs_tmrsh").write_text(
+        f'#!/bin/sh\necho "$1" >>{tmp_path}/reached\nshift\nexec "$@"\n'
+    )
+    (tmp_path / "pbs_tmrsh").chmod(0o755)
+    (tmp_path / "nodes").write_text(f"{os.uname().nodename}\nhpctrain-no-such-host\n")
+    script = files["run.pbs"].content.decode().replace("/home/user/jobs/mantle", str(tmp_path))
+    exports = [line for line in script.splitlines() if "_MCA_plm_" in line]
+    words = [find_mpirun(major), "-np", "2", "--hostfile", "nodes", "--map-by", "ppr:1:node"]
+    command = " ".join([*words, "--bind-to", "none", "sh", write_rank_sh(tmp_path), "sh", "-c"])
+    done = subprocess.run(
+        ["bash", "-c", "\n".join([f"run={tmp_path}", *exports, f"{command} '{SHOW}'"])],
+        cwd=tmp_path,
+        env=clean(PATH=f"{tmp_path}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert sorted(done.stdout.splitlines()) == ["0 2 0 1 m", "1 2 0 1 m"], done.stderr
+    assert (tmp_path / "reached").read_text() == "hpctrain-no-such-host\n"

@@ -106,6 +106,27 @@ def test_render__a_started_run_is_kept_and_the_way_out_works(folder, capsys):
     )
 
 
+def test_render__a_name_of_digits_needs_no_quotes(folder, capsys):
+    assert render("small", "--as", "2024") == 0
+    assert (folder / "jobs" / "2024" / "run.sh").is_file()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "nosuch/"])
+def test_render__no_job_of_that_name(folder, capsys, name):
+    assert render(name) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_render__a_site_file_leaves_its_name(folder, capsys):
+    (folder / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+    )
+    assert render("small", "--site", "mine.yaml") == 0
+    config = yaml.safe_load((folder / "jobs" / "small" / "config.yaml").read_text())
+    assert config["site"] == "mine"
+    assert capsys.readouterr().out.endswith("next: sbatch jobs/small/run.slurm\n")
+
+
 def test_render__another_folder(folder, capsys):
     assert render("small", "--out", "runs") == 0
     assert (folder / "runs" / "small" / "run.sh").is_file()
