@@ -48,7 +48,10 @@ horovod: setup
 
 demo: setup
 	@$(MAKE) --no-print-directory horovod || echo "demo: Horovod could not be built (see above); going on with DDP"
-	@bash docs/demo.sh
+	@hpctrain sample mantle
+	@hpctrain render mantle.yaml --site local
+	@jobs/mantle/run.sh
+	@hpctrain report jobs/mantle
 
 test: setup horovod $(VENV)/openmpi4/.installed
 	$(BIN)/python -m pytest

@@ -3,8 +3,9 @@
     python benchmarks/trainer_overhead.py [--steps 200] [--rounds 5]
 
 Both do the same arithmetic on the same batches, read by the same data set: the bare loop reads,
-computes and steps; the Trainer also logs, keeps time, polls for stops and writes its state. Rounds
-alternate; the ratio is that of the medians.
+computes and steps; the Trainer also logs, keeps time, polls for stops and writes its state and
+TensorBoard points. TensorBoard is imported before, as it is after the first second of a real run.
+Rounds alternate; the ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def trainer_for(folder: Path) -> Trainer:
     """A fresh Trainer on a plain regression of the given run directory."""
     run = Run(folder)
     comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
-    return Trainer(run, SuperResolutionTask(run.job, Place(run.path, 0, comm.device)), comm, RunState(folder))
+    return Trainer(
+        run, SuperResolutionTask(run.job, Place(run.path, 0, comm.device)), comm, RunState(folder)
+    )
 
 
 def time_trainer(folder: Path) -> float:
@@ -59,7 +62,9 @@ def time_bare_loop(folder: Path) -> float:
     with BatchLoader(trainer.data.train, shares, data.workers, data.prefetch_batches) as loader:
         for batch in loader:
             if seen == 1:
-                begin = time.perf_counter()  # the first step fills caches; the Trainer's clock skips it too
+                begin = (
+                    time.perf_counter()
+                )  # the first step fills caches; the Trainer's clock skips it too
             output = crop_to(model(batch.input), batch.target.shape[2:])
             optimizer.zero_grad()
             loss_function(output, batch.target).backward()
@@ -71,9 +76,11 @@ def time_bare_loop(folder: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    import torch.utils.tensorboard.writer  # noqa: F401
+
     log.setup(level=40)
     torch.set_num_threads(1)
     rates: dict[str, list[float]] = {"trainer": [], "bare loop": []}
@@ -84,7 +91,9 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in rates.items()}
     for name, value in medians.items():
         print(f"{name:10}  {value:8.1f} steps/s  {1e3 / value:6.2f} ms/step")
-    print(f"ratio trainer / bare loop: {medians['trainer'] / medians['bare loop']:.3f} (aim >= 0.97)")
+    print(
+        f"ratio trainer / bare loop: {medians['trainer'] / medians['bare loop']:.3f} (aim >= 0.97)"
+    )
 
 
 if __name__ == "__main__":

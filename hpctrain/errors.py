@@ -39,6 +39,10 @@ class LaunchError(HpctrainError):
     exit_code = 5
 
 
+class BusyError(LaunchError):
+    """Another start is training in the same run directory."""
+
+
 class TrainError(HpctrainError):
     """The training itself failed."""
 

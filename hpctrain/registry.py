@@ -29,7 +29,8 @@ def tasks() -> dict[str, str]:
     for point in entry_points(group="hpctrain.tasks"):
         if point.name in table:
             raise ConfigError(
-                f"task {point.name!r} is defined by both {table[point.name]!r} and {point.value!r}; "
+                f"task {point.name!r} is defined by both {table[point.name]!r} and "
+                f"{point.value!r}; "
                 "uninstall one of the two packages"
             )
         table[point.name] = point.value

@@ -77,10 +77,12 @@ class RunState:
         status = self.text("status") or "unreadable"
         if status not in ACTIVE:
             return status
-        pid, host = self.number("pid"), self.text("host")
-        if pid and host == socket.gethostname():
-            return status if is_alive(int(pid), self.updated) else "died"
-        age = (time.time() if now is None else now) - (self.updated or math.inf)
+        pid, host, updated = self.number("pid"), self.text("host"), self.updated
+        if status == "starting":
+            updated = self.modified  # the script wrote it; the rest is of an earlier start
+        elif pid and host == socket.gethostname():
+            return status if is_alive(int(pid), updated) else "died"
+        age = (time.time() if now is None else now) - (updated or math.inf)
         return "silent" if age > SILENT_AFTER_S else status
 
 

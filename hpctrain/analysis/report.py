@@ -10,6 +10,7 @@ import base64
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
 from hpctrain.analysis.record import Record, read_record
+from hpctrain.errors import RenderError
 from hpctrain.run_state import finite
 
 TEMPLATE = "report.html.j2"
@@ -35,16 +37,23 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
 
     Raises:
         ConfigError: `run_dir` is no run directory.
+        RenderError: the page cannot be written.
     """
     path = Path(run_dir, "report.html") if out is None else Path(out)
+    if path.is_dir():
+        raise RenderError(f"{path}: is a folder; give a file to write, such as {path / 'report.html'}")
     page = render(read_record(Path(run_dir)), time.time())
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(page, encoding="utf-8")
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    except OSError as e:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RenderError(
+            f"{path}: cannot be written ({e.strerror}); give another file with --out"
+        ) from e
     return path
 
 
@@ -140,7 +149,7 @@ def _in_words(ratio: float | None) -> str:
 def _speed(record: Record) -> dict[str, Any]:
     """Samples per second now, and how far the training is."""
     state = record.state
-    recent = state.number("samples_per_s") or finite(record.summary.get("samples_per_s"))
+    recent = finite(record.summary.get("samples_per_s")) or state.number("samples_per_s")
     times = [t for line in record.train if (t := finite(line.get("time"))) is not None]
     return {
         "samples_per_s": recent,

@@ -66,3 +66,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # `hpctrain schema | head`: the reader has gone, and the interpreter must not flush again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as e:
+        if is_debug:
+            raise
+        where = f"{e.filename}: " if e.filename else ""
+        print(f"hpctrain: {where}{e.strerror or e} (--debug shows where)", file=sys.stderr)
+        sys.exit(HpctrainError.exit_code)

@@ -29,7 +29,7 @@ def load(name: str, overrides: Sequence[str] = (), site: str | None = None) -> R
     from hpctrain.config.load import AUTO, find_job, read_job, resolve
 
     cwd = Path.cwd()
-    words = [*overrides, *([f"site={json.dumps(site)}"] if site else [])]
+    words = [*overrides, *([f"site={json.dumps(site)}"] if site is not None else [])]
     draft = read_job(find_job(name, cwd), words, cwd)
     return resolve(draft, this_site() if draft.site == AUTO else draft.site)
 

@@ -39,7 +39,7 @@ def command(
     from hpctrain.render.script import SCRIPTS
     from hpctrain.schedulers import find_scheduler
 
-    words = [*(overrides or []), *([f"name={json.dumps(as_name)}"] if as_name else [])]
+    words = [*(overrides or []), *([f"name={json.dumps(as_name)}"] if as_name is not None else [])]
     resolved = load(job, words, site)
     for note in check(resolved.job, resolved.site):
         typer.echo(f"note: {note}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,35 @@ def command(
     ] = None,
 ) -> None:
     """Write one self-contained HTML page: curves, slices, spectra, what ran on what."""
-    typer.echo(resolve(REPORT)(find_run(run), out))
+    folder = find_run(run)
+    page = resolve(REPORT)(folder, out)
+    for line in headline(folder):
+        typer.echo(line)
+    typer.echo(f"report: {page}")
+
+
+def headline(run: Path) -> list[str]:
+    """What eval/summary.json says in a few lines; empty before the first validation."""
+    try:
+        summary = json.loads((run / "eval" / "summary.json").read_text())
+        rows = [
+            ("RMSE", summary["rmse_normalized"]),
+            ("log-spectrum error", summary["log_spectrum_error"]),
+        ]
+        lines = [
+            f"{summary['samples']} samples that were not trained on, "
+            f"after epoch {summary['epoch']}:"
+        ]
+        for name, values in rows:
+            ratio = values["generator"] / values["trilinear"]
+            lines.append(
+                f"  {name:18}  generator {values['generator']:.4f}  "
+                f"trilinear {values['trilinear']:.4f}  ratio {ratio:.2f}"
+            )
+        lines.append(f"  {'training':18}  {summary['samples_per_s']:.1f} samples/s")
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+        return []  # the page itself says what is missing
+    return lines
 
 
 def find_run(run: Path) -> Path:

@@ -36,7 +36,8 @@ _COLORS = {
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of run directories, or one run directory.")
+        Path,
+        typer.Argument(help="Folder of run directories, one of them, or its name in jobs/."),
     ] = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 s.")] = False,
@@ -44,6 +45,8 @@ def command(
     """Show every run: state, epoch, loss, speed, time left, last checkpoint."""
     if as_json and watch:
         raise ConfigError("--json and --watch exclude each other; give one of them")
+    if not folder.is_dir() and run_state.is_run(DEFAULT_FOLDER / folder):
+        folder = DEFAULT_FOLDER / folder
     if folder != DEFAULT_FOLDER and not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; give one that holds run directories")
     if as_json:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import TCPStore
 
 from hpctrain.comm.base import Communicator, Handle, Op
 from hpctrain.comm.ranks import Ranks
@@ -71,18 +72,18 @@ class DdpCommunicator(Communicator):
         dist.destroy_process_group()
 
 
-def _rendezvous(ranks: Ranks, run_dir: Path, host: str) -> dist.Store:
+def _rendezvous(ranks: Ranks, run_dir: Path, host: str) -> TCPStore:
     """A store on a port that rank 0 is given by its kernel and writes into the run directory."""
     launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "0")
     path = run_dir / "logs" / f".rendezvous-{launch}"
     timeout = timedelta(seconds=_TIMEOUT_S)
     if ranks.rank == 0:
-        store = dist.TCPStore(host, 0, ranks.world_size, True, timeout, wait_for_workers=False)
+        store = TCPStore(host, 0, ranks.world_size, True, timeout, wait_for_workers=False)
         path.with_suffix(".tmp").write_text(f"{host} {store.port}")
         path.with_suffix(".tmp").replace(path)
     else:
         address, port = _wait_for(path, ranks).split()
-        store = dist.TCPStore(address, int(port), ranks.world_size, False, timeout)
+        store = TCPStore(address, int(port), ranks.world_size, False, timeout)
     store.set(f"here/{ranks.rank}", "1")
     store.wait([f"here/{r}" for r in range(ranks.world_size)], timeout)
     if ranks.rank == 0:

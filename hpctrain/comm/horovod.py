@@ -34,7 +34,8 @@ class HorovodCommunicator(Communicator):
         if (hvd.rank(), hvd.size()) != (ranks.rank, ranks.world_size):
             raise LaunchError(
                 f"{ranks} Horovod sees rank {hvd.rank()} of {hvd.size()}; its MPI is not the "
-                "launcher's: build Horovod with the MPI that starts the job, or set launch.comm: ddp"
+                "launcher's: build Horovod with the MPI that starts the job, or set "
+                "launch.comm: ddp"
             )
         super().__init__(ranks, device)
 

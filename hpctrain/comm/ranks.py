@@ -34,13 +34,13 @@ class Ranks:
         if "HPCTRAIN_RANK" in env:
             names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_SIZE")
             try:
-                values = [int(env[f"HPCTRAIN_{name}"]) for name in names]
+                rank, size, local_rank, local_size = (int(env[f"HPCTRAIN_{n}"]) for n in names)
             except (KeyError, ValueError) as e:
                 raise LaunchError(
                     f"HPCTRAIN_RANK is set but the rank variables are incomplete ({e}); "
                     "start the run through its rank.sh, which sets all four"
                 ) from e
-            return cls(*values, host=host)
+            return cls(rank, size, local_rank, local_size, host)
         launched = [name for name in _LAUNCHED if name in env]
         if launched:
             raise LaunchError(

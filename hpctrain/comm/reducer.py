@@ -23,7 +23,7 @@ class _Bucket:
         self.flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
         self.waiting = 0
         self.handle: Handle | None = None
-        for p, chunk in zip(parameters, self.flat.split(sizes), strict=True):
+        for p, chunk in zip(parameters, torch.split(self.flat, sizes), strict=True):
             # the parameter's own strides (channels last) where its values fill the chunk
             p.grad = chunk.as_strided(p.shape, p.stride()) if _dense(p) else chunk.view(p.shape)
 
@@ -101,7 +101,9 @@ class GradientReducer:
             bucket = _Bucket(f"{name}.gradient.{i}", members)
             self._buckets.append(bucket)
             for p in members:
-                p.register_post_accumulate_grad_hook(lambda _, b=bucket: self._ready(b))
+                p.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    lambda _, b=bucket: self._ready(b)
+                )
 
     def _ready(self, bucket: _Bucket) -> None:
         if not self._armed:

@@ -57,13 +57,13 @@ class Fields(Schema):
     geometry: Literal["sphere", "box"] = "sphere"
     """Sphere: longitude periodic, latitude mirrored, radius neither. Box: all axes periodic."""
     shells: tuple[NonNegativeInt, PositiveInt] | None = None
-    """Sphere: radial layers [start, stop) that are used; null: all (SciVis: without the corrupt)."""
+    """Sphere: radial layers [start, stop) that are used; null: all but corrupt ones (SciVis)."""
     grid: Triple | None = None
     """Resample the target to this many cells (r, lat, lon) by linear interpolation; null: as is."""
     crop: Triple
     """Size of one sample in input cells along each axis."""
     stride: Triple | None = None
-    """Distance of neighbouring samples in input cells; null: `crop`, so that they tile the field."""
+    """Distance of neighbouring samples in input cells; null: `crop`, so that they tile it."""
     normalization: Literal["standard", "minmax", "none"] = "standard"
     """One scale a variable, measured on training files; vector components share theirs."""
     augment: Augment = Augment()
@@ -87,5 +87,7 @@ class Fields(Schema):
         if self.validation_targets and bool(self.inputs) != bool(self.validation_inputs):
             raise ValueError("inputs and validation_inputs must both be given or both be left out")
         if self.shells and self.shells[1] <= self.shells[0]:
-            raise ValueError(f"shells {list(self.shells)} is empty; give [start, stop) with stop > start")
+            raise ValueError(
+                f"shells {list(self.shells)} is empty; give [start, stop) with stop > start"
+            )
         return self

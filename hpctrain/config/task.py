@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Optimizer, Training
@@ -49,7 +55,7 @@ class GradientPenalty(Schema):
     """Keeps the critic's slope in bounds."""
 
     kind: Literal["wgan_gp", "r1"] = "wgan_gp"
-    """wgan_gp: (|grad| - 1)^2 between real and fake (Gulrajani et al. 2017, eq. 3); r1: |grad|^2/2 at real."""
+    """wgan_gp: (|grad| - 1)^2 between real and fake (Gulrajani 2017); r1: |grad|^2/2 at real."""
     weight: NonNegativeFloat = 10.0
     """Factor lambda or gamma."""
     every: PositiveInt = 1

@@ -73,8 +73,13 @@ def _match(root: Path, pattern: str, option: str) -> dict[Key, str]:
     for found in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
         path = Path(found).as_posix()
         match = regex.fullmatch(path)
-        if match is None or not (root / path).is_file():
+        if match is None or (root / path).is_dir():
             continue
+        if not (root / path).is_file():
+            raise DataError(
+                f"{option}: {root / path} is no file that can be read (a broken link?); mend it, "
+                "or give a pattern that leaves it out"
+            )
         if "|" in path or "\n" in path or "\r" in path:
             raise DataError(f"{option}: file name {path!r} has a '|' or a newline; rename it")
         table[match.groups()] = path

@@ -5,23 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-import traceback
 from pathlib import Path
 
 import torch
 
 from hpctrain import log
 from hpctrain.comm import Communicator, Ranks, start
-from hpctrain.errors import EXIT_STOPPED, ConfigError, HpctrainError, LaunchError
+from hpctrain.errors import EXIT_STOPPED, HpctrainError
+from hpctrain.index import read_index, verify_index
 from hpctrain.registry import resolve, tasks
-from hpctrain.train import proof
+from hpctrain.train import failure, proof
+from hpctrain.train.lock import RunLock
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
-
-_RANK_0_SPEAKS_FIRST_S = 3.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,12 +36,12 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(run.job.resources.cpus_per_rank)
         set_determinism(run.job.train)
         comm = start(run.job.launch.comm, ranks, run.path)
-    except HpctrainError as e:
-        return _fail(e, ranks, arguments.run_dir)
+    except Exception as e:  # noqa: BLE001 - state.json must not say that this start is under way
+        return failure.report(e, ranks, arguments.run_dir)
     try:
         code = _train(run, comm, is_schedule_change_allowed=arguments.allow_schedule_change)
     except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
-        code = _fail(e, ranks, run.path)
+        code = failure.report(e, ranks, run.path)
         if ranks.world_size > 1:
             _leave_at_once(code)
         return code
@@ -55,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _train(run: Run, comm: Communicator, *, is_schedule_change_allowed: bool) -> int:
     # what ranks find wrong in the data or the checkpoint is found by all of them alike
+    lock = RunLock(run.path) if comm.rank == 0 else None
     state = RunState(run.path)
     claims = proof.exchange(comm, run.job, run.digests())
     facts = proof.facts(comm, claims)
@@ -65,24 +64,23 @@ def _train(run: Run, comm: Communicator, *, is_schedule_change_allowed: bool) ->
             **{key: facts[key] for key in ("world_size", "comm", "device")},
         )
         log.logger.info(
-            "%d ranks on %d nodes, %s, %s",
-            comm.world_size,
-            len(facts["hosts"]),
+            "%s on %s, %s, %s",
+            _count(comm.world_size, "rank"),
+            _count(len(facts["hosts"]), "node"),
             comm.kind,
             facts["device"],
         )
+        verify_index(read_index(run.path))
     task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
-    trainer = Trainer(
-        run, task, comm, state, is_schedule_change_allowed=is_schedule_change_allowed
-    )
+    trainer = Trainer(run, task, comm, state, is_schedule_change_allowed=is_schedule_change_allowed)
     if comm.rank == 0:
-        state.update(
-            precision=trainer.precision.name, steps_per_epoch=trainer.steps_per_epoch
-        )
+        state.update(precision=trainer.precision.name, steps_per_epoch=trainer.steps_per_epoch)
     is_finished = trainer.fit()
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
     comm.barrier()
+    if lock:
+        lock.release()
     return 0 if is_finished else EXIT_STOPPED
 
 
@@ -97,21 +95,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _fail(error: BaseException, ranks: Ranks, run_dir: Path) -> int:
-    """Say what happened, with this rank's name; the first rank to fail writes it to state.json."""
-    if isinstance(error, HpctrainError):
-        message, code = str(error), error.exit_code
-        if ranks.rank and code in (ConfigError.exit_code, LaunchError.exit_code):
-            time.sleep(_RANK_0_SPEAKS_FIRST_S)  # all ranks found the same; one sentence is enough
-        log.logger.error("%s", message)
-    else:
-        message, code = f"{type(error).__name__}: {error}", 1
-        log.logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
-    if (run_dir / "config.yaml").is_file():
-        state = RunState(run_dir)
-        if state.fields.get("status") != "failed":
-            state.update(status="failed", message=f"{ranks} {message}", exit_code=code)
-    return code
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
 def _leave_at_once(code: int) -> None:

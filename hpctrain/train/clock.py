@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+_MEMORY = 0.95
+"""Weight of the past in the running mean of a step's time: about the last twenty steps."""
+
 
 class Clock:
     """Stopwatch of the training steps; validation, figures and checkpoints are not counted."""
@@ -14,6 +17,7 @@ class Clock:
         self._steps = 0
         self._total_s = self._data_s = self._communication_s = 0.0
         self._is_warm = False
+        self._recent_s = 0.0
         self._all_steps = 0
         self._all_s = 0.0
         self.longest_step_s = 0.0
@@ -34,6 +38,8 @@ class Clock:
         self._total_s += step_s
         self._communication_s += communication_s
         self.longest_step_s = max(self.longest_step_s, step_s)
+        memory = _MEMORY if self._is_warm and self._recent_s else 0.0
+        self._recent_s = memory * self._recent_s + (1 - memory) * step_s
         if self._is_warm:
             self._all_steps += 1
             self._all_s += step_s
@@ -47,6 +53,11 @@ class Clock:
     def mean_step_s(self) -> float:
         """Seconds a step since the start."""
         return self._all_s / self._all_steps if self._all_steps else self._total_s
+
+    @property
+    def recent_step_s(self) -> float:
+        """Seconds a step lately; phases of a training differ in speed."""
+        return self._recent_s
 
     @property
     def mean_samples_per_s(self) -> float:

@@ -38,7 +38,7 @@ def seed_everything(seed: int) -> None:
 def global_states() -> dict[str, Any]:
     """The global generators' states, in types that torch.load(weights_only=True) accepts."""
     version, words, gauss = random.getstate()
-    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
     states = {
         "python": (version, list(words), gauss),
         "numpy": {

@@ -7,7 +7,15 @@ from typing import Any
 from hpctrain.config.training import Training
 from hpctrain.errors import CheckpointError
 
-_FIELDS = ("epochs", "global_batch_size", "accumulate", "schedule", "optimizer", "adversary", "seed")
+_FIELDS = (
+    "epochs",
+    "global_batch_size",
+    "accumulate",
+    "schedule",
+    "optimizer",
+    "adversary",
+    "seed",
+)
 
 
 def schedule_facts(settings: Training, steps_per_epoch: int) -> dict[str, Any]:
@@ -30,7 +38,7 @@ def check_schedule(saved: dict[str, Any], now: dict[str, Any], *, is_allowed: bo
     ]
     if changed and not is_allowed:
         raise CheckpointError(
-            f"the checkpoint was made under another schedule ({'; '.join(changed)}); going on would "
-            "change the learning rate or the samples in mid-training: render a new run, or start "
-            "the trainer with --allow-schedule-change"
+            f"the checkpoint was made under another schedule ({'; '.join(changed)}); going on "
+            "would change the learning rate or the samples in mid-training: render a new run, or "
+            "start the trainer with --allow-schedule-change"
         )

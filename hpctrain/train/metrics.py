@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from hpctrain.comm import Communicator
 from hpctrain.log import logger
+from hpctrain.train.run import unwritable
 
 
 class Meter:
@@ -26,10 +28,9 @@ class Meter:
         self._steps: dict[str, int] = {}
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Count one step."""
+        """Count one step; the values are detached scalars in float32."""
         for key, value in losses.items():
-            value = value.detach().float()
-            self._sums[key] = self._sums[key] + value if key in self._sums else value.clone()
+            self._sums[key] = self._sums[key] + value if key in self._sums else value
             self._steps[key] = self._steps.get(key, 0) + 1
 
     def take(self, comm: Communicator) -> dict[str, float]:
@@ -56,6 +57,7 @@ class Recorder:
         _drop_after(self._jsonl_path, first_step)
         self._jsonl = self._jsonl_path.open("a")
         self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
+        self._told = ""
         self._thread = threading.Thread(
             target=self._run, args=(run_dir / "tensorboard", first_step), name="recorder"
         )
@@ -65,8 +67,11 @@ class Recorder:
         """Record numbers of one moment."""
         line = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step}
         finite = {key: _short(value) for key, value in values.items()}
-        self._jsonl.write(json.dumps({**line, **finite}) + "\n")
-        self._jsonl.flush()
+        try:
+            self._jsonl.write(json.dumps({**line, **finite}) + "\n")
+            self._jsonl.flush()
+        except OSError as e:
+            raise unwritable(self._jsonl_path, e) from e
 
         def write(writer: Any) -> None:
             for key, value in values.items():
@@ -90,7 +95,8 @@ class Recorder:
         """Return when everything is written."""
         self._work.put(None)
         self._thread.join()
-        self._jsonl.close()
+        with suppress(OSError):  # a line that did not fit was told of when it was written
+            self._jsonl.close()
 
     def _run(self, log_dir: Path, first_step: int) -> None:
         first = self._work.get()
@@ -102,12 +108,18 @@ class Recorder:
         writer = SummaryWriter(str(log_dir), purge_step=first_step or None, flush_secs=10)
         work: Callable[[Any], None] | None = first
         while work is not None:
-            try:
-                work(writer)
-            except (OSError, RuntimeError, ValueError) as e:
-                logger.warning("a figure or TensorBoard point could not be written: %s", e)
+            self._attempt(work, writer)
             work = self._work.get()
-        writer.close()
+        self._attempt(lambda writer: writer.close(), writer)
+
+    def _attempt(self, work: Callable[[Any], None], writer: Any) -> None:
+        """Do one piece of work; of a lasting fault, such as a full disk, only the first is told."""
+        try:
+            work(writer)
+        except (OSError, RuntimeError, ValueError) as e:
+            if str(e) != self._told:
+                logger.warning("a figure or TensorBoard point could not be written: %s", e)
+            self._told = str(e)
 
 
 def _short(value: float) -> float | str:

@@ -41,7 +41,9 @@ class Precision:
                 model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 
-def probe(run_step: Callable[[Precision], None], device: torch.device, rounds: int = 3) -> Precision:
+def probe(
+    run_step: Callable[[Precision], None], device: torch.device, rounds: int = 3
+) -> Precision:
     """Time both precisions on a step of the real model and take the faster.
 
     Args:
@@ -61,5 +63,7 @@ def probe(run_step: Callable[[Precision], None], device: torch.device, rounds: i
                 times[candidate.name].append(time.perf_counter() - begin)
     ms = {name: 1e3 * median(values) for name, values in times.items()}
     name = "bfloat16" if ms["bfloat16"] < _GAIN * ms["float32"] else "float32"
-    measured = f"probe on {device.type}: float32 {ms['float32']:.1f} ms, bfloat16 {ms['bfloat16']:.1f} ms"
+    measured = (
+        f"probe on {device.type}: float32 {ms['float32']:.1f} ms, bfloat16 {ms['bfloat16']:.1f} ms"
+    )
     return Precision(name, measured)

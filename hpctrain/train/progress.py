@@ -18,6 +18,7 @@ class Progress:
         told = os.environ.get("HPCTRAIN_TERMINAL")
         self._terminal = sys.stdout.isatty() if told is None else told == "1"
         self._last = 0.0
+        self._is_open = False
 
     def show(
         self, epoch: int, step: int, losses: dict[str, float], samples_per_s: float, eta_s: float
@@ -35,11 +36,20 @@ class Progress:
             f"{duration(eta_s)} left"
         )
         if self._terminal:
-            end = "\n" if last_of_epoch else ""
-            sys.stdout.write(f"\r\x1b[2K{line}{end}")
+            sys.stdout.write(f"\r\x1b[2K{line}")
+            self._is_open = True
+            if last_of_epoch:
+                self.end_line()
         else:
             sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
         sys.stdout.flush()
+
+    def end_line(self) -> None:
+        """Leave the line as it stands, before something else is printed."""
+        if self._is_open:
+            self._is_open = False
+            sys.stdout.write("\n")
+            sys.stdout.flush()
 
 
 def duration(seconds: float) -> str:

@@ -8,12 +8,13 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, TrainError
 
 
 class Run:
@@ -76,11 +77,31 @@ class RunState:
         """Say that the training runs here; forgets the end of an earlier start."""
         for key in ("message", "exit_code"):
             self.fields.pop(key, None)
-        self.update(status="running", host=socket.gethostname(), pid=os.getpid(), **fields)
+            self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them
+        launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
+        here = {"host": socket.gethostname(), "pid": os.getpid(), "launch_id": launch}
+        self.update(status="running", **here, **fields)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file as a whole."""
+    """Replace a JSON file as a whole.
+
+    Raises:
+        TrainError: it cannot be written; the old file is untouched.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.replace(path)
+    except OSError as e:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, e) from e
+
+
+def unwritable(path: Path, error: OSError) -> TrainError:
+    """What to say when a file of the run directory cannot be written."""
+    return TrainError(
+        f"{path}: cannot be written ({error.strerror}); make room or mend the permissions, and "
+        "start the run again"
+    )

@@ -25,14 +25,14 @@ def set_determinism(settings: Training) -> None:
     torch.backends.cudnn.benchmark = not settings.deterministic
 
 
-def choose_precision(
-    task: Task, settings: Training, comm: Communicator, data: Data
-) -> Precision:
+def choose_precision(task: Task, settings: Training, comm: Communicator, data: Data) -> Precision:
     """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks."""
     if settings.precision != "auto":
         return Precision(settings.precision, "asked for")
     size = settings.global_batch_size // comm.world_size // settings.accumulate
-    with BatchLoader(data.train, iter([Share(0, 0, tuple(range(size)))]), 0, 1, comm.device) as loader:
+    with BatchLoader(
+        data.train, iter([Share(0, 0, tuple(range(size)))]), 0, 1, comm.device
+    ) as loader:
         batch = next(loader)
     chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
     name, reason = comm.broadcast_object((chosen.name, chosen.reason))
@@ -52,4 +52,3 @@ def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precis
         task.training_step(batch, update, Position())
     finally:
         task.models = models
-

@@ -44,11 +44,15 @@ class StopRequest:
     def ask(self) -> None:
         """Begin to tell the other ranks what this one wants."""
         self._look()
+        if self.comm.world_size == 1:
+            return
         self._flag.fill_(1.0 if self.reason else 0.0)
         self._handle = self.comm.allreduce_async(self._flag, "stop", "sum")
 
     def agreed(self) -> bool:
         """True on all ranks, or on none."""
+        if self.comm.world_size == 1:
+            return bool(self.reason)
         if self._handle is None:
             return False
         self._handle.wait()

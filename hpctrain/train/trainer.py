@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -119,6 +121,7 @@ class Trainer:
                 if self.position.step:
                     self._log()
                     self._save()
+                self.progress.end_line()
                 self._say("stopped by %s", stop.reason)
                 return False
         return True
@@ -139,12 +142,12 @@ class Trainer:
 
     def _log(self) -> None:
         losses = self.meter.take(self.comm)
-        self._check_finite({key: torch.tensor(value) for key, value in losses.items()}, None)
+        self._check_finite(losses, None)
         if not losses or self.recorder is None:
             return
         at, speed = self.position, self.clock.take()
         left = self.settings.epochs * self.steps_per_epoch - at.global_step
-        eta_s = left * self.clock.mean_step_s
+        eta_s = left * self.clock.recent_step_s
         self.recorder.scalars(
             "train",
             at.epoch,
@@ -169,7 +172,9 @@ class Trainer:
         self.position = Position(self.position.epoch + 1, 0, self.position.global_step)
         is_last = self.position.epoch == self.settings.epochs
         if self._is_epoch_due(self.settings.validate_every_epochs) or is_last:
-            self._record_validation(*validate(self.task, self.data, self.run.job, self.comm, self.update))
+            self._record_validation(
+                *validate(self.task, self.data, self.run.job, self.comm, self.update)
+            )
         figures_every = self.settings.figures_every_epochs
         if self.recorder and figures_every and (self._is_epoch_due(figures_every) or is_last):
             for name, draw in self.task.figures(self.position.epoch):
@@ -194,8 +199,8 @@ class Trainer:
         numbers = "  ".join(f"{key} {value:.4g}" for key, value in scalars.items())
         self._say("validation after epoch %d: %s", at.epoch, numbers)
 
-    def _check_finite(self, losses: dict[str, torch.Tensor], batch: Any) -> None:
-        bad = [key for key, value in losses.items() if not torch.isfinite(value).all()]
+    def _check_finite(self, losses: Mapping[str, torch.Tensor | float], batch: Any) -> None:
+        bad = [key for key, value in losses.items() if not _is_finite(value)]
         if not bad:
             return
         names = [self.data.train.sample_name(i) for i in batch.ids] if batch else []
@@ -293,3 +298,10 @@ class Trainer:
     def _say(self, message: str, *values: object) -> None:
         if self.is_main:
             logger.info(message, *values)
+
+
+def _is_finite(value: torch.Tensor | float) -> bool:
+    if isinstance(value, torch.Tensor):
+        # a scalar is looked at in Python, a fifth of the time of a tensor operation
+        return math.isfinite(value.item()) if value.ndim == 0 else bool(value.isfinite().all())
+    return math.isfinite(value)

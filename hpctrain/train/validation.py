@@ -30,7 +30,9 @@ def validate(
     sums: dict[str, Tensor] = {}
     workers = job.data.workers
     with (
-        BatchLoader(data.validation, shares, workers, job.data.prefetch_batches, comm.device) as loader,
+        BatchLoader(
+            data.validation, shares, workers, job.data.prefetch_batches, comm.device
+        ) as loader,
         torch.no_grad(),
     ):
         for batch in loader:

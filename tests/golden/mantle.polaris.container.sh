@@ -46,9 +46,13 @@ export APPTAINERENV_LD_LIBRARY_PATH="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH:$pal
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; }
-note 's/"status": "rendered"/"status": "starting"/'
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/; s/^ "(message|exit_code)":/ "previous_\1":/'
 failed() {
-  note 's/"status": "(starting|running)"/"status": "failed",\n "exit_code": '"$1/"
+  ours='starting|running'
+  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
+    ours=starting  # another start is at work here
+  fi
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
   echo "mantle: failed with exit code $1${2:+: $2}" >&2
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +45,8 @@ class AdversarialStep:
         critic: dict[str, list[Tensor]] = {}
         steps = self.adversary.critic_steps
         for k in range(steps):
-            losses = update(
-                "discriminator",
-                lambda pair, k=k: self._critic_loss(pair, fake, k, global_step * steps + k),
-                pairs,
-            )
+            loss = partial(self._critic_loss, fake=fake, k=k, steps_done=global_step * steps + k)
+            losses = update("discriminator", loss, pairs)
             for key, value in losses.items():
                 critic.setdefault(key, []).append(value)
         generator = update("generator", lambda pair: self._generator_loss(pair, fake), pairs)
@@ -61,7 +59,7 @@ class AdversarialStep:
         }
 
     def _critic_loss(
-        self, pair: Pair, fake: Callable[[Pair], Tensor], critic_step: int, critic_steps_done: int
+        self, pair: Pair, fake: Callable[[Pair], Tensor], k: int, steps_done: int
     ) -> dict[str, Tensor]:
         with torch.no_grad():
             generated = fake(pair).detach().float()
@@ -72,8 +70,8 @@ class AdversarialStep:
         loss = self.loss.critic_loss(real_scores, fake_scores)
         losses = {"loss": loss}
         penalty = self.adversary.gradient_penalty
-        if penalty and critic_steps_done % penalty.every == 0:
-            value = self._penalty(pair, generated, critic_step)
+        if penalty and steps_done % penalty.every == 0:
+            value = self._penalty(pair, generated, k)
             losses["loss"] = loss + penalty.weight * penalty.every * value
             losses["gradient_penalty"] = value
         return losses

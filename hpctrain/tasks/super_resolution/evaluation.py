@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpctrain.analysis import figures
 from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error
 from hpctrain.config.task import SuperResolution
 from hpctrain.data import FieldBatch, FieldDataset, Scales
+from hpctrain.models import SrGenerator
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.tasks.super_resolution.picture import Picture, draw_picture
 from hpctrain.train.task import Validation
@@ -32,7 +33,7 @@ class Evaluation:
         self._spectra: dict[str, list[list[float]]] = {}
         self._k: list[float] = []
 
-    def sums(self, batch: FieldBatch, generator: nn.Module) -> dict[str, Tensor]:
+    def sums(self, batch: FieldBatch, generator: SrGenerator) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks.
 
         Noise is drawn for epoch 0 whatever the epoch, so that epochs can be compared.
@@ -68,7 +69,9 @@ class Evaluation:
             rmse[kind] = dict(zip(self.dataset.variables, physical.tolist(), strict=True))
             normalized[kind] = math.sqrt(float(mean.mean()))
             scalars[f"rmse/{kind}"] = normalized[kind]
-        spectral = {kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in _KINDS[1:]}
+        spectral = {
+            kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in _KINDS[1:]
+        }
         scalars.update({f"log_spectrum_error/{kind}": v for kind, v in spectral.items()})
         summary = {
             "samples": int(samples),
@@ -81,7 +84,7 @@ class Evaluation:
         return Validation(scalars, {"summary.json": summary, "spectra.json": spectrum_file})
 
     def figures(
-        self, generator: nn.Module, device: torch.device, epoch: int
+        self, generator: SrGenerator, device: torch.device, epoch: int
     ) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: slices of the first validation field, one a variable, and the spectra."""
         picture = Picture.take(self.dataset, generator, self.factor, self.halo, device)
@@ -91,7 +94,9 @@ class Evaluation:
         ]
         if self._k:
             curves = {
-                "generated" if kind == "generator" else kind: torch.tensor(self._spectra[kind]).numpy()
+                "generated" if kind == "generator" else kind: torch.tensor(
+                    self._spectra[kind]
+                ).numpy()
                 for kind in _KINDS
             }
             k = torch.tensor(self._k).numpy()

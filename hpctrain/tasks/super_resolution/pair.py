@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpctrain.data import FieldBatch
-from hpctrain.models import SampleNoise, crop_to, upsample_trilinear
+from hpctrain.models import SampleNoise, SrGenerator, ZeroNoise, crop_to, upsample_trilinear
 from hpctrain.train.draws import sample_seeds
 
 NOISE_STREAM = 1
@@ -26,7 +26,7 @@ class Pair:
     """
 
     def __init__(
-        self, batch: FieldBatch, generator: nn.Module, factor: int, halo: int, seed: int
+        self, batch: FieldBatch, generator: SrGenerator, factor: int, halo: int, seed: int
     ) -> None:
         self.batch, self.generator = batch, generator
         self.factor, self.halo, self.seed = factor, halo, seed
@@ -43,7 +43,7 @@ class Pair:
 
     def generate(self) -> Tensor:
         """Generated field (B, C, D, H, W); the same noise whenever it is called in this step."""
-        noise = SampleNoise(self._seeds(NOISE_STREAM))
+        noise = SampleNoise(self._seeds(NOISE_STREAM)) if self.generator.has_noise else ZeroNoise()
         output: Tensor = self.generator(self.batch.input, noise)
         return crop_to(output, self.target.shape[2:])
 

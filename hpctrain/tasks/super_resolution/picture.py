@@ -89,7 +89,10 @@ def draw_picture(picture: Picture, variable: int, epoch: int) -> Any:
     is_sphere = radii is not None
     titles = [
         figures.layer_title(
-            i, depth, float(radii[i]) if radii is not None else None, "shell" if is_sphere else "layer"
+            i,
+            depth,
+            float(radii[i]) if radii is not None else None,
+            "shell" if is_sphere else "layer",
         )
         for i in layers
     ]
@@ -117,7 +120,7 @@ def _tile(
     halo: int,
     device: torch.device,
 ) -> tuple[Array, Array, Array, Array]:
-    """Truth, trilinear, generated and input of one sample, (C, ...), physical, in the globe's frame."""
+    """Truth, trilinear, generated, input of a sample, (C, ...), physical, in the globe's frame."""
     inputs = np.empty((1, *dataset.input_shape), np.float32)
     targets = np.empty((1, *dataset.target_shape), np.float32)
     dataset.read_into(i, 0, inputs[0], targets[0])

@@ -89,7 +89,7 @@ class SuperResolutionTask(Task):
     def training_step(self, batch: FieldBatch, update: Update, at: Position) -> dict[str, Tensor]:
         """One generator step; in the adversarial epochs after its critic steps."""
         pairs = [
-            Pair(part, self.models["generator"], self.factor, self.halo, self.settings.seed)
+            Pair(part, self._generator, self.factor, self.halo, self.settings.seed)
             for part in update.split(batch)
         ]
         adversary = self.settings.adversary
@@ -100,7 +100,7 @@ class SuperResolutionTask(Task):
 
     def validation_step(self, batch: FieldBatch) -> dict[str, Tensor]:
         """Squared errors and spectra of generated and trilinear fields."""
-        return self.evaluation.sums(batch, self.models["generator"])
+        return self.evaluation.sums(batch, self._generator)
 
     def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
         """RMSE and log-spectrum error, in physical units by variable."""
@@ -108,11 +108,17 @@ class SuperResolutionTask(Task):
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
         """Slices of a validation field, and the spectra of all of them."""
-        return self.evaluation.figures(self.models["generator"], self.place.device, epoch)
+        return self.evaluation.figures(self._generator, self.place.device, epoch)
 
     def state(self) -> dict[str, Any]:
         """The scales, without which no output has a meaning."""
         return {"scales": self.scales.to_dict()}
+
+    @property
+    def _generator(self) -> SrGenerator:
+        generator = self.models["generator"]
+        assert isinstance(generator, SrGenerator)
+        return generator
 
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
@@ -134,5 +140,3 @@ def _widths(channels: Channels) -> dict[str, int]:
         "channels_min": channels.min,
         "channels_max": channels.max,
     }
-
-

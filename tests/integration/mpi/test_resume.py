@@ -55,9 +55,8 @@ def assert_equal_bits(one: Path, other: Path) -> None:
 def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
     small: SmallRun, victim: str
 ) -> None:
-    whole = small.render("whole", *LONG, EVERY_STEP)
-    killed = small.render("killed", *LONG, EVERY_STEP)
-    small.finish(whole)
+    whole = small.finished(*LONG)
+    killed = small.render(small.unique("killed"), *LONG, EVERY_STEP)
 
     process = small.start(killed)
     wait_until(lambda: (killed / "checkpoints" / "state_0_step_3.pt").exists())
@@ -77,10 +76,9 @@ def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
 @pytest.mark.parametrize("comm", ["horovod", "ddp"])
 @pytest.mark.parametrize("way", ["SIGTERM to the script", "STOP file"])
 def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way: str) -> None:
-    settings = (*LONG, f"launch.comm={comm}")
-    whole = small.render("whole", *settings)
-    stopped = small.render("stopped", *settings)
-    small.finish(whole)
+    settings = LONG if comm == "horovod" else (*LONG, "launch.comm=ddp")
+    whole = small.finished(*settings)
+    stopped = small.render(small.unique("stopped"), *settings)
 
     process = small.start(stopped)
     metrics = stopped / "logs" / "metrics.jsonl"
@@ -101,19 +99,18 @@ def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way:
 
 @requires(mpi=True, horovod=True)
 def test_resume__on_another_number_of_ranks(small: SmallRun) -> None:
-    whole = small.render("whole", *LONG)
-    first = small.render("first", *LONG, EVERY_STEP, "resources.ranks_per_node=2")
+    whole = small.finished(*LONG)
+    first = small.render(small.unique("first"), *LONG, EVERY_STEP, "resources.ranks_per_node=2")
     process = small.start(first)
     wait_until(lambda: (first / "checkpoints" / "state_0_step_2.pt").exists())
     (first / "STOP").touch()
     assert process.wait(timeout=60) == 75
-    second = small.render("second", *LONG, "resources.ranks_per_node=1")
+    second = small.render(small.unique("second"), *LONG, "resources.ranks_per_node=1")
     (second / "checkpoints").mkdir(exist_ok=True)
     newest_name = os.readlink(first / "checkpoints" / "latest")
     (second / "checkpoints" / newest_name).write_bytes(
         (first / "checkpoints" / newest_name).read_bytes()
     )
-    small.finish(whole)
     assert f"resuming from {newest_name}" in small.finish(second)
     expected, found = newest(whole), newest(second)
     for key, value in expected.items():
@@ -123,9 +120,8 @@ def test_resume__on_another_number_of_ranks(small: SmallRun) -> None:
 
 @requires(mpi=True, horovod=True)
 def test_torn_checkpoint__the_one_before_is_used(small: SmallRun) -> None:
-    whole = small.render("whole", TWO_EPOCHS)
-    torn = small.render("torn", TWO_EPOCHS)
-    small.finish(whole)
+    whole = small.finished(TWO_EPOCHS)
+    torn = small.render(small.unique("torn"), TWO_EPOCHS)
     small.finish(torn)
     path = torn / "checkpoints" / "state_2.pt"
     path.write_bytes(path.read_bytes()[:-2000])
@@ -137,7 +133,7 @@ def test_torn_checkpoint__the_one_before_is_used(small: SmallRun) -> None:
 
 @requires(mpi=True, horovod=True)
 def test_finished__starting_again_does_nothing(small: SmallRun) -> None:
-    run = small.render("run")
+    run = small.render(small.unique("run"))
     small.finish(run)
     before = (run / "checkpoints" / "state_1.pt").read_bytes()
     small.finish(run)
@@ -147,7 +143,7 @@ def test_finished__starting_again_does_nothing(small: SmallRun) -> None:
 
 @requires(mpi=True, horovod=True)
 def test_changed_schedule__is_refused(small: SmallRun) -> None:
-    run = small.render("run")
+    run = small.render(small.unique("run"))
     small.finish(run)
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("epochs: 1\n", "epochs: 3\n", 1))
