@@ -65,6 +65,9 @@ $(VENV)/openmpi4/.installed: $(VENV)/.installed
 check: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
+docs: setup
+	$(BIN)/python docs/generate.py
+
 golden: setup
 	$(BIN)/python -m pytest tests/golden --update-golden
 

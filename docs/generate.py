@@ -152,7 +152,7 @@ def errors_page() -> list[str]:
         "",
         "## How to read a message",
         "",
-        "    mantle.yaml:46: train.epoch: unknown key 'epoch'; choose from accumulate, ...",
+        "    mantle.yaml:47: train.epoch: unknown key 'epoch'; choose from accumulate, ...",
         "",
         "It says where, what was found, what is allowed, and what to do, in this order. All",
         "mistakes of a job file are listed at once. A message of a training names rank and host,",

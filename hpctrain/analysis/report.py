@@ -41,7 +41,7 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
     """
     path = Path(run_dir, "report.html") if out is None else Path(out)
     if path.is_dir():
-        raise RenderError(f"{path}: is a folder; give a file to write, such as {path / 'report.html'}")
+        raise RenderError(f"{path}: is a folder; give a file, such as {path / 'report.html'}")
     page = render(read_record(Path(run_dir)), time.time())
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -18,7 +18,11 @@ def command(
     target = out or Path(f"{name.removesuffix('.yaml')}.yaml")
     write_example(name.removesuffix(".yaml"), target)
     typer.echo(f"{target}: written; every key is explained by `hpctrain schema`")
-    typer.echo(f"next: hpctrain sample {name.removesuffix('.yaml')} && hpctrain render {target}")
+    from hpctrain.registry import SAMPLES
+
+    example = name.removesuffix(".yaml")
+    sample = f"hpctrain sample {example} && " if example in SAMPLES else ""
+    typer.echo(f"next: {sample}hpctrain render {target}")
 
 
 def write_example(name: str, target: Path) -> None:

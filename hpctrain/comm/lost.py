@@ -6,7 +6,8 @@ import re
 
 _CLASSES = {"HorovodInternalError", "DistBackendError", "DistNetworkError"}
 _TEXTS = re.compile(
-    r"Horovod has been shut down|Connection (?:closed|reset|refused)|Broken pipe|remote process exited"
+    "Horovod has been shut down|Connection (?:closed|reset|refused)|Broken pipe"
+    "|remote process exited"
 )
 
 

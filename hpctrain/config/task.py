@@ -42,10 +42,24 @@ class Generator(Schema):
     """How noise enters each layer: added with a learned scale, or as one more channel."""
 
 
+class CriticChannels(Channels):
+    """Width of the critic, by default wider than the generator."""
+
+    base: PositiveInt = 512
+    """Channels at the coarsest resolution."""
+
+
+class GanOptimizer(Optimizer):
+    """Optimizer of a GAN's network, without momentum by default (Gulrajani et al. 2017)."""
+
+    betas: tuple[float, float] = (0.0, 0.9)
+    """Adam's decay rates; left out for optimizers that do not take them."""
+
+
 class Discriminator(Schema):
     """Residual critic that sees the upsampled input beside the truth or the generated field."""
 
-    channels: Channels = Channels(base=512)
+    channels: CriticChannels = CriticChannels()
     """Width by block, widest at the coarsest end."""
     blocks: PositiveInt | None = None
     """Residual blocks, each halving the resolution; null: log2 of the upscale factor."""
@@ -67,7 +81,7 @@ class Adversary(Schema):
 
     discriminator: Discriminator = Discriminator()
     """The network."""
-    optimizer: Optimizer = Optimizer(betas=(0.0, 0.9))
+    optimizer: GanOptimizer = GanOptimizer()
     """Its optimizer."""
     loss: Literal["wasserstein", "bce", "hinge", "least_squares"] = "wasserstein"
     """Adversarial criterion."""
@@ -89,7 +103,7 @@ class SuperResolution(Training):
     """Power of two; checked against the shapes of input and target."""
     generator: Generator = Generator()
     """The network that is kept."""
-    optimizer: Optimizer = Optimizer(betas=(0.0, 0.9))
+    optimizer: GanOptimizer = GanOptimizer()
     """The generator's optimizer."""
     criterion: str = "mse"
     """Pixel loss: mse, l1, huber, a loss of torch.nn, or module.Class of the user's code."""

@@ -41,7 +41,7 @@ class Checkpoints(Schema):
     every_steps: PositiveInt | None = None
     """Also save every so many steps within an epoch."""
     keep_last: PositiveInt = 3
-    """How many of the newest are kept; older ones are deleted."""
+    """How many of the newest are kept, of those at epoch ends and of those within epochs each."""
 
 
 class Training(Schema):

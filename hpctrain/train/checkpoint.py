@@ -61,8 +61,7 @@ class CheckpointFolder:
                 + (f"the newest whole checkpoint is {older[-1]}; " if older else "")
                 + "make room and start the run again"
             ) from e
-        for old in self.names()[: -self.keep_last]:
-            (self.path / old).unlink()
+        self._prune()
         return name
 
     def load_newest(self) -> tuple[str, dict[str, Any]] | None:
@@ -83,6 +82,16 @@ class CheckpointFolder:
                 "restore one, or empty the folder to begin anew"
             )
         return None
+
+    def _prune(self) -> None:
+        """Keep the newest of both kinds, so that frequent ones never push out those of epochs."""
+        names = self.names()
+        for of_kind in (
+            [n for n in names if "_step_" in n],
+            [n for n in names if "_step_" not in n],
+        ):
+            for old in of_kind[: -self.keep_last]:
+                (self.path / old).unlink()
 
     def load(self, name: str) -> dict[str, Any]:
         """State of the checkpoint `name`; see `load`."""

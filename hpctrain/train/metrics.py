@@ -58,6 +58,7 @@ class Recorder:
         self._jsonl = self._jsonl_path.open("a")
         self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
         self._told = ""
+        self._draws = True
         self._thread = threading.Thread(
             target=self._run, args=(run_dir / "tensorboard", first_step), name="recorder"
         )
@@ -83,6 +84,8 @@ class Recorder:
         """Draw a figure in the background; into TensorBoard and eval/figures."""
 
         def write(writer: Any) -> None:
+            if not self._draws:
+                return
             from hpctrain.analysis import figures  # matplotlib, in this thread only
 
             figure = draw()
@@ -91,8 +94,9 @@ class Recorder:
 
         self._work.put(write)
 
-    def close(self) -> None:
-        """Return when everything is written."""
+    def close(self, *, is_failed: bool = False) -> None:
+        """Return when everything is written; of a failed training without the waiting figures."""
+        self._draws = not is_failed
         self._work.put(None)
         self._thread.join()
         with suppress(OSError):  # a line that did not fit was told of when it was written
@@ -104,6 +108,7 @@ class Recorder:
             return
         from torch.utils.tensorboard.writer import SummaryWriter
 
+        threading.excepthook = _print_no_system_error
         # points of steps that a kill took away are hidden by those of the second try
         writer = SummaryWriter(str(log_dir), purge_step=first_step or None, flush_secs=10)
         work: Callable[[Any], None] | None = first
@@ -120,6 +125,14 @@ class Recorder:
             if str(e) != self._told:
                 logger.warning("a figure or TensorBoard point could not be written: %s", e)
             self._told = str(e)
+
+
+def _print_no_system_error(
+    args: threading.ExceptHookArgs, default: Callable[[Any], Any] = threading.excepthook
+) -> None:
+    """Keep TensorBoard's thread from printing what its next call raises here as well."""
+    if not issubclass(args.exc_type, OSError):
+        default(args)
 
 
 def _short(value: float) -> float | str:

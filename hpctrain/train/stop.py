@@ -63,7 +63,7 @@ class StopRequest:
         return True
 
     def close(self) -> None:
-        """Put the signal handlers back, and take away a STOP file that was obeyed."""
+        """Put the signal handlers back; the run script takes a STOP file away at the next start."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

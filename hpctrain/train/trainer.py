@@ -92,13 +92,16 @@ class Trainer:
         """
         stop = StopRequest(self.comm, self.run.path)
         loader = self._loader()
+        is_failed = True
         try:
-            return self._run(stop, loader)
+            is_finished = self._run(stop, loader)
+            is_failed = False
+            return is_finished
         finally:
             loader.close()
             stop.close()
             if self.recorder is not None:
-                self.recorder.close()
+                self.recorder.close(is_failed=is_failed)
 
     def _run(self, stop: StopRequest, loader: BatchLoader) -> bool:
         batches = iter(loader)

@@ -34,8 +34,12 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
-note() { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; }
-note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/; s/^ "(message|exit_code)":/ "previous_\1":/'
+note() {
+  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
+note 's/^ "(message|exit_code)":/ "previous_\1":/'
 failed() {
   ours='starting|running'
   if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then

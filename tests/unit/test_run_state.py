@@ -63,6 +63,14 @@ def test_verdict__starting_without_a_process_yet(tmp_path):
     assert starting.verdict(time.time() + 400) == "silent"
 
 
+def test_verdict__starting_again_is_not_the_process_of_the_start_before(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    here = socket.gethostname()
+    again = state(tmp_path, status="starting", pid=process.pid, host=here, updated=NOW - 1e6)
+    assert again.verdict() == "starting"
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [("", "not JSON"), ('{"status": "run', "not JSON"), ("[]", "no 'status'"),

@@ -45,7 +45,9 @@ class Picture:
     ) -> Picture:
         """Super-resolve the first field of a data set, tile by tile, without noise.
 
-        Without noise neighbouring tiles fit, because a halo carries all that a tile needs to know.
+        A halo carries all that a tile needs to know, so without noise neighbouring tiles fit; but
+        on a sphere each tile's velocities stand in the tile's own frame, and a generator that has
+        not learned to turn with them leaves faint seams.
         """
         shape = tuple(n * factor for n in dataset.coarse_shape)
         is_whole = int(np.prod(shape)) <= _MAX_CELLS

@@ -49,6 +49,13 @@ def test_main__several_faults_are_a_line_each(capsys, monkeypatch):
     assert [line[:10] for line in capsys.readouterr().err.splitlines()] == ["hpctrain: "] * 2
 
 
+def test_main__what_the_system_refuses_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    assert run("sample", "mantle", "--steps", "1", "--out", str(tmp_path / "file" / "data")) == 1
+    err = capsys.readouterr().err
+    assert err == f"hpctrain: {tmp_path / 'file' / 'data'}: Not a directory (--debug shows where)\n"
+
+
 @pytest.mark.parametrize("argv", [("--debug", "render", "nosuch"), ("render", "nosuch", "--debug")])
 def test_main__debug_shows_the_traceback(argv, tmp_path, monkeypatch):
     from hpctrain.errors import ConfigError

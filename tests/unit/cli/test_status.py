@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,12 @@ def test_status__one_run_directory(jobs, capsys):
     run = jobs("a", status="finished")
     jobs("b", status="finished")
     assert [line.split()[0] for line in rows(capsys, folder=run)] == ["run", "a"]
+
+
+def test_status__name_in_jobs(jobs, capsys):
+    jobs("a", status="finished")
+    jobs("b", status="finished")
+    assert [line.split()[0] for line in rows(capsys, folder=Path("b"))] == ["run", "b"]
 
 
 def test_status__json_for_programs(jobs, capsys):

@@ -36,7 +36,7 @@ def test_resolve__misspelt_task(tmp_path):
 
 
 def test_resolve__all_errors_at_once_in_order_of_position(tmp_path):
-    text = GOOD.replace("nodes: 1", "nodse: 1").replace("epochs: 6", "epochs: many")
+    text = GOOD.replace("nodes: 1", "nodse: 1").replace("epochs: 10", "epochs: many")
     text = text.replace('walltime: "01:00:00"', "walltime: 1:30:00") + "extra: 1\n"
     found = errors(tmp_path, text)
     lines = [int(line.split(":")[1]) for line in found]

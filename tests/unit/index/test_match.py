@@ -59,6 +59,13 @@ def test_match__nothing_says_what_lies_there(tmp_path):
         match_groups(tmp_path, ["hr/*.nc"], "t")
 
 
+def test_match__a_broken_link_is_not_left_out_in_silence(tmp_path):
+    touch(tmp_path, "a.npy")
+    (tmp_path / "b.npy").symlink_to("gone.npy")
+    with pytest.raises(DataError, match=r"b\.npy is no file that can be read"):
+        match_groups(tmp_path, ["*.npy"], "t")
+
+
 @pytest.mark.parametrize("pattern", ["../*.npy", "/etc/*.npy"])
 def test_match__patterns_stay_under_the_root(tmp_path, pattern):
     with pytest.raises(DataError, match=r"leaves data\.root"):

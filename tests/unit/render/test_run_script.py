@@ -112,6 +112,33 @@ def test_run_script__says_starting_at_once(tmp_path):
     assert json.loads((run / "seen.json").read_text()) == {"status": "starting"}
 
 
+def test_run_script__starting_again_keeps_no_end_of_the_start_before(tmp_path):
+    run = make_run(tmp_path, "exit 9")
+    before = {"status": "failed", "message": "the disk is full", "exit_code": 6, "epoch": 3}
+    (run / "state.json").write_text(json.dumps(before, indent=1) + "\n")
+    start(run).communicate(timeout=20)
+    expected = {"previous_message": "the disk is full", "previous_exit_code": 6, "epoch": 3}
+    assert state(run) == {"status": "failed", "exit_code": 9, **expected}
+
+
+def test_run_script__leaves_alone_the_state_of_another_start(tmp_path):
+    other = {"status": "running", "launch_id": "20260101T000000-nid1-4711"}
+    page = json.dumps(other, indent=1)
+    run = make_run(tmp_path, f"echo '{page}' >\"$3/state.json\"; exit 5")
+    start(run).communicate(timeout=20)
+    assert state(run) == other
+
+
+def test_run_script__turns_its_own_running_into_failed(tmp_path):
+    run = make_run(
+        tmp_path,
+        'printf \'{\\n "status": "running",\\n "launch_id": "%s"\\n}\\n\''
+        ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"; exit 9',
+    )
+    start(run).communicate(timeout=20)
+    assert state(run)["status"] == "failed"
+
+
 LISTENS = f"""exec {sys.executable} -c '
 import pathlib, signal, sys, time
 run = pathlib.Path(sys.argv[1])

@@ -21,11 +21,12 @@ def state(value: float) -> dict[str, object]:
 
 def test_save__names_links_and_prunes(tmp_path: Path) -> None:
     checkpoints = folder(tmp_path, keep_last=2)
-    for epoch, step in ((1, 0), (1, 7), (2, 0), (10, 0)):
+    for epoch, step in ((1, 0), (2, 0), (2, 7), (2, 8), (2, 9), (10, 0)):
         checkpoints.save(state(epoch), epoch, step)
-    assert checkpoints.names() == ["state_2.pt", "state_10.pt"]
+    kept = ["state_2.pt", "state_2_step_8.pt", "state_2_step_9.pt", "state_10.pt"]
+    assert checkpoints.names() == kept
     assert os.readlink(checkpoints.path / "latest") == "state_10.pt"
-    assert sorted(os.listdir(checkpoints.path)) == ["latest", "state_10.pt", "state_2.pt"]
+    assert sorted(os.listdir(checkpoints.path)) == sorted([*kept, "latest"])
 
 
 def test_names__mid_epoch_comes_after_its_epoch(tmp_path: Path) -> None:
