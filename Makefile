@@ -71,5 +71,6 @@ docs: setup
 golden: setup
 	$(BIN)/python -m pytest tests/golden --update-golden
 
+# the environment and caches only: runs in jobs/ and data/ are yours
 clean:
-	rm -rf $(VENV) jobs/*/ data
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

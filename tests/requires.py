@@ -6,11 +6,13 @@ one of the missing needs it fails, so that a green run in CI has really run.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,8 +54,21 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
     "horovod": ("horovod is not installed", lambda: _module("horovod")),
     "shellcheck": ("no shellcheck", lambda: find_shellcheck()),
     "cuda": ("no CUDA device", _has_cuda),
+    "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
     "shared_data": (f"no {SHARED_DATA}", SHARED_DATA.is_dir),
 }
+
+
+@functools.cache
+def _can_mount() -> bool:
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4096", "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
 
 
 def find_shellcheck() -> str | None:

@@ -9,7 +9,7 @@ import typer
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="Shipped example: mantle.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Shipped example: mantle.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default ./NAME.yaml.")
     ] = None,

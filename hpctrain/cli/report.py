@@ -17,7 +17,9 @@ JOBS = Path("jobs")
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="Run directory, or its name in jobs/.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run directory, or its name in jobs/.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default RUN/report.html.")
     ] = None,

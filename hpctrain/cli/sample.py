@@ -9,7 +9,7 @@ import typer
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="Which sample: mantle.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which sample: mantle.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write; default data/NAME.")
     ] = None,

@@ -20,7 +20,7 @@ def list_sites() -> None:
 
 
 @app.command("show")
-def show_site(name: str = typer.Argument(help="Name of the site.")) -> None:
+def show_site(name: str = typer.Argument(metavar="SITE", help="Name of the site.")) -> None:
     """Print a site's file, to read, or to copy and change."""
     from hpctrain.config.load import read_site
     from hpctrain.config.paths import find_shared

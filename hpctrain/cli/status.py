@@ -37,7 +37,9 @@ _COLORS = {
 def command(
     folder: Annotated[
         Path,
-        typer.Argument(help="Folder of run directories, one of them, or its name in jobs/."),
+        typer.Argument(
+            metavar="FOLDER", help="Folder of run directories, one of them, or its name in jobs/."
+        ),
     ] = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 s.")] = False,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -25,6 +27,8 @@ from hpctrain.train.trainer import Trainer
 def main(argv: list[str] | None = None) -> int:
     """Train the run; returns the exit code (0 finished, 75 stopped, else see hpctrain.errors)."""
     arguments = _parse(argv)
+    # torch's first optimizer imports its compiler, which takes a second: do it beside the start-up
+    threading.Thread(target=import_module, args=("torch._dynamo",), daemon=True).start()
     try:
         ranks = Ranks.from_environment()
     except HpctrainError as e:

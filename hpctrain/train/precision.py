@@ -15,6 +15,9 @@ from torch import nn
 _GAIN = 0.95
 """bfloat16 must need less than this share of float32's time; else rounding buys nothing."""
 
+_CLEAR = 1.3
+"""A ratio of times that one repetition settles."""
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -49,7 +52,8 @@ def probe(
     Args:
         run_step: one forward and backward pass in the given precision; must leave no trace.
         device: where it runs.
-        rounds: timed repetitions of each, after one that warms up.
+        rounds: timed repetitions of each at most, after one that warms up; one is enough where
+            they differ clearly.
     """
     candidates = [Precision("float32", ""), Precision("bfloat16", "")]
     times: dict[str, list[float]] = {c.name: [] for c in candidates}
@@ -61,6 +65,8 @@ def probe(
                 torch.cuda.synchronize(device)
             if round_:
                 times[candidate.name].append(time.perf_counter() - begin)
+        if round_ == 1 and not 1 / _CLEAR < times["bfloat16"][0] / times["float32"][0] < _CLEAR:
+            break
     ms = {name: 1e3 * median(values) for name, values in times.items()}
     name = "bfloat16" if ms["bfloat16"] < _GAIN * ms["float32"] else "float32"
     measured = (

@@ -34,11 +34,19 @@ def exchange(comm: Communicator, job: Job, digests: Mapping[str, str]) -> list[C
     """
     own = Claim(comm.rank, comm.ranks.host, comm.ranks.local_rank, _device(comm), dict(digests))
     claims = [Claim(**claim) for claim in comm.allgather_object(asdict(own))]
-    check(claims, nodes=job.resources.nodes, ranks_per_node=job.resources.ranks_per_node)
+    wanted = job.resources
+    check(
+        claims,
+        nodes=wanted.nodes,
+        ranks_per_node=wanted.ranks_per_node,
+        has_gpus=wanted.gpus_per_rank > 0,
+    )
     return claims
 
 
-def check(claims: Sequence[Claim], nodes: int, ranks_per_node: int) -> None:
+def check(
+    claims: Sequence[Claim], nodes: int, ranks_per_node: int, *, has_gpus: bool = False
+) -> None:
     """Compare the claims with what was asked for and with each other.
 
     Raises:
@@ -58,8 +66,20 @@ def check(claims: Sequence[Claim], nodes: int, ranks_per_node: int) -> None:
             f"job asked for {nodes} nodes, ranks run on {len(hosts)} ({', '.join(hosts)}); "
             "check how the launcher places ranks (PBS needs place=scatter)"
         )
+    if has_gpus:
+        _check_gpus(claims)
     _check_devices(claims)
     _check_digests(claims)
+
+
+def _check_gpus(claims: Sequence[Claim]) -> None:
+    without = [claim for claim in claims if claim.device == "cpu"]
+    if without:
+        where = ", ".join(f"rank {c.rank} on {c.host}" for c in without[:4])
+        raise LaunchError(
+            f"job asked for GPUs, but {where} found none; check that torch was built for this GPU, "
+            "the driver, --nv or --rocm of the container, and the mask that rank.sh sets"
+        )
 
 
 def _check_devices(claims: Sequence[Claim]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
@@ -14,7 +17,7 @@ from hpctrain.data import BatchLoader
 from hpctrain.data.sampler import Share
 from hpctrain.train.precision import Precision, probe
 from hpctrain.train.task import Data, Position, Task
-from hpctrain.train.update import Update
+from hpctrain.train.update import LossFunction, Update
 
 
 def set_determinism(settings: Training) -> None:
@@ -30,9 +33,8 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     if settings.precision != "auto":
         return Precision(settings.precision, "asked for")
     size = settings.global_batch_size // comm.world_size // settings.accumulate
-    with BatchLoader(
-        data.train, iter([Share(0, 0, tuple(range(size)))]), 0, 1, comm.device
-    ) as loader:
+    shares = iter([Share(0, 0, tuple(range(size)))])
+    with BatchLoader(data.train, shares, workers=0, device=comm.device) as loader:
         batch = next(loader)
     chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
     name, reason = comm.broadcast_object((chosen.name, chosen.reason))
@@ -40,15 +42,29 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
 
 
 def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precision) -> None:
-    """One training step on copies of the models, seen by no other rank."""
+    """Losses and gradients of one training step on copies of the models; no rank sees them."""
     models = task.models
     task.models = copy.deepcopy(models)
     try:
         precision.apply_layout(task.models)
-        alone = SingleCommunicator(Ranks(0, 1, 0, 1, comm.ranks.host), comm.device)
-        update = Update(
-            alone, task.build_optimizers(task.models), autocast=precision.autocast(comm.device)
-        )
-        task.training_step(batch, update, Position())
+        # step 1, because step 0 may hold a lazy penalty that most steps do not have
+        at = Position(step=1, global_step=1)
+        task.training_step(batch, _Trial(comm, precision), at)
     finally:
         task.models = models
+
+
+class _Trial(Update):
+    """Computes losses and gradients, and steps nothing."""
+
+    def __init__(self, comm: Communicator, precision: Precision) -> None:
+        alone = SingleCommunicator(Ranks(0, 1, 0, 1, comm.ranks.host), comm.device)
+        super().__init__(alone, {}, autocast=precision.autocast(comm.device))
+
+    def __call__(
+        self, name: str, loss_function: LossFunction, micro_batches: Sequence[Any]
+    ) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        for micro_batch in micro_batches:
+            self._backward(loss_function, micro_batch, len(micro_batches), sums)
+        return sums

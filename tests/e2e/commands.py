@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.io import netcdf_file
+
 from tests.requires import BIN
 
 Done = subprocess.CompletedProcess
@@ -39,7 +42,7 @@ def train(run: Path, *options: str, python: str = sys.executable, **popen: Any) 
     """Run the trainer alone, with the code that travels in the run directory."""
     env = environment(PYTHONPATH=str(run / "code"))
     command = [python, "-m", "hpctrain.train", str(run), *options]
-    return _run(command, cwd=run, env=env, **popen)
+    return _run(command, **{"cwd": run, "env": env, **popen})
 
 
 def run_script(run: Path, **popen: Any) -> Done[str]:
@@ -80,3 +83,17 @@ def told(stderr: str) -> list[str]:
     orderly = (r"\d+ ranks? on", "precision ", "resuming from ", "first step", "validation after ")
     lines = [re.sub(r"^\d\d:\d\d:\d\d (\[rank [^]]*\] )?", "", x) for x in stderr.splitlines()]
     return [x for x in lines if x and not re.match("|".join(orderly), x)]
+
+
+def one_message(stderr: str) -> str:
+    """The one failure that the trainer tells of; its run script adds a line of its own."""
+    messages = [line for line in told(stderr) if ": failed with exit code" not in line]
+    assert len(messages) == 1, stderr
+    assert "Traceback" not in stderr
+    return messages[0]
+
+
+def put_nan(path: Path, *cell: int) -> None:
+    """One NaN into vx at (lat, r, lon)."""
+    with netcdf_file(str(path), "a", mmap=False) as file:
+        file.variables["vx"][cell] = np.nan

@@ -29,15 +29,17 @@ def folder(shared: SmallRun) -> Path:
         np.save(boxes / f"fine{i}.npy", rng.standard_normal((2, 16, 16, 16)).astype("f4"))
         if i < 3:
             np.save(boxes / f"coarse{i}.npy", rng.standard_normal((2, 8, 8, 8)).astype("f4"))
-    for name, whole, size in (
-        ("cut_npy/fine0.npy", boxes / "fine0.npy", 5000),
-        ("cut_nc/step000.nc", shared.folder / "data" / "step000.nc", 30000),
-        ("cut_head/step000.nc", shared.folder / "data" / "step000.nc", 50),
-        ("text/step000.nc", shared.folder / "small.yaml", 400),
+    step = shared.folder / "data" / "step000.nc"
+    for name, whole, content in (
+        ("cut_npy/fine0.npy", boxes / "fine0.npy", (boxes / "fine0.npy").read_bytes()[:5000]),
+        ("cut_nc/step000.nc", step, step.read_bytes()[:30000]),
+        ("cut_head/step000.nc", step, step.read_bytes()[:50]),
+        ("text/step000.nc", step, b"name: mantle\n"),
     ):
         path = shared.folder / name
         path.parent.mkdir()
-        path.write_bytes(whole.read_bytes()[:size])
+        path.write_bytes(content)
+        path.with_stem(f"{path.stem[:-1]}1").write_bytes(whole.read_bytes())
     return shared.folder
 
 
@@ -72,7 +74,7 @@ SETTINGS = {
     ),
     "unequal numbers of input and target": (
         [*BOXES, "data.inputs=['coarse*.npy']"],
-        ["matches 4 files", "'coarse*.npy' 3", "none for '3'", "add or remove files"],
+        ["matches 4 files", "data.inputs 3;", "none for '3'", "add or remove files"],
     ),
     "truncated npy": (
         [*BOXES, "data.root=cut_npy"],
@@ -156,12 +158,11 @@ def test_job__all_faults_at_once_each_with_its_line(folder: Path) -> None:
     done = hpctrain("render", "wrong.yaml", cwd=folder)
     job.unlink()
     assert done.returncode == 2
-    crop, missing, epochs = sorted(done.stderr.splitlines(), key=lambda x: ("epochs" in x, x))
-    assert ": data.crop: is missing" in crop
-    assert ": data.crp: unknown key 'crp'" in missing
-    assert "Did you mean 'crop'?" in missing
+    assert len(done.stderr.splitlines()) == 3
+    assert ": data.crop: is missing" in done.stderr
+    assert ": data.crp: unknown key 'crp'" in done.stderr
     line = text.splitlines().index("  epochs: x") + 1
-    assert epochs.startswith(f"hpctrain: wrong.yaml:{line}: train.epochs: found the text 'x'")
+    assert f"wrong.yaml:{line}: train.epochs: found the text 'x'" in done.stderr
 
 
 def test_folder__of_somebody_elses_is_not_touched(folder: Path) -> None:

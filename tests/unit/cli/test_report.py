@@ -19,13 +19,13 @@ def mantle(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["mantle", "jobs/mantle", "./jobs/mantle/"])
 def test_report__prints_the_path_written(mantle, capsys, name):
     report.command(report.Path(name), None)
-    assert capsys.readouterr().out == "jobs/mantle/report.html\n"
+    assert capsys.readouterr().out == "report: jobs/mantle/report.html\n"
     assert "Rendered, not started yet." in (mantle / "report.html").read_text()
 
 
 def test_report__out(mantle, capsys, tmp_path):
     report.command(mantle, tmp_path / "web" / "page.html")
-    assert capsys.readouterr().out.strip() == str(tmp_path / "web" / "page.html")
+    assert capsys.readouterr().out == f"report: {tmp_path / 'web' / 'page.html'}\n"
     assert (tmp_path / "web" / "page.html").is_file()
 
 

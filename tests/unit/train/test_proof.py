@@ -43,6 +43,13 @@ def test_check__all_on_one_host() -> None:
         check(claims(8), nodes=2, ranks_per_node=4)
 
 
+def test_check__gpus_were_asked_for_and_one_rank_has_none() -> None:
+    some = claims(2)
+    some[1] = Claim(1, "nid00", 1, "cpu", some[0].digests)
+    with pytest.raises(LaunchError, match="asked for GPUs, but rank 1 on nid00 found none"):
+        check(some, nodes=1, ranks_per_node=2, has_gpus=True)
+
+
 def test_check__shared_device_names_ranks_and_host() -> None:
     with pytest.raises(LaunchError, match="ranks 0, 1, 2 and 3 on nid00 share the device GPU-0"):
         check(claims(4, device="GPU-0"), nodes=1, ranks_per_node=4)
