@@ -43,8 +43,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # Horovod is built once and kept outside the tree; see containers/build_horovod.sh
 horovod: setup
 	@$(BIN)/python -c 'import horovod.torch' 2>/dev/null || { \
-	  $(PIP) '.[horovod-build]' && wheel=$$(containers/build_horovod.sh $(BIN)/python) && \
-	  $(PIP) --no-deps "$$wheel"; }
+	  $(PIP) -e '.[horovod-build]' && wheel=$$(containers/build_horovod.sh $(BIN)/python) && \
+	  $(PIP) --no-deps "$$wheel" && $(BIN)/python -c 'import horovod.torch'; }
 
 demo: setup
 	@$(MAKE) --no-print-directory horovod || echo "demo: Horovod could not be built (see above); going on with DDP"

@@ -20,7 +20,8 @@ command -v mpicxx >/dev/null || { say "no mpicxx in PATH; install an MPI with co
 command -v c++ >/dev/null || command -v g++ >/dev/null || { say "no C++ compiler in PATH; install g++"; exit 1; }
 
 mpi=$(mpicxx --showme:version 2>/dev/null || mpichversion 2>/dev/null | head -n 1 || mpicxx --version | head -n 1)
-key=$("$python" - "$VERSION" "$mpi" "${HOROVOD_GPU_OPERATIONS:-cpu}" <<'PY'
+# the library remembers where it found MPI, so a wheel serves only environments with that MPI
+key=$("$python" - "$VERSION" "$mpi" "${HOROVOD_GPU_OPERATIONS:-cpu}" "$(command -v mpicxx)" <<'PY'
 import hashlib, platform, sys, sysconfig
 import torch
 parts = [*sys.argv[1:], torch.__version__, sysconfig.get_config_var("SOABI"), *platform.libc_ver()]

@@ -16,6 +16,11 @@ from hpctrain.errors import LaunchError
 _OPS = {"mean": hvd.Average, "sum": hvd.Sum, "max": hvd.Max}
 
 
+def has_nccl() -> bool:
+    """True if this Horovod was built with NCCL, without which it must not see CUDA tensors."""
+    return bool(hvd.nccl_built())
+
+
 class _HorovodHandle:
     def __init__(self, number: int) -> None:
         self.number = number

@@ -10,6 +10,7 @@ import torch
 from hpctrain.comm.base import Communicator
 from hpctrain.comm.ranks import Ranks
 from hpctrain.errors import LaunchError
+from hpctrain.log import logger
 
 
 def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
@@ -28,8 +29,7 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
     if device.type == "cuda":
         torch.cuda.set_device(device)  # rank.sh left exactly this rank's device visible
     if kind == "auto":
-        several = "horovod" if find_spec("horovod") else "ddp"
-        kind = several if ranks.world_size > 1 else "single"
+        kind = _choose(device) if ranks.world_size > 1 else "single"
     if kind == "single":
         if ranks.world_size > 1:
             raise LaunchError(
@@ -44,10 +44,30 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
 
         return DdpCommunicator(ranks, device, run_dir)
     try:
-        from hpctrain.comm.horovod import HorovodCommunicator
+        from hpctrain.comm.horovod import HorovodCommunicator, has_nccl
     except ImportError as e:
         raise LaunchError(
             f"launch.comm is horovod but it cannot be imported ({e}); "
             "build it with `make horovod`, or set launch.comm: ddp"
         ) from e
+    if device.type == "cuda" and not has_nccl():
+        raise LaunchError(
+            "launch.comm is horovod but this Horovod was built for CPUs; build it with "
+            "HOROVOD_GPU_OPERATIONS=NCCL, or set launch.comm: ddp"
+        )
     return HorovodCommunicator(ranks, device)
+
+
+def _choose(device: torch.device) -> str:
+    """Horovod if it loads and can send what this device holds, else DDP."""
+    if find_spec("horovod") is None:
+        return "ddp"
+    try:
+        from hpctrain.comm.horovod import has_nccl
+    except ImportError as e:
+        logger.warning("Horovod is installed but does not load (%s); going on with DDP", e)
+        return "ddp"
+    if device.type == "cuda" and not has_nccl():
+        logger.info("this Horovod was built for CPUs; going on with DDP")
+        return "ddp"
+    return "horovod"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,6 +28,17 @@ MAX_REGIONS = 4096
 """Plans of regions that are remembered."""
 
 
+def _max_open_maps(files_a_group: int) -> int:
+    """Groups that may stay open: a quarter of this process's file handles for each source."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
+        # raising the soft limit up to the hard one needs no right
+        soft = 65536 if hard == resource.RLIM_INFINITY else hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    handles = 65536 if soft == resource.RLIM_INFINITY else soft
+    return max(1, min(MAX_OPEN, handles // 8 // files_a_group))
+
+
 class FieldSource:
     """Target or input files of one split, one group of files a sample."""
 
@@ -41,7 +53,7 @@ class FieldSource:
         self._open: OrderedDict[int, OpenGroup] = OrderedDict()
         self.first = open_group(self._paths(0), fields, is_input)
         kinds = {header.kind for header in self.first.group.headers}
-        self._max_open = MAX_OPEN_HDF5 if "hdf5" in kinds else MAX_OPEN
+        self._max_open = MAX_OPEN_HDF5 if "hdf5" in kinds else _max_open_maps(len(files[0]))
         self.axes: tuple[Axis, Axis, Axis] | None = None
         self._regions: dict[tuple[Triple, Triple, int], Region] = {}
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _MEMORY = 0.95
 """Weight of the past in the running mean of a step's time: about the last twenty steps."""
 
 
 class Clock:
-    """Stopwatch of the training steps; validation, figures and checkpoints are not counted."""
+    """Stopwatch of the loop: everything between two steps' ends, less what is set aside.
+
+    Validation, figures and checkpoints are set aside; logging and looking for stop requests are
+    not. On CUDA a step's end may come before its kernels', but no log line does.
+    """
 
     def __init__(self, global_batch_size: int) -> None:
         self._batch = global_batch_size
-        self._begin = 0.0
+        self._mark = time.perf_counter()
+        self._aside_s = 0.0
+        self._asked = 0.0
         self._steps = 0
         self._total_s = self._data_s = self._communication_s = 0.0
         self._is_warm = False
@@ -21,19 +29,25 @@ class Clock:
         self._all_steps = 0
         self._all_s = 0.0
         self.longest_step_s = 0.0
-        self.longest_save_s = 0.0
+        self.longest_aside_s = 0.0
 
-    def begin(self) -> None:
-        """A step begins: the loop asks for its batch."""
-        self._begin = time.perf_counter()
+    def start(self) -> None:
+        """The loop begins."""
+        self._mark = time.perf_counter()
+
+    def ask(self) -> None:
+        """The loop asks for a batch."""
+        self._asked = time.perf_counter()
 
     def data_arrived(self) -> None:
         """The batch is there."""
-        self._data_s += time.perf_counter() - self._begin
+        self._data_s += time.perf_counter() - self._asked
 
     def end(self, communication_s: float) -> None:
         """The step is done; it waited `communication_s` for other ranks."""
-        step_s = time.perf_counter() - self._begin
+        now = time.perf_counter()
+        step_s = now - self._mark - self._aside_s
+        self._mark, self._aside_s = now, 0.0
         self._steps += 1
         self._total_s += step_s
         self._communication_s += communication_s
@@ -45,9 +59,16 @@ class Clock:
             self._all_s += step_s
         self._is_warm = True  # the first step is not counted: it fills caches and pools
 
-    def saved(self, seconds: float) -> None:
-        """A checkpoint took this long."""
-        self.longest_save_s = max(self.longest_save_s, seconds)
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Around what is no part of a step."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - begin
+            self._aside_s += spent
+            self.longest_aside_s = max(self.longest_aside_s, spent)
 
     @property
     def mean_step_s(self) -> float:

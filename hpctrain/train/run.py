@@ -39,6 +39,13 @@ class Run:
             if (self.path / name).is_file()
         }
 
+    def validated_epoch(self) -> int:
+        """Epoch of the newest validation; 0 before the first."""
+        try:
+            return int(json.loads((self.path / "eval" / "summary.json").read_text())["epoch"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
     def write_eval(self, documents: Mapping[str, Any]) -> None:
         """Write JSON documents below eval/."""
         for name, content in documents.items():
@@ -79,7 +86,11 @@ class RunState:
             self.fields.pop(key, None)
             self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them
         launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
-        here = {"host": socket.gethostname(), "pid": os.getpid(), "launch_id": launch}
+        here: dict[str, Any] = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "launch_id": launch,
+        }
         self.update(status="running", **here, **fields)
 
 

@@ -47,8 +47,9 @@ def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precis
     task.models = copy.deepcopy(models)
     try:
         precision.apply_layout(task.models)
-        # step 1, because step 0 may hold a lazy penalty that most steps do not have
-        at = Position(step=1, global_step=1)
+        # The last epoch, when no network is only pre-trained; step 1, because step 0 may hold a
+        # lazy penalty that most steps do not have.
+        at = Position(epoch=task.job.train.epochs - 1, step=1, global_step=1)
         task.training_step(batch, _Trial(comm, precision), at)
     finally:
         task.models = models

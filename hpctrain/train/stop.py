@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -32,6 +33,7 @@ class StopRequest:
         self._next_poll = 0.0
         self._flag = torch.zeros(1, device=comm.device)
         self._handle: Handle | None = None
+        self._previous_flag: tuple[Any, torch.Tensor] | None = None
         self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -57,10 +59,24 @@ class StopRequest:
             return False
         self._handle.wait()
         self._handle = None
-        if not self._flag.item():
+        if not self._value():
             return False
         self.reason = self.reason or "another rank's request"
         return True
+
+    def _value(self) -> bool:
+        """The joined flag; on CUDA that of the step before, to keep the stream from waiting."""
+        if self._flag.device.type == "cpu":
+            return bool(self._flag.item())
+        event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        host = torch.empty(1, pin_memory=True)
+        host.copy_(self._flag, non_blocking=True)
+        event.record()
+        previous, self._previous_flag = self._previous_flag, (event, host)
+        if previous is None:
+            return False
+        previous[0].synchronize()
+        return bool(previous[1].item())
 
     def close(self) -> None:
         """Put the signal handlers back; the run script takes a STOP file away at the next start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,7 +15,7 @@ from hpctrain.errors import NonFiniteLossError
 from hpctrain.log import logger
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
-from hpctrain.train.draws import global_states, seed_everything, set_global_states
+from hpctrain.train.draws import seed_everything
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter, Recorder
 from hpctrain.train.precision import Precision
@@ -24,6 +23,7 @@ from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.schedule import LearningRates
 from hpctrain.train.setup import choose_precision
+from hpctrain.train.snapshot import collect, restore
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Position, Task
 from hpctrain.train.update import Update
@@ -63,17 +63,23 @@ class Trainer:
         self.sampler = GlobalSampler(
             len(self.data.train), self.settings.global_batch_size, self.settings.seed
         )
-        self.schedule_facts = schedule_facts(self.settings, self.steps_per_epoch)
+        digest = run.digests().get("index", "")
+        self.schedule_facts = schedule_facts(run.job, self.steps_per_epoch, digest)
         if saved:
             check_schedule(
-                saved["schedule"], self.schedule_facts, is_allowed=is_schedule_change_allowed
+                saved["schedule"],
+                self.schedule_facts,
+                is_allowed=is_schedule_change_allowed,
+                step=saved["position"]["step"],
             )
         self._build(Precision(**saved["precision"]) if saved else None)
+        self._saved_step = 0
         if saved:
-            self._restore(saved)
+            self.position = restore(saved, task, self.optimizers, comm)
+            self._saved_step = self.position.global_step
         self.meter, self.clock = Meter(), Clock(self.settings.global_batch_size)
         self.progress = Progress(self.settings.epochs, self.steps_per_epoch)
-        self.recorder = Recorder(run.path, self.position.global_step) if self.is_main else None
+        self.recorder: Recorder | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -94,6 +100,8 @@ class Trainer:
         loader = self._loader()
         is_failed = True
         try:
+            if self.is_main:
+                self.recorder = Recorder(self.run.path, self.position.global_step)
             is_finished = self._run(stop, loader)
             is_failed = False
             return is_finished
@@ -104,30 +112,38 @@ class Trainer:
                 self.recorder.close(is_failed=is_failed)
 
     def _run(self, stop: StopRequest, loader: BatchLoader) -> bool:
+        if self._lacks_validation():
+            self._validate()
         batches = iter(loader)
+        self.clock.start()
         while self.position.epoch < self.settings.epochs:
             stop.ask()
-            self.clock.begin()
+            self.clock.ask()
             batch = next(batches)
             self.clock.data_arrived()
             self._step(batch)
             self.clock.end(self.update.take_wait_s())
-            is_last = self.position.step == self.steps_per_epoch
+            is_last = self.position.step >= self.steps_per_epoch
             if self._is_due(self.settings.log_every_steps) or is_last:
                 self._log()
-            if is_last:
-                self._end_epoch()
-            elif self._is_due(self.settings.checkpoints.every_steps):
-                self._save()
-            stop.needs(3 * self.clock.longest_step_s + 3 * self.clock.longest_save_s)
-            if stop.agreed() and self.position.epoch < self.settings.epochs:
-                if self.position.step:
-                    self._log()
+            with self.clock.aside():
+                if is_last:
+                    self._end_epoch()
+                elif self._is_due(self.settings.checkpoints.every_steps):
                     self._save()
-                self.progress.end_line()
-                self._say("stopped by %s", stop.reason)
+            stop.needs(3 * self.clock.longest_step_s + 2 * self.clock.longest_aside_s)
+            if stop.agreed() and self.position.epoch < self.settings.epochs:
+                self._leave(stop.reason)
                 return False
         return True
+
+    def _leave(self, reason: str) -> None:
+        """Save what is not saved yet."""
+        if self._saved_step != self.position.global_step:
+            self._log()
+            self._save()
+        self.progress.end_line()
+        self._say("stopped by %s", reason)
 
     def _step(self, batch: Any) -> None:
         self.rates.set(self.position.global_step)
@@ -172,21 +188,32 @@ class Trainer:
         )
 
     def _end_epoch(self) -> None:
+        """Save first: validation and figures can be made again, steps cannot."""
         self.position = Position(self.position.epoch + 1, 0, self.position.global_step)
-        is_last = self.position.epoch == self.settings.epochs
-        if self._is_epoch_due(self.settings.validate_every_epochs) or is_last:
-            self._record_validation(
-                *validate(self.task, self.data, self.run.job, self.comm, self.update)
-            )
+        if self._is_epoch_due(self.settings.checkpoints.every_epochs):
+            self._save()
+        self._validate()
+
+    def _validate(self) -> None:
+        """Validation and figures, where they are due after this epoch."""
+        if self._is_epoch_due(self.settings.validate_every_epochs):
+            result = validate(self.task, self.data, self.run.job, self.comm, self.update)
+            self._record_validation(*result)
         figures_every = self.settings.figures_every_epochs
-        if self.recorder and figures_every and (self._is_epoch_due(figures_every) or is_last):
+        if self.recorder and figures_every and self._is_epoch_due(figures_every):
             for name, draw in self.task.figures(self.position.epoch):
                 self.recorder.figure(name, self.position.epoch, self.position.global_step, draw)
-        if self._is_epoch_due(self.settings.checkpoints.every_epochs) or is_last:
-            self._save()
+
+    def _lacks_validation(self) -> bool:
+        """True if an earlier start was killed between an epoch's checkpoint and its validation."""
+        at = self.position
+        if at.step or not at.epoch or not self._is_epoch_due(self.settings.validate_every_epochs):
+            return False
+        return bool(self.comm.broadcast_object(self.run.validated_epoch() < at.epoch))
 
     def _is_epoch_due(self, every: int) -> bool:
-        return self.position.epoch % every == 0
+        is_last = self.position.epoch == self.settings.epochs
+        return is_last or self.position.epoch % every == 0
 
     def _record_validation(self, scalars: dict[str, float], files: dict[str, Any]) -> None:
         if self.recorder is None:
@@ -229,7 +256,8 @@ class Trainer:
         for model in models.values():
             model.to(self.comm.device)
         self.task.models = models
-        if precision is None:
+        asked = self.settings.precision
+        if precision is None or asked not in ("auto", precision.name):
             precision = choose_precision(self.task, self.settings, self.comm, self.data)
         self.precision = precision
         self._say("precision %s (%s)", precision.name, precision.reason)
@@ -264,39 +292,20 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        begin = time.perf_counter()
-        states = self.comm.allgather_object(global_states())
+        content = collect(self.task, self.optimizers, self.comm, self.position)
+        self._saved_step = self.position.global_step
         if not self.is_main:
             return
         self._check_parameters()
-        at = self.position
-        content = {
-            "position": asdict(at),
-            "models": {name: model.state_dict() for name, model in self.task.models.items()},
-            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
-            "random": states,
-            "task": self.task.state(),
-            "schedule": self.schedule_facts,
-            "precision": asdict(self.precision),
-            "digests": self.run.digests(),
-        }
-        name = self.checkpoints.save(content, at.epoch, at.step)
-        self.clock.saved(time.perf_counter() - begin)
-        self.state.update(**asdict(at), checkpoint=name)
+        content["schedule"] = self.schedule_facts
+        content["precision"] = asdict(self.precision)
+        name = self.checkpoints.save(content, self.position.epoch, self.position.step)
+        self.state.update(**asdict(self.position), checkpoint=name)
 
     def _check_parameters(self) -> None:
         for name, model in self.task.models.items():
             for key, value in model.named_parameters():
                 self._check_finite({f"parameter {name}.{key}": value.detach()}, None)
-
-    def _restore(self, saved: dict[str, Any]) -> None:
-        for name, model in self.task.models.items():
-            model.load_state_dict(saved["models"][name])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(saved["optimizers"][name])
-        self.position = Position(**saved["position"])
-        states = saved["random"]
-        set_global_states(states[self.comm.rank % len(states)])
 
     def _say(self, message: str, *values: object) -> None:
         if self.is_main:

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from hpctrain.config.job import Job
 from hpctrain.config.task import Channels, SuperResolution
 from hpctrain.data import FieldBatch, FieldDataset, Scales
+from hpctrain.errors import ConfigError
 from hpctrain.index import read_index
 from hpctrain.losses import criterion
 from hpctrain.models import SrDiscriminator, SrGenerator, required_halo
@@ -51,6 +52,11 @@ class SuperResolutionTask(Task):
         train.scales = validation.scales = self.scales
         self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
         self.channels = (train.num_input_channels, len(train.variables))
+        if self.channels[0] != self.channels[1]:
+            raise ConfigError(
+                f"data: inputs have {self.channels[0]} channels and targets {self.channels[1]}; "
+                "super_resolution sharpens the variables it is given: make both lists alike"
+            )
         return Data(train, validation)
 
     def build_models(self) -> dict[str, nn.Module]:

@@ -1,0 +1,60 @@
+"""What a checkpoint holds, and how a run is put back to where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from torch.optim import Optimizer
+
+from hpctrain.comm import Communicator
+from hpctrain.errors import CheckpointError
+from hpctrain.train.draws import global_states, set_global_states
+from hpctrain.train.task import Position, Task
+
+
+def collect(
+    task: Task, optimizers: Mapping[str, Optimizer], comm: Communicator, position: Position
+) -> dict[str, Any]:
+    """The state of the training; every rank must call, rank 0 gets all of it."""
+    return {
+        "position": asdict(position),
+        "models": {name: model.state_dict() for name, model in task.models.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        "random": comm.allgather_object(global_states()),
+        "task": task.state(),
+    }
+
+
+def restore(
+    saved: Mapping[str, Any], task: Task, optimizers: Mapping[str, Optimizer], comm: Communicator
+) -> Position:
+    """Put models, optimizers and random states back; returns the position.
+
+    Options of the optimizers stay those of the job file; a run whose options were changed got
+    here only because that was allowed.
+
+    Raises:
+        CheckpointError: the networks or optimizers are not those of the checkpoint.
+    """
+    try:
+        for name, model in task.models.items():
+            model.load_state_dict(saved["models"][name])
+        for name, optimizer in optimizers.items():
+            options = [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in optimizer.param_groups
+            ]
+            optimizer.load_state_dict(saved["optimizers"][name])
+            for group, own in zip(optimizer.param_groups, options, strict=True):
+                group.update(own)
+    except (KeyError, RuntimeError, ValueError) as e:
+        first_line = str(e).splitlines()[0]
+        raise CheckpointError(
+            f"the checkpoint holds other networks or optimizers than the job asks for "
+            f"({first_line}); put the job's train block back, or render a new run"
+        ) from e
+    states = saved["random"]
+    set_global_states(states[comm.rank % len(states)])
+    return Position(**saved["position"])

@@ -1,0 +1,153 @@
+"""The loop in this process, on small real files: where it saves, what it refuses."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from hpctrain.comm import Ranks
+from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.data import Fields
+from hpctrain.errors import CheckpointError
+from hpctrain.index import build_fields_index
+from hpctrain.tasks.super_resolution import SuperResolutionTask
+from hpctrain.train.run import Run, RunState
+from hpctrain.train.stop import StopRequest
+from hpctrain.train.task import Place
+from hpctrain.train.trainer import Trainer
+from tests.runs import JOB, write_step
+
+STEPS_PER_EPOCH = 5
+LOSS_CURVE = Path(__file__).parent / "loss_curve.txt"
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    for i in range(3):
+        write_step(tmp_path / f"step{i:03}.nc", seed=i)
+    job = copy.deepcopy(JOB)
+    job["resources"]["ranks_per_node"] = 1
+    job["data"] |= {"root": str(tmp_path), "workers": 0}
+    job["train"] |= {"epochs": 3, "adversary": None}
+    write_job(tmp_path / "run", job)
+    return tmp_path / "run"
+
+
+def write_job(run: Path, job: dict) -> None:
+    run.mkdir(exist_ok=True)
+    index = build_fields_index(Fields.model_validate(job["data"]), 2, run.parent)
+    (run / "index.csv").write_text(index.csv_text)
+    (run / "index.json").write_text(index.json_text)
+    (run / "config.yaml").write_text(yaml.safe_dump(job))
+
+
+def change(run: Path, **train: object) -> None:
+    job = yaml.safe_load((run / "config.yaml").read_text())
+    job["train"] |= train
+    (run / "config.yaml").write_text(yaml.safe_dump(job))
+
+
+def trainer(run_dir: Path, **options: bool) -> Trainer:
+    run = Run(run_dir)
+    comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
+    task = SuperResolutionTask(run.job, Place(run.path, 0, comm.device))
+    return Trainer(run, task, comm, RunState(run.path), **options)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A request that comes during step number `step`."""
+    asked = iter(range(1, 1000))
+    original = StopRequest.ask
+
+    def ask(self: StopRequest) -> None:
+        if next(asked) == step:
+            self.reason = "the test"
+        original(self)
+
+    monkeypatch.setattr(StopRequest, "ask", ask)
+
+
+@pytest.mark.parametrize("step", [3, STEPS_PER_EPOCH, 2 * STEPS_PER_EPOCH + 1])
+def test_stop__saves_wherever_it_comes(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    change(run_dir, checkpoints={"every_epochs": 1000})
+    stop_at(monkeypatch, step)
+    assert trainer(run_dir).fit() is False
+    monkeypatch.undo()
+    resumed = trainer(run_dir)
+    assert resumed.position.global_step == step
+    assert resumed.fit() is True
+    assert resumed.position.global_step == 3 * STEPS_PER_EPOCH
+
+
+def test_resume__makes_a_validation_that_a_kill_took(run_dir: Path) -> None:
+    trainer(run_dir).fit()
+    summary = run_dir / "eval" / "summary.json"
+    expected = summary.read_text()
+    summary.unlink()  # as if killed after the last checkpoint
+    assert trainer(run_dir).fit() is True
+    drop = "samples_per_s"
+    assert [line for line in summary.read_text().splitlines() if drop not in line] == [
+        line for line in expected.splitlines() if drop not in line
+    ]
+
+
+def test_resume__other_steps_within_an_epoch_are_refused_even_if_allowed(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at(monkeypatch, 3)
+    trainer(run_dir).fit()
+    monkeypatch.undo()
+    change(run_dir, global_batch_size=2)
+    with pytest.raises(CheckpointError, match="within an epoch of 5 steps, which now has 10"):
+        trainer(run_dir, is_schedule_change_allowed=True)
+
+
+def test_resume__allowed_change_of_the_optimizer_takes_effect(run_dir: Path) -> None:
+    trainer(run_dir).fit()
+    change(run_dir, epochs=4, optimizer={"betas": [0.5, 0.99], "learning_rate": 1e-3})
+    with pytest.raises(CheckpointError, match="optimizer"):
+        trainer(run_dir)
+    resumed = trainer(run_dir, is_schedule_change_allowed=True)
+    assert resumed.optimizers["generator"].param_groups[0]["betas"] == (0.5, 0.99)
+    assert resumed.fit() is True
+
+
+def test_resume__another_network_is_one_sentence(run_dir: Path) -> None:
+    trainer(run_dir).fit()
+    change(run_dir, generator={"channels": {"base": 4, "min": 4, "max": 8}})
+    with pytest.raises(CheckpointError, match="generator"):
+        trainer(run_dir)
+    with pytest.raises(CheckpointError, match="other networks or optimizers"):
+        trainer(run_dir, is_schedule_change_allowed=True)
+
+
+def test_resume__another_crop_is_refused(run_dir: Path) -> None:
+    trainer(run_dir).fit()
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"]["normalization"] = "minmax"
+    (run_dir / "config.yaml").write_text(yaml.safe_dump(job))
+    with pytest.raises(CheckpointError, match="'normalization': 'minmax'"):
+        trainer(run_dir)
+
+
+def test_loss_curve__is_the_recorded_one(run_dir: Path) -> None:
+    """Fixed seed, float32: a change here is a change of numerics and belongs into the commit."""
+    losses = []
+    first = trainer(run_dir)
+    step = first.task.training_step
+
+    def recording(*arguments: object) -> dict[str, torch.Tensor]:
+        result = step(*arguments)  # type: ignore[arg-type]
+        losses.append(float(result["generator"]))
+        return result
+
+    first.task.training_step = recording  # type: ignore[method-assign]
+    first.fit()
+    recorded = [float(x) for x in LOSS_CURVE.read_text().split()]
+    assert losses[:10] == pytest.approx(recorded, rel=1e-4)
