@@ -86,7 +86,9 @@ def test_changed_since_render__is_found_and_named(small: SmallRun, case: str) ->
     assert state(run)["status"] == "failed"
     assert state(run)["message"].endswith(message)
     assert state(run)["exit_code"] == 2
-    assert list((run / "checkpoints").iterdir()) == []
+    # the epoch before the validation is not lost with it
+    kept = ["latest", "state_1.pt"] if case == "nan in the last field" else []
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == kept
 
 
 NAMES = {
