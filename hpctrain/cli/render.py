@@ -55,6 +55,8 @@ def command(
     files = render(resolved.job, resolved.site, _inputs(resolved.job, target, cwd, code, index))
     outcome = write_run(files, target)
     script = str(target / SCRIPTS[resolved.site.scheduler])
+    if note := _image_note(resolved.job, target, cwd):
+        typer.echo(note, err=True)
     typer.echo(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, len(index.rows))}")
     start = find_scheduler(resolved.site.scheduler).submit_command(script)
     typer.echo(f"next: {shlex.join(start)}")
@@ -68,7 +70,7 @@ def _inputs(job: Job, target: Path, cwd: Path, code: CodeTree, index: Index) -> 
         # realpath of the parent: compute nodes may not follow the login node's links
         run_dir=str(target.parent.resolve() / target.name),
         cwd=str(cwd),
-        python=job.launch.python or os.path.abspath(sys.executable),
+        python=os.path.abspath(sys.executable),
         version=__version__,
         code=code,
         index_csv=index.csv_text,
@@ -77,9 +79,25 @@ def _inputs(job: Job, target: Path, cwd: Path, code: CodeTree, index: Index) -> 
     )
 
 
+def _image_note(job: Job, target: Path, cwd: Path) -> str:
+    """How to build the job's image, if it is a file that is not there; else nothing."""
+    from hpctrain.render.texts import with_absolute_paths
+
+    container = with_absolute_paths(job, cwd).container
+    if container is None or "://" in container.image or os.path.exists(container.image):
+        return ""
+    build = shlex.join([container.engine, "build", container.image, "container.def"])
+    return (
+        f"note: container.image: {container.image}: no such file yet; build it before the job "
+        f"starts: cd {shlex.quote(str(target))} && {build}"
+    )
+
+
 def _summary(outcome: str, job: Job, site: str, rows: int) -> str:
     if outcome == "unchanged":
         return "nothing changed"
+    if outcome == "restored":
+        return "nothing changed; what was missing is written again"
     ask = job.resources
     return (
         f"{outcome} for site {site}: {ask.nodes} x {ask.ranks_per_node} ranks, "

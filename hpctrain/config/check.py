@@ -17,7 +17,8 @@ def check(job: Job, site: Site) -> list[str]:
     Raises:
         ConfigError: everything that does not fit, one line each.
     """
-    faults = [*_node(job, site), *_size(job, site), *_required(job, site), *_queue(job, site)]
+    parts = (_node, _size, _required, _queue, _shortest)
+    faults = [fault for part in parts for fault in part(job, site)]
     if faults:
         raise ConfigError("\n".join(f"job {job.name} on site {site.name}: {f}" for f in faults))
     return _notes(job, site)
@@ -28,7 +29,7 @@ def _node(job: Job, site: Site) -> list[str]:
     faults = []
     for what, each, have in (
         ("cpus", ask.cpus_per_rank, site.cpus_per_node),
-        ("gpus", ask.gpus_per_rank, site.gpus_per_node),
+        ("gpus", ask.gpus_per_rank, site.num_gpus),
     ):
         total = ask.ranks_per_node * each
         if (
@@ -80,12 +81,12 @@ def _queue(job: Job, site: Site) -> list[str]:
     ask = job.resources
     if ask.queue is None or not site.queues:
         return []
-    limits = site.queues.get(ask.queue)
+    limits = site.queues.get(ask.queue, site.queues.get("*"))
     if limits is None:
         return [
             f"resources.queue: unknown queue {ask.queue!r}; choose from {', '.join(site.queues)}"
         ]
-    if any(_fits(ask.nodes, ask.walltime, limit) for limit in limits):
+    if not limits or any(_fits(ask.nodes, ask.walltime, limit) for limit in limits):
         return []
     legal = "; ".join(_legal(limit) for limit in limits)
     return [
@@ -94,14 +95,30 @@ def _queue(job: Job, site: Site) -> list[str]:
     ]
 
 
+def _shortest(job: Job, site: Site) -> list[str]:
+    found, least = job.resources.walltime, site.min_walltime or 0
+    if found >= least:
+        return []
+    return [
+        f"resources.walltime: found {format_walltime(found)}; "
+        f"allowed: {format_walltime(least)} or more"
+    ]
+
+
 def _fits(nodes: int, walltime: int, limit: Limits) -> bool:
-    return limit.nodes[0] <= nodes <= limit.nodes[1] and walltime <= limit.walltime
+    return (
+        limit.nodes[0] <= nodes <= limit.nodes[1]
+        and (limit.min_walltime or 0) <= walltime <= limit.walltime
+    )
 
 
 def _legal(limit: Limits) -> str:
     low, high = limit.nodes
     size = f"{low}" if low == high else f"{low} to {high}"
-    return f"{size} nodes up to {format_walltime(limit.walltime)}"
+    times = f"up to {format_walltime(limit.walltime)}"
+    if limit.min_walltime:
+        times = f"from {format_walltime(limit.min_walltime)} {times}"
+    return f"{size} nodes {times}"
 
 
 def _notes(job: Job, site: Site) -> list[str]:

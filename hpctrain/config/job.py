@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from hpctrain.config.data import Fields
 from hpctrain.config.schema import Schema
 from hpctrain.config.task import Task
 from hpctrain.config.walltime import Walltime
-from hpctrain.config.words import Line, Name, Value, Variable, Word
-
-_OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
+from hpctrain.config.words import Environment, Line, Name, Word
 
 
 class Resources(Schema):
@@ -43,17 +41,9 @@ class Launch(Schema):
     comm: Literal["auto", "horovod", "ddp", "single"] = "auto"
     """auto: Horovod where it is installed, else torch's DDP; single: one rank, no exchange."""
     python: Line | None = None
-    """Interpreter on the compute nodes; null: the one that renders (in a container: python3)."""
-    env: dict[Variable, Value] = {}
+    """Interpreter on the compute nodes: path or name; null: this one (in a container: python3)."""
+    env: Environment = {}
     """More environment variables of every rank; values are taken literally, $ expands nothing."""
-
-    @field_validator("env")
-    @classmethod
-    def _not_ours(cls, env: dict[str, str]) -> dict[str, str]:
-        ours = sorted(k for k in env if k.startswith("HPCTRAIN_") or k in _OWN_VARIABLES)
-        if ours:
-            raise ValueError(f"sets {', '.join(ours)}, which the run script sets itself; remove it")
-        return env
 
 
 class Container(Schema):

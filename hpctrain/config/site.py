@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from hpctrain.config.schema import Schema
 from hpctrain.config.walltime import Walltime
-from hpctrain.config.words import Line, Name, Value, Variable, Word
+from hpctrain.config.words import ContainerArg, Environment, Line, Name, Variable, Word, Words
 
 
 class LauncherSpec(Schema):
@@ -58,6 +58,8 @@ class Limits(Schema):
     """Fewest and most nodes."""
     walltime: Walltime
     """Longest walltime."""
+    min_walltime: Walltime | None = None
+    """Shortest walltime; null: the site's."""
 
 
 class SiteContainer(Schema):
@@ -67,8 +69,8 @@ class SiteContainer(Schema):
     """ABI family of the host's MPI; the image must hold the same."""
     gpu_flag: Literal["--nv", "--rocm"] = "--nv"
     """Flag that lets the image see the GPUs."""
-    args: list[Line] = []
-    """More words of `apptainer exec`."""
+    args: list[ContainerArg] = []
+    """More words of `apptainer exec`, none that clears the environment."""
     binds: list[Line] = []
     """Folders of the host that MPI needs."""
     setup: list[Line] = []
@@ -104,7 +106,7 @@ class Site(Schema):
     cpus_per_node: PositiveInt | None = None
     """Cores (or hardware threads, as the scheduler counts) of a node; null: not known."""
     gpus_per_node: NonNegativeInt | None = None
-    """GPUs of a node; null: not known."""
+    """GPUs of a node; null: as many as `gpu_order` names, or not known."""
     whole_nodes: bool = False
     """Jobs get whole nodes, so all their cores and GPUs are asked for."""
     gpu_order: list[NonNegativeInt] = []
@@ -116,10 +118,12 @@ class Site(Schema):
     filesystems: list[Word] = []
     """File systems that may be named; empty: not known."""
     queues: dict[str, list[Limits]] = {}
-    """Queues with their legal sizes and times; empty: not known."""
-    modules: list[Line] = []
+    """Queues and what is legal in them; []: not known; "*": all others; empty: none is known."""
+    min_walltime: Walltime | None = None
+    """Shortest walltime of a job; null: none."""
+    modules: list[Words] = []
     """Words after `module`, such as "load cudatoolkit"."""
-    env: dict[Variable, Value] = {}
+    env: Environment = {}
     """Variables that every job on this machine wants."""
     proxy: Line | None = None
     """Address of the web proxy of compute nodes."""
@@ -129,6 +133,11 @@ class Site(Schema):
     """Values of a job file that hold on this machine unless the job says otherwise."""
     sources: list[Source] = []
     """Where these facts come from."""
+
+    @property
+    def num_gpus(self) -> int | None:
+        """GPUs of a node, as said or as listed; None: not known."""
+        return len(self.gpu_order) or None if self.gpus_per_node is None else self.gpus_per_node
 
     @model_validator(mode="after")
     def _devices(self) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -10,6 +11,8 @@ from pydantic import AfterValidator
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
+_CLEANING = ("--cleanenv", "-e", "--containall", "-C")
 
 
 def _name(value: str) -> str:
@@ -51,6 +54,34 @@ def _value(value: str) -> str:
     return _line(value) if value else value
 
 
+def _words(value: str) -> str:
+    try:
+        words = shlex.split(_line(value))
+    except ValueError as e:
+        raise ValueError(
+            f"found {value!r}, which a shell cannot split into words; allowed: quotes in pairs"
+        ) from e
+    if not words:
+        raise ValueError(f"found {value!r}; allowed: one word or more")
+    return value
+
+
+def _not_ours(env: dict[str, str]) -> dict[str, str]:
+    ours = sorted(k for k in env if k.startswith("HPCTRAIN_") or k in _OWN_VARIABLES)
+    if ours:
+        raise ValueError(f"sets {', '.join(ours)}, which the run script sets itself; remove it")
+    return env
+
+
+def _keeps_environment(word: str) -> str:
+    # pflag, the parser of both engines, takes --cleanenv=true and -e=true for these, too
+    if word.partition("=")[0] in _CLEANING:
+        raise ValueError(
+            f"found {word!r}, which would strip the rank variables and the GPU mask; remove it"
+        )
+    return word
+
+
 Name = Annotated[str, AfterValidator(_name)]
 """A folder's and a job's name."""
 Word = Annotated[str, AfterValidator(_word)]
@@ -61,3 +92,9 @@ Line = Annotated[str, AfterValidator(_line)]
 """One line of any printable text; the script quotes it."""
 Value = Annotated[str, AfterValidator(_value)]
 """Value of an environment variable: one line, or empty."""
+Words = Annotated[str, AfterValidator(_words)]
+"""Several words in one line, split as a shell would."""
+Environment = Annotated[dict[Variable, Value], AfterValidator(_not_ours)]
+"""Environment variables, none of them the run script's own."""
+ContainerArg = Annotated[Line, AfterValidator(_keeps_environment)]
+"""A word of `apptainer exec` that leaves the environment alone."""

@@ -22,6 +22,9 @@ class SrunLauncher(Launcher):
             f"--ntasks-per-node={resources.ranks_per_node}",
             f"--cpus-per-task={resources.cpus_per_rank}",
             "--export=ALL",
-            "--kill-on-bad-exit=1",
+            # a clean stop leaves with 75, which must not kill the ranks that are still closing;
+            # after a crash the others end 30 s later
+            "--kill-on-bad-exit=0",
+            "--wait=30",
         ]
         return [*words, f"--cpu-bind={self.spec.cpu_bind}"] if self.spec.cpu_bind else words

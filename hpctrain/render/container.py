@@ -15,6 +15,8 @@ from hpctrain.errors import RenderError
 from hpctrain.render.inputs import Inputs
 
 BUILD_SCRIPT = "build_horovod.sh"
+PREFIX = "/usr/local/hpctrain"
+"""Where everything is installed in the image; machines bind their own /opt over the image's."""
 
 
 def definition(job: Job, site: Site, inputs: Inputs) -> str:
@@ -36,6 +38,7 @@ def definition(job: Job, site: Site, inputs: Inputs) -> str:
         "site": site,
         "version": inputs.version,
         "device": device,
+        "prefix": PREFIX,
         "mpi": site.container.mpi,
         "base": table["device"][device],
         "mpi_release": table["mpi"][site.container.mpi],

@@ -52,7 +52,8 @@ class Inputs:
     Attributes:
         run_dir: absolute path of the run directory.
         cwd: folder that relative paths of the job start from.
-        python: interpreter on the compute nodes; the bin folder beside it goes into PATH.
+        python: interpreter on the compute nodes, where the job names none; its folder goes into
+            PATH.
         version: of hpctrain.
         code: the code that will run.
         index_csv: the index of the input files.

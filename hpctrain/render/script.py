@@ -26,6 +26,7 @@ _OURS = [
 
 def run_script(job: Job, site: Site, inputs: Inputs) -> str:
     """Text of run.pbs, run.slurm, run.cobalt or run.sh."""
+    _refuse_separators(job, inputs.run_dir)
     if site.scheduler != "local":
         _refuse_unsafe_path(inputs.run_dir, site.scheduler)
     return fill(f"schedulers/{site.scheduler}.sh.j2", _context(job, site, inputs))
@@ -41,6 +42,24 @@ def needs_pbs_rsh(job: Job, site: Site) -> bool:
     return site.scheduler == "pbs" and site.launcher.kind == "openmpi" and job.resources.nodes > 1
 
 
+def _refuse_separators(job: Job, run_dir: str) -> None:
+    # PYTHONPATH is cut at colons; --bind at colons and commas, and knows no way to quote them
+    bad = ":," if job.container else ":"
+    found = [c for c in bad if c in run_dir]
+    if found:
+        raise RenderError(
+            f"{run_dir!r} has a {found[0]!r}, at which PYTHONPATH"
+            f"{' or --bind' if job.container else ''} would cut it; render into another folder, "
+            "with --out"
+        )
+    found = [c for c in bad if c in job.data.root] if job.container else []
+    if found:
+        raise RenderError(
+            f"data.root: {job.data.root!r} has a {found[0]!r}, at which --bind would cut it; "
+            "rename the folder, or train without a container"
+        )
+
+
 def _refuse_unsafe_path(run_dir: str, scheduler: str) -> None:
     # directives name the log folder, and Cobalt's know no quoting at all
     if not re.fullmatch(r"[A-Za-z0-9_.@+/-]+", run_dir):
@@ -53,7 +72,6 @@ def _refuse_unsafe_path(run_dir: str, scheduler: str) -> None:
 def _context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
     launcher = choose_launcher(job, site)
     ask = job.resources
-    per_node = ask.ranks_per_node * ask.gpus_per_rank
     return {
         "job": job,
         "site": site,
@@ -62,14 +80,15 @@ def _context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         "run_dir": inputs.run_dir,
         "walltime": format_walltime(ask.walltime),
         "has_user_code": inputs.code.has_user_code,
-        "bin_dir": str(PurePosixPath(inputs.python).parent),
+        # a bare name is looked up in PATH and has no folder of its own
+        "bin_dir": str(PurePosixPath(inputs.python).parent) if "/" in inputs.python else "",
         "launcher": {
             "kind": launcher.spec.kind,
             "program": launcher.spec.command or launcher.program,
             "forwards_usr1": launcher.forwards_usr1,
         },
         "command_lines": _command_lines(job, site, inputs, launcher),
-        "gpus_per_node": site.gpus_per_node if per_node and site.whole_nodes else per_node,
+        "gpus_per_node": _gpus_per_node(job, site),
         "filesystems": _filesystems(job, site),
         "pbs_name": _pbs_name(job.name),
         "chunk": _pbs_chunk(job, site),
@@ -120,11 +139,15 @@ def _pbs_name(name: str) -> str:
     return plain if plain[0].isalpha() else f"job_{plain}"
 
 
+def _gpus_per_node(job: Job, site: Site) -> int:
+    """GPUs to ask for on each node: what the ranks need, or all of a node that comes whole."""
+    needed = job.resources.ranks_per_node * job.resources.gpus_per_rank
+    return (site.num_gpus or needed) if needed and site.whole_nodes else needed
+
+
 def _pbs_chunk(job: Job, site: Site) -> str:
     ask = job.resources
     cpus = site.cpus_per_node if site.whole_nodes else ask.ranks_per_node * ask.cpus_per_rank
-    gpus = ask.ranks_per_node * ask.gpus_per_rank
-    if gpus and site.whole_nodes:
-        gpus = site.gpus_per_node or gpus
+    gpus = _gpus_per_node(job, site)
     parts = [*site.directives.select, f"ncpus={cpus}", f"mpiprocs={ask.ranks_per_node}"]
     return ":".join([*parts, f"ngpus={gpus}"] if gpus else parts)

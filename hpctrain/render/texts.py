@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
         RenderError: a value cannot be written safely, or a template is wrong.
     """
     job = with_absolute_paths(job, Path(inputs.cwd))
+    inputs = replace(inputs, python=job.launch.python or inputs.python)
     files = {
         SCRIPTS[site.scheduler]: _script(run_script(job, site, inputs)),
         "rank.sh": _script(rank_script(job, site)),
@@ -77,6 +79,9 @@ def with_absolute_paths(job: Job, cwd: Path) -> Job:
         "data": job.data.model_copy(update={"root": _absolute(job.data.root, cwd)}),
         "code": [_absolute(folder, cwd) for folder in job.code],
     }
+    if job.launch.python and "/" in job.launch.python:  # a bare name is looked up in PATH
+        python = _absolute(job.launch.python, cwd)
+        changes["launch"] = job.launch.model_copy(update={"python": python})
     if job.container:
         binds = [_absolute_bind(bind, cwd) for bind in job.container.binds]
         image = _absolute(job.container.image, cwd)
@@ -85,7 +90,7 @@ def with_absolute_paths(job: Job, cwd: Path) -> Job:
 
 
 def _absolute(path: str, cwd: Path) -> str:
-    return path if "://" in path else str(cwd / Path(path).expanduser())
+    return path if "://" in path else str(cwd / os.path.expanduser(path))
 
 
 def _absolute_bind(bind: str, cwd: Path) -> str:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from hpctrain.errors import RenderError
+from hpctrain.render.existing import (
+    FOLDERS,
+    changes,
+    edited_files,
+    foreign_paths,
+    has_started,
+    manifest,
+)
 from hpctrain.render.inputs import digest
 from hpctrain.render.texts import File
-
-_FOLDERS = ("logs", "checkpoints", "tensorboard", "eval")
 
 
 def write_run(files: Mapping[str, File], target: Path) -> str:
     """Make `target` the run directory with these files.
 
     Returns:
-        `written`, `replaced` or `unchanged`.
+        `written`, `replaced`, `unchanged`, or `restored` where nothing changed but files that were
+        gone are back.
 
     Raises:
         RenderError: the run began, was edited by hand, or the folder is something else.
@@ -29,44 +34,36 @@ def write_run(files: Mapping[str, File], target: Path) -> str:
     if not target.exists():
         _put(files, target)
         return "written"
-    if is_unchanged(files, target):
-        return "unchanged"
-    _refuse_to_replace(target)
-    _put(files, target)
+    changed = changes(files, target)
+    if not changed:
+        return "restored" if _restore(files, target) else "unchanged"
+    own = _refuse_to_replace(target, changed, files)
+    _put(files, target, own)
     return "replaced"
 
 
-def is_unchanged(files: Mapping[str, File], target: Path) -> bool:
-    """Whether `target` was rendered to exactly these files, whatever has been edited since."""
-    old, new = _manifest(target), json.loads(files["manifest.json"].content)
-    return all(old.get(key) == new[key] for key in ("version", "inputs", "files"))
-
-
-def has_started(target: Path) -> bool:
-    """Whether the run in `target` ever began."""
+def _restore(files: Mapping[str, File], target: Path) -> bool:
+    """Write back what is gone of a run directory; edited files stay. Returns whether any was."""
+    missing_folders = [name for name in FOLDERS if not os.path.lexists(target / name)]
+    missing = [
+        name
+        for name, recorded in manifest(target)["files"].items()
+        if name in files
+        and not os.path.lexists(target / name)
+        and digest(files[name].content) == recorded
+    ]
     try:
-        status = json.loads((target / "state.json").read_text())["status"]
-    except (OSError, ValueError, KeyError, TypeError):
-        status = "unreadable"
-    return status != "rendered" or any(
-        True
-        for folder in _FOLDERS
-        if (target / folder).is_dir()
-        for _ in (target / folder).iterdir()
-    )
+        for name in missing_folders:
+            (target / name).mkdir()
+        for name in missing:
+            _write(files[name], target / name)
+    except OSError as e:
+        raise RenderError(f"{target}: cannot be written: {e.strerror}") from e
+    return bool(missing or missing_folders)
 
 
-def edited_files(target: Path) -> list[str]:
-    """Files of a run directory that differ from what was rendered, or are gone."""
-    edited = []
-    for name, recorded in _manifest(target).get("files", {}).items():
-        path = target / name
-        if not path.is_file() or digest(path.read_bytes()) != recorded:
-            edited.append(name)
-    return edited
-
-
-def _refuse_to_replace(target: Path) -> None:
+def _refuse_to_replace(target: Path, changed: list[str], files: Mapping[str, File]) -> list[str]:
+    """Raise if `target` must stay as it is; else the paths in it that are not ours."""
     name = target.name
     if not (target / "manifest.json").is_file():
         raise RenderError(
@@ -74,15 +71,33 @@ def _refuse_to_replace(target: Path) -> None:
         )
     if has_started(target):
         raise RenderError(
-            f"{target}: this run has started, and the job has changed since it was rendered; "
+            f"{target}: this run has started, and the job has changed since it was rendered "
+            f"({_listed(changed)}); "
             f"keep it and render the change as a new run: --as {_next_name(target)}"
         )
     edited = edited_files(target)
     if edited:
         raise RenderError(
-            f"{target}: {', '.join(edited[:5])} was edited by hand since it was rendered; "
+            f"{target}: {_listed(edited)} was edited by hand since it was rendered; "
             f"render the change as a new run: --as {_next_name(target)}, or remove the folder"
         )
+    own = list(foreign_paths(target))
+    blocking = [path for path in own if _is_in_the_way(path, files)]
+    if blocking:
+        raise RenderError(
+            f"{target}: {_listed(blocking)} was not written by render, and would be replaced; "
+            f"move it away, or render as a new run: --as {_next_name(target)}"
+        )
+    return own
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _is_in_the_way(path: str, files: Mapping[str, File]) -> bool:
+    return any(f"{path}/".startswith(f"{n}/") or n.startswith(f"{path}/") for n in files)
 
 
 def _next_name(target: Path) -> str:
@@ -92,16 +107,8 @@ def _next_name(target: Path) -> str:
     return f"{target.name}-{number}"
 
 
-def _manifest(target: Path) -> dict[str, Any]:
-    try:
-        page = json.loads((target / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return page if isinstance(page, dict) else {}
-
-
-def _put(files: Mapping[str, File], target: Path) -> None:
-    """Write beside the target, then swap by renaming."""
+def _put(files: Mapping[str, File], target: Path, keep: Iterable[str] = ()) -> None:
+    """Write beside the target, then swap by renaming; paths to keep move over."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -109,30 +116,46 @@ def _put(files: Mapping[str, File], target: Path) -> None:
         raise RenderError(f"{target.parent}: cannot be written: {e.strerror}") from e
     try:
         _fill(files, work / "new")
+        moves = [(work / "old" / path, work / "new" / path) for path in keep]
         if target.exists():
-            target.rename(work / "old")
-        try:
-            (work / "new").rename(target)
-        except OSError:
-            if (work / "old").exists():
-                (work / "old").rename(target)
-            raise
+            moves.insert(0, (target, work / "old"))
+        _move_all([*moves, (work / "new", target)])
     except OSError as e:
         raise RenderError(f"{target}: cannot be written: {e.strerror}; nothing was changed") from e
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if target.exists() or not (work / "old").exists():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _move_all(moves: list[tuple[Path, Path]]) -> None:
+    """Rename all, or none: whatever comes in between is undone."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, goal in moves:
+            if goal.is_dir() and not any(goal.iterdir()):
+                goal.rmdir()  # an empty folder of ours, where the user has a link
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(goal)
+            done.append((source, goal))
+    except BaseException:
+        for source, goal in reversed(done):
+            goal.rename(source)
+        raise
 
 
 def _fill(files: Mapping[str, File], folder: Path) -> None:
     folder.mkdir()
-    for name in _FOLDERS:
+    for name in FOLDERS:
         (folder / name).mkdir()
     for name, file in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.content)
-        if file.is_executable:
-            path.chmod(0o777 & ~_umask())
+        _write(file, folder / name)
+
+
+def _write(file: File, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(file.content)
+    if file.is_executable:
+        path.chmod(0o777 & ~_umask())
 
 
 def _umask() -> int:

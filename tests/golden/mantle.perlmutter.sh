@@ -72,7 +72,7 @@ if ! command -v srun >/dev/null; then
 fi
 command=(
   srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=8 --export=ALL
-  --kill-on-bad-exit=1 --gpu-bind=none
+  --kill-on-bad-exit=0 --wait=30 --gpu-bind=none
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

@@ -80,6 +80,8 @@ nth() { shift "$1"; echo "$2"; }  # nth K WORD...: word number K, counted from 0
 
 if [ -z "${CUDA_VISIBLE_DEVICES+set}" ]; then
   visible=$all
+elif [ "$CUDA_VISIBLE_DEVICES" = NoDevFiles ]; then
+  fail "Slurm gave this job no GPU (CUDA_VISIBLE_DEVICES=NoDevFiles), and each rank needs 1; check directives.gpus of the site, which asks for them"
 else
   visible=$(echo "$CUDA_VISIBLE_DEVICES" | tr ',' ' ')
 fi

@@ -94,7 +94,7 @@ def test_generate__a_block_at_two_places_is_described_once(generate):
     page = generate.page_text("job.md")
     assert page.count("## train.optimizer") == 1
     assert "Also at `train.adversary.optimizer`." in page
-    assert "| `optimizer` | [block](#trainoptimizer) | `betas: [0.0, 0.9]` |" in page
+    assert "| `betas` | list of 2 (number) | `[0.0, 0.9]` |" in page
 
 
 def test_environment__page_has_every_variable_of_the_code():

@@ -181,18 +181,19 @@ def test_pbs_rsh__open_mpi_starts_its_daemon_on_another_host(tmp_path, major):
     (tmp_path / "pbs_rsh.sh").write_bytes(files["pbs_rsh.sh"].content)
     (tmp_path / "pbs_rsh.sh").chmod(0o755)
     (tmp_path / "pbs_tmrsh").write_text(
-        f'#!/bin/sh\necho "$1" >>{tmp_path}/reached\nshift\nexec "$@"\n'
+        f'#!/bin/sh\necho "$1" >>{tmp_path}/reached\nshift\nexec env -i "$@"\n'
     )
     (tmp_path / "pbs_tmrsh").chmod(0o755)
     (tmp_path / "nodes").write_text(f"{os.uname().nodename}\nhpctrain-no-such-host\n")
     script = files["run.pbs"].content.decode().replace("/home/user/jobs/mantle", str(tmp_path))
     exports = [line for line in script.splitlines() if "_MCA_plm_" in line]
-    words = [find_mpirun(major), "-np", "2", "--hostfile", "nodes", "--map-by", "ppr:1:node"]
+    mpirun_dir = os.path.dirname(find_mpirun(major))  # a bare name gives the daemon no prefix
+    words = ["mpirun", "-np", "2", "--hostfile", "nodes", "--map-by", "ppr:1:node"]
     command = " ".join([*words, "--bind-to", "none", "sh", write_rank_sh(tmp_path), "sh", "-c"])
     done = subprocess.run(
         ["bash", "-c", "\n".join([f"run={tmp_path}", *exports, f"{command} '{SHOW}'"])],
         cwd=tmp_path,
-        env=clean(PATH=f"{tmp_path}:{os.environ['PATH']}"),
+        env=clean(PATH=f"{tmp_path}:{mpirun_dir}:{os.environ['PATH']}"),
         capture_output=True,
         text=True,
         timeout=60,

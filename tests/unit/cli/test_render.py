@@ -176,3 +176,30 @@ def test_render__in_a_folder_with_a_hostile_name(folder, weird_tmp_path, capsys)
     assert (weird_tmp_path / "small" / "run.sh").is_file()
     assert render("small", "--out", str(weird_tmp_path), "--site", "generic-pbs", "--as", "b") == 3
     assert "cannot stand in a directive of pbs" in capsys.readouterr().err
+
+
+def test_render__an_image_that_is_not_there_is_said(folder, capsys):
+    settings = ("--set", "container.image=jobs/small/my image.sif")
+    assert render("small", *settings) == 0
+    image = folder / "jobs" / "small" / "my image.sif"
+    err = capsys.readouterr().err
+    assert f"note: container.image: {image}: no such file yet" in err
+    assert f"cd jobs/small && apptainer build '{image}' container.def" in err
+    image.write_bytes(b"an image")
+    assert render("small", *settings, "--set", "train.epochs=2") == 0
+    assert "container.image" not in capsys.readouterr().err
+    assert image.read_bytes() == b"an image"
+
+
+def test_render__images_of_a_registry_are_not_looked_for(folder, capsys):
+    assert render("small", "--set", "container.image=docker://a/b:1") == 0
+    assert "container.image" not in capsys.readouterr().err
+
+
+def test_render__files_that_are_gone_come_back(folder, capsys):
+    render("small")
+    (folder / "jobs" / "small" / "rank.sh").unlink()
+    capsys.readouterr()
+    assert render("small") == 0
+    assert "nothing changed; what was missing is written again" in capsys.readouterr().out
+    assert (folder / "jobs" / "small" / "rank.sh").is_file()

@@ -38,6 +38,40 @@ def test_check__polaris(setting, message):
     assert message in faults("polaris", *BATCH, setting)
 
 
+@pytest.mark.parametrize("site", ["thetagpu", "generic-cobalt"])
+def test_check__cobalt_refuses_very_short_jobs(site):
+    found = faults(site, *BATCH, "resources.walltime=00:04:00")
+    assert "resources.walltime: found 00:04:00; allowed: 00:05:00 or more" in found
+    resolved = mantle(site, *BATCH, "resources.walltime=00:05:00")
+    check(resolved.job, resolved.site)
+
+
+def test_check__shortest_walltime_of_a_queue(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\nqueues:\n"
+        '  q: [{nodes: [1, 4], min_walltime: "00:30:00", walltime: "03:00:00"}]\n'
+    )
+    site, queue = str(tmp_path / "mine.yaml"), "resources.queue=q"
+    found = faults(site, *BATCH, queue, "resources.walltime=00:29:00")
+    assert found.endswith("1 to 4 nodes from 00:30:00 up to 03:00:00")
+    check((fits := mantle(site, *BATCH, queue)).job, fits.site)
+
+
+def test_check__perlmutters_debug_queue_and_others_that_are_not_known():
+    found = faults("perlmutter", *BATCH)
+    assert found.endswith("in queue debug; allowed: 1 to 8 nodes up to 00:30:00")
+    resolved = mantle("perlmutter", *BATCH, "resources.queue=regular")
+    assert check(resolved.job, resolved.site) == []
+
+
+def test_check__gpus_as_the_order_names_them(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\ngpu_order: [1, 0]\n"
+    )
+    found = faults(str(tmp_path / "mine.yaml"), *BATCH, "resources.gpus_per_rank=1")
+    assert "= 4, and a node has 2 gpus; ranks_per_node: 2 fits" in found
+
+
 def test_check__all_faults_at_once():
     found = faults("polaris", *BATCH, "resources.account=null", "resources.gpus_per_rank=2")
     assert len(found.splitlines()) == 2

@@ -8,6 +8,7 @@ import pytest
 from hpctrain.config.load import find_job, read_job, read_resolved, read_site, resolve, site_names
 from hpctrain.errors import ConfigError
 from hpctrain.render.yaml_text import yaml_text
+from hpctrain.schedulers import SCHEDULERS
 from tests.jobs import REPO, mantle
 
 GOOD = (REPO / "jobs" / "mantle.yaml").read_text()
@@ -23,6 +24,15 @@ def errors(tmp_path: Path, text: str, *settings: str) -> list[str]:
 def test_resolve__shipped_job_is_valid_on_every_site():
     for name in site_names():
         assert mantle(name).job.name == "mantle"
+
+
+@pytest.mark.parametrize("site", [scheduler.generic_site for scheduler in SCHEDULERS])
+@pytest.mark.parametrize("path", sorted((REPO / "jobs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_resolve__every_shipped_job_on_every_scheduler(tmp_path, path, site):
+    resolved = resolve(read_job(path.relative_to(REPO), (), REPO), site)
+    assert resolved.job.name == path.stem
+    (tmp_path / "config.yaml").write_text(yaml_text(resolved.job))
+    assert read_resolved(tmp_path / "config.yaml") == resolved.job
 
 
 def test_resolve__misspelt_task(tmp_path):
@@ -192,6 +202,33 @@ def test_read_site__own_file_by_path(tmp_path):
         ConfigError, match=r"mine\.yaml:3: scheduler: unknown scheduler 'slrum'.*'slurm'"
     ):
         read_site(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("env: {PATH: /x}", "env: sets PATH, which the run script sets itself; remove it"),
+        ("env: {HPCTRAIN_RANK: '0'}", "env: sets HPCTRAIN_RANK, which the run script sets"),
+        ("container: {args: [--nv, --cleanenv]}", "container.args.1: found '--cleanenv', which"),
+        ("container: {args: [--cleanenv=true]}", "would strip the rank variables and the GPU mask"),
+        ("container: {args: [-e]}", "container.args.0: found '-e', which would strip"),
+        ("container: {args: [--containall]}", "found '--containall', which would strip"),
+        ("container: {args: [-C=true]}", "found '-C=true', which would strip"),
+        (
+            "modules: [load x, 'load \"y']",
+            "modules.1: found 'load \"y', which a shell cannot split",
+        ),
+        ("modules: [' ']", "modules.0: found ' '; allowed: one word or more"),
+        ("min_walltime: 5", "min_walltime: found the number 5"),
+    ],
+)
+def test_read_site__plain_words(tmp_path, line, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\ntitle: x\nscheduler: slurm\nlauncher: {{kind: srun}}\n{line}\n")
+    with pytest.raises(ConfigError) as info:
+        read_site(str(path))
+    assert str(info.value).startswith(f"{path}:5: ")
+    assert message in str(info.value)
 
 
 def test_read_site__user_folder_comes_first(tmp_path, monkeypatch):

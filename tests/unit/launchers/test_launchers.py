@@ -39,7 +39,7 @@ def test_hydra():
 def test_srun__says_all_counts_again():
     assert line(kind="srun", args=["--mpi=pmix"]) == (
         "srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=8 --export=ALL "
-        "--kill-on-bad-exit=1 --mpi=pmix"
+        "--kill-on-bad-exit=0 --wait=30 --mpi=pmix"
     )
 
 

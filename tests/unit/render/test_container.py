@@ -1,11 +1,13 @@
 """container.def for each MPI family and device."""
 
 import re
+from pathlib import Path
 
 import pytest
 
+from hpctrain.config.load import read_site, site_names
 from hpctrain.errors import RenderError
-from hpctrain.render.container import definition, versions
+from hpctrain.render.container import PREFIX, definition, versions
 from tests.jobs import BATCH, REPO, inputs, mantle
 
 SECTIONS = ["%help", "%labels", "%files", "%environment", "%post", "%test"]
@@ -44,8 +46,24 @@ def test_definition__sections_and_pins(case):
 @pytest.mark.parametrize("case", CASES)
 def test_definition__copies_and_runs_the_build_script(case):
     text = render(CASES[case][0], *CASES[case][1])
-    assert "    code/build_horovod.sh /opt/hpctrain/" in text
-    assert "sh /opt/hpctrain/build_horovod.sh /opt/venv/bin/python" in text
+    assert f"    code/build_horovod.sh {PREFIX}/\n" in text
+    assert f"sh {PREFIX}/build_horovod.sh {PREFIX}/venv/bin/python {PREFIX}/horovod" in text
+
+
+@pytest.mark.parametrize("name", site_names())
+def test_definition__no_bind_of_a_machine_hides_what_was_installed(name):
+    site, _ = read_site(name)
+    for bind in site.container.binds:
+        source, _, rest = bind.partition(":")
+        target = Path(rest.partition(":")[0] or source)
+        assert target not in (Path(PREFIX), *Path(PREFIX).parents), f"{name} binds {bind}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_definition__installs_nothing_elsewhere(case):
+    text = render(CASES[case][0], *CASES[case][1])
+    assert "/opt" not in text
+    assert f"./configure --prefix={PREFIX}/mpi" in text
 
 
 @pytest.mark.parametrize(

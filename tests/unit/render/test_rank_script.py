@@ -111,9 +111,24 @@ def test_rank_script__too_few_gpus(tmp_path, local_rank, visible):
     assert "lower ranks_per_node or gpus_per_rank" in done.stderr
 
 
-def test_rank_script__a_job_without_gpus_sees_none(tmp_path):
-    found = variables(start(tmp_path, open_mpi(0, "0,1")))
+def test_rank_script__slurm_gave_no_gpu(tmp_path):
+    done = start(tmp_path, open_mpi(0, "NoDevFiles"), "resources.gpus_per_rank=1")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "Slurm gave this job no GPU (CUDA_VISIBLE_DEVICES=NoDevFiles)" in done.stderr
+
+
+@pytest.mark.parametrize("visible", ["0,1", "NoDevFiles"])
+def test_rank_script__a_job_without_gpus_sees_none(tmp_path, visible):
+    found = variables(start(tmp_path, open_mpi(0, visible)))
     assert found["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_rank_script__as_many_gpus_as_the_order_names(tmp_path):
+    site = tmp_path / "mine.yaml"
+    site.write_text(
+        "name: x\ntitle: x\nscheduler: local\ngpu_order: [2, 1, 0]\nlauncher: {kind: openmpi}\n"
+    )
+    assert mask(tmp_path, open_mpi(0), site=str(site)) == "2"
 
 
 def test_rank_script__a_machine_without_gpus_is_left_alone(tmp_path):

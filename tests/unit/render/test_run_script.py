@@ -207,13 +207,16 @@ def test_run_script__missing_launcher_is_said_in_one_line(tmp_path):
 def test_pbs_rsh__hands_the_text_to_a_shell(tmp_path):
     """Open MPI passes the remote command as one text; pbs_tmrsh starts a program."""
     fake = tmp_path / "pbs_tmrsh"
-    fake.write_text('#!/bin/sh\nhost=$1; shift; echo "on $host"; exec "$@"\n')
+    # like PBS, it hands on no environment
+    fake.write_text('#!/bin/sh\nhost=$1; shift; echo "on $host"; exec env -i "$@"\n')
     fake.chmod(0o755)
     resolved = mantle("generic-pbs", "resources.nodes=2")
     files = render(resolved.job, resolved.site, inputs())
     wrapper = tmp_path / "pbs_rsh.sh"
     wrapper.write_bytes(files["pbs_rsh.sh"].content)
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    command = ["sh", str(wrapper), "nid02", " A=1 ; export A ; echo 'x y' $A"]
+    path = f"{tmp_path}:{os.environ['PATH']}:/an odd place"
+    env = {**os.environ, "PATH": path, "LD_LIBRARY_PATH": "/x:/y z"}
+    remote = ' A=1 ; export A ; echo \'x y\' $A; echo "$PATH"; echo "$LD_LIBRARY_PATH"'
+    command = ["sh", str(wrapper), "nid02", remote]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.stdout == "on nid02\nx y 1\n"
+    assert done.stdout == f"on nid02\nx y 1\n{path}\n/x:/y z\n"

@@ -66,6 +66,24 @@ def test_slurm__directives():
     ]
 
 
+SITE = """\
+name: mine
+title: x
+scheduler: slurm
+launcher: {kind: srun}
+cpus_per_node: 32
+whole_nodes: true
+directives: {gpus: "--gpus-per-node="}
+"""
+
+
+@pytest.mark.parametrize(("more", "gpus"), [("", 4), ("gpu_order: [5, 4, 3, 2, 1, 0]\n", 6)])
+def test_slurm__gpus_are_asked_for_without_a_number_of_the_site(tmp_path, more, gpus):
+    (tmp_path / "mine.yaml").write_text(SITE + more)
+    found = directives(script(str(tmp_path / "mine.yaml"), *GPUS), "#SBATCH")
+    assert f"--gpus-per-node={gpus}" in found
+
+
 def test_slurm__warning_leaves_most_of_a_short_job():
     assert "--signal=B:USR1@60" in directives(
         script("generic-slurm", "resources.walltime=00:04:00"), "#SBATCH"
@@ -107,6 +125,31 @@ def test_script__folder_that_no_directive_can_hold(site, folder):
 def test_script__newline_in_the_folder_is_refused():
     with pytest.raises(RenderError, match="control character"):
         script("local", run_dir="/home/a\nrm -rf x")
+
+
+@pytest.mark.parametrize("site", ["local", "generic-pbs", "generic-slurm", "generic-cobalt"])
+def test_script__a_colon_in_the_folder_would_cut_pythonpath(site):
+    with pytest.raises(
+        RenderError, match="'/home/a:b' has a ':', at which PYTHONPATH would cut it"
+    ):
+        script(site, run_dir="/home/a:b")
+
+
+CONTAINER = "container.image=x.sif"
+
+
+def test_script__a_comma_in_the_folder_would_cut_bind():
+    assert "run=/home/a,b" in script("local", run_dir="/home/a,b")
+    with pytest.raises(RenderError, match="',', at which PYTHONPATH or --bind would cut it"):
+        script("local", CONTAINER, run_dir="/home/a,b")
+
+
+@pytest.mark.parametrize("root", ["/data/a:b", "/data/a,b"])
+def test_script__data_that_bind_would_cut(root):
+    setting = f'data.root="{root}"'
+    script("local", setting)
+    with pytest.raises(RenderError, match=r"data\.root: .* at which --bind would cut it"):
+        script("local", setting, CONTAINER)
 
 
 @pytest.mark.parametrize("field", ["account", "queue", "filesystems"])

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from hpctrain.render import CodeTree, render
@@ -98,3 +99,28 @@ def test_code_tree__digest_depends_on_names_and_contents():
 def test_render__nothing_but_the_given_run_dir_is_named():
     text = b"".join(file.content for file in files().values()).decode()
     assert str(Path.cwd()) not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("~/venv/bin/python", str(Path.home() / "venv/bin/python")),
+        ("venv/bin/python", "/home/user/venv/bin/python"),
+        ("/opt/py/bin/python3", "/opt/py/bin/python3"),
+        ("python3", "python3"),
+    ],
+)
+def test_render__the_jobs_own_interpreter(given, expected):
+    rendered = files("local", f"launch.python={given}")
+    assert yaml.safe_load(rendered["config.yaml"].content)["launch"]["python"] == expected
+    script = rendered["run.sh"].content.decode()
+    assert f'  {expected} -m hpctrain.train "$run"' in script
+    paths = [line for line in script.splitlines() if line.startswith("export PATH=")]
+    folder = str(Path(expected).parent)
+    assert paths == ([] if given == "python3" else [f'export PATH={folder}:"$PATH"'])
+    assert json.loads(rendered["manifest.json"].content)["inputs"]["python"] == expected
+
+
+def test_render__a_home_that_is_not_there_is_taken_as_it_stands():
+    config = yaml.safe_load(files("local", "code=[~nosuchuser/x]")["config.yaml"].content)
+    assert config["code"] == ["/home/user/~nosuchuser/x"]

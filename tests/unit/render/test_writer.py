@@ -1,19 +1,22 @@
 """Run directories on disk."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpctrain.errors import RenderError
-from hpctrain.render import render, write_run
-from hpctrain.render.writer import edited_files
+from hpctrain.render import CodeTree, render, write_run
+from hpctrain.render.existing import edited_files
 from tests.jobs import inputs, mantle
 
 
-def files(*settings: str):
-    resolved = mantle("local", *settings)
-    return render(resolved.job, resolved.site, inputs())
+def files(*settings: str, **code: object):
+    resolved, given = mantle("local", *settings), inputs()
+    if code:
+        given = replace(given, code=CodeTree(**{"files": given.code.files, **code}))
+    return render(resolved.job, resolved.site, given)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -106,3 +109,93 @@ def test_write_run__a_name_that_is_too_long_for_the_disk(tmp_path):
     with pytest.raises(RenderError, match="nothing was changed"):
         write_run(broken, tmp_path / "mantle")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_write_run__files_of_the_user_move_over(run):
+    (run / "hpctrain.sif").write_bytes(b"an image")
+    (run / "notes" / "deep").mkdir(parents=True)
+    (run / "notes" / "deep" / "a.txt").write_text("mine")
+    (run / "empty").mkdir()
+    (run / "code" / "extra.py").write_text("x = 1")
+    (run / "link").symlink_to("/nowhere")
+    assert write_run(files("train.epochs=9"), run) == "replaced"
+    assert "epochs: 9" in (run / "config.yaml").read_text()
+    assert (run / "hpctrain.sif").read_bytes() == b"an image"
+    assert (run / "notes" / "deep" / "a.txt").read_text() == "mine"
+    assert (run / "empty").is_dir()
+    assert (run / "code" / "extra.py").read_text() == "x = 1"
+    assert (run / "link").is_symlink()
+    assert [p.name for p in run.parent.iterdir()] == ["mantle"]
+
+
+def test_write_run__a_folder_on_another_disk_stays_a_link(run, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (run / "checkpoints").rmdir()
+    (run / "checkpoints").symlink_to(tmp_path / "scratch")
+    assert write_run(files("train.epochs=9"), run) == "replaced"
+    assert (run / "checkpoints").readlink() == tmp_path / "scratch"
+
+
+@pytest.mark.parametrize("own", ["code/user", "code/user/losses.py", "code/user/losses.py/x"])
+def test_write_run__a_file_of_the_user_in_the_way_is_refused(run, own):
+    (run / own).parent.mkdir(parents=True, exist_ok=True)
+    (run / own).write_text("mine")
+    code = {**inputs().code.files, "user/losses.py": b"theirs"}
+    with pytest.raises(RenderError, match="was not written by render, and would be replaced"):
+        write_run(files("train.epochs=9", files=code), run)
+    assert (run / own).read_text() == "mine"
+    assert "epochs: 10" in (run / "config.yaml").read_text()
+
+
+def test_write_run__files_that_cannot_move_leave_all_as_it_was(run, monkeypatch):
+    (run / "hpctrain.sif").write_bytes(b"an image")
+    before, rename = snapshot(run), Path.rename
+
+    def fail_at_the_image(self: Path, goal: Path) -> Path:
+        if self.name == "hpctrain.sif":
+            raise OSError(5, "Input/output error")
+        return rename(self, goal)
+
+    monkeypatch.setattr(Path, "rename", fail_at_the_image)
+    with pytest.raises(RenderError, match="nothing was changed"):
+        write_run(files("train.epochs=9"), run)
+    assert snapshot(run) == before
+    assert [p.name for p in run.parent.iterdir()] == ["mantle"]
+
+
+@pytest.mark.parametrize("code", [{"revision": "def456"}, {"revision": "abc123", "diff": b"+x"}])
+def test_write_run__another_revision_of_the_same_code_changes_nothing(run, code):
+    (run / "state.json").write_text('{"status": "running"}')
+    before = snapshot(run)
+    assert write_run(files(**code), run) == "unchanged"
+    assert snapshot(run) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "named"),
+    [
+        (("train.epochs=9",), {}, r"\(config\.yaml\)"),
+        (("launch.env={A: b}",), {}, r"\(config\.yaml, run\.sh\)"),
+        ((), {"files": {"hpctrain/__init__.py": b"x"}}, r"\(code/hpctrain/__init__\.py, code/.*"),
+    ],
+)
+def test_write_run__the_refusal_names_what_differs(run, settings, code, named):
+    (run / "state.json").write_text('{"status": "running"}')
+    with pytest.raises(RenderError, match=f"the job has changed since it was rendered {named}"):
+        write_run(files(*settings, **code), run)
+
+
+def test_write_run__what_is_gone_comes_back_and_edits_stay(run):
+    (run / "state.json").write_text('{"status": "stopped"}')
+    (run / "rank.sh").unlink()
+    (run / "code" / "hpctrain" / "py.typed").unlink()
+    (run / "logs").rmdir()
+    (run / "run.sh").write_text("#!/bin/bash\n# mine\n")
+    assert write_run(files(), run) == "restored"
+    assert (run / "rank.sh").read_bytes() == files()["rank.sh"].content
+    assert (run / "rank.sh").stat().st_mode & 0o111
+    assert (run / "code" / "hpctrain" / "py.typed").is_file()
+    assert (run / "logs").is_dir()
+    assert "# mine" in (run / "run.sh").read_text()
+    assert "stopped" in (run / "state.json").read_text()
+    assert write_run(files(), run) == "unchanged"
