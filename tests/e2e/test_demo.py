@@ -223,3 +223,37 @@ def test_real_citcoms_sphere__trains_through_the_same_commands(tmp_path: Path) -
     assert summary["samples"] == 8
     assert summary["rmse"]["trilinear"]["temperature"] < 0.1  # of 0 to 1
     assert all(np.isfinite(list(summary["rmse"]["generator"].values())))
+
+
+@requires(shared_data=True)
+def test_real_stagyy_snapshots__train_through_the_same_commands(tmp_path: Path) -> None:
+    """Plane convection is the same at every depth of the page, so its 2D fields are drawn out."""
+    with np.load(SHARED_DATA / "mantle" / "stagyy_ra10000.npz") as archive:
+        fields = archive["fields"].astype(
+            np.float32
+        )  # (snapshot, [T, v_horizontal, v_vertical], ...)
+    hpctrain("init", "mantle", cwd=tmp_path)
+    data = tmp_path / "data" / "mantle"
+    data.mkdir(parents=True)
+    for i, field in enumerate(fields):
+        np.save(data / f"snapshot{i}.npy", np.repeat(field[..., None], 16, axis=-1))
+    run = render(
+        tmp_path,
+        *SMOKE,
+        "data.targets=['snapshot*.npy']",
+        "data.variables=[]",
+        "data.geometry=box",
+        "data.augment={roll_longitude: false}",
+        "data.validation_steps=1",
+        "data.crop=[8, 8, 8]",
+        "train.pretrain_epochs=0",
+        "train.adversary.critic_steps=1",
+        "train.epochs=1",
+        "train.figures_every_epochs=0",
+        "train.log_every_steps=1",
+    )
+    done = run_script(run)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((run / "eval" / "summary.json").read_text())
+    assert summary["samples"] == 8
+    assert all(np.isfinite(list(summary["rmse"]["generator"].values())))
