@@ -19,6 +19,9 @@ from hpctrain.train.precision import Precision, probe
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import LossFunction, Update
 
+_CPU_PROBE_SAMPLES = 2
+"""One sample fills a CPU's cores, so a few say which precision is faster; a GPU wants all."""
+
 
 def set_determinism(settings: Training) -> None:
     """Only algorithms that repeat bit for bit, if asked for; else the fastest ones."""
@@ -33,6 +36,8 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     if settings.precision != "auto":
         return Precision(settings.precision, "asked for")
     size = settings.global_batch_size // comm.world_size // settings.accumulate
+    if comm.device.type == "cpu":
+        size = min(size, _CPU_PROBE_SAMPLES)
     shares = iter([Share(0, 0, tuple(range(size)))])
     with BatchLoader(data.train, shares, workers=0, device=comm.device) as loader:
         batch = next(loader)
