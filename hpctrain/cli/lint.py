@@ -1,0 +1,139 @@
+"""`hpctrain lint`: what is wrong in a batch script, also in one written by hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpctrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hpctrain.config.site import Site
+    from hpctrain.lint import Finding
+
+SCHEDULERS = ("pbs", "slurm", "cobalt")
+
+
+def command(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE", help="Batch scripts.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", help="pbs, slurm or cobalt; left out: whose directives a script has."
+        ),
+    ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", help="Machine whose rules count, too: name or YAML file."),
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option("--select", metavar="CODES", help="Only these, as HT001,HT04.")
+    ] = None,
+    ignore: Annotated[
+        str | None, typer.Option("--ignore", metavar="CODES", help="All but these.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List all rules instead.")] = False,
+) -> None:
+    """Find what a scheduler would ignore, refuse or misread in batch scripts.
+
+    Exit code 0: nothing, or warnings only; 2: errors. docs/reference/lint has a page a code.
+    """
+    if rules:
+        _print_rules()
+        return
+    if not files:
+        raise ConfigError("found no FILE; allowed: one batch script or more")
+    if scheduler is not None and scheduler not in SCHEDULERS:
+        raise ConfigError(f"--scheduler {scheduler!r}: choose from {', '.join(SCHEDULERS)}")
+    findings = _find(files, scheduler, site, _codes(select), _codes(ignore))
+    if as_json:
+        _print_json(findings)
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(ConfigError.exit_code)
+
+
+def _codes(text: str | None) -> list[str]:
+    return [] if text is None else [word.strip() for word in text.split(",")]
+
+
+def _find(
+    files: list[Path],
+    scheduler: str | None,
+    site_name: str | None,
+    select: list[str],
+    ignore: list[str],
+) -> list[Finding]:
+    from hpctrain.lint import keep_codes, lint_text
+
+    site = None if site_name is None else _site(site_name)
+    texts = [(path, read_script_file(path)) for path in files]
+    findings = [
+        finding
+        for path, text in texts
+        for finding in lint_text(
+            text, str(path), scheduler, site, os.access(path, os.X_OK), has_folder
+        )
+    ]
+    return keep_codes(findings, select, ignore)
+
+
+def _site(name: str) -> Site:
+    from hpctrain.config.load import read_site
+
+    return read_site(name)[0]
+
+
+def read_script_file(path: Path) -> str:
+    """A script's text with its line ends as they are.
+
+    Raises:
+        ConfigError: it is not there, or no text.
+    """
+    try:
+        raw = path.read_bytes()
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or str(e)
+        raise ConfigError(f"{path}: {reason}; allowed: a batch script") from e
+    if b"\0" in raw:
+        raise ConfigError(f"{path}: is no text; allowed: a batch script")
+    return raw.decode("utf-8", errors="replace")
+
+
+def has_folder(folder: str) -> bool:
+    """Whether a folder is there, or lies on a file system that only other machines have."""
+    path = Path(folder)
+    if path.is_absolute() and len(path.parts) > 1 and not Path(*path.parts[:2]).exists():
+        return True
+    return path.is_dir()
+
+
+def _print_json(findings: list[Finding]) -> None:
+    import json
+
+    rows = [
+        {
+            "file": finding.name,
+            "line": finding.line,
+            "code": finding.code,
+            "severity": finding.severity,
+            "text": finding.text,
+        }
+        for finding in findings
+    ]
+    typer.echo(json.dumps(rows, indent=1))
+
+
+def _print_rules() -> None:
+    from hpctrain.lint import RULES
+
+    for rule in RULES:
+        typer.echo(f"{rule.code}  {rule.severity:7}  {rule.schedulers:17}  {rule.title}")
