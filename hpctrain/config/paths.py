@@ -10,16 +10,20 @@ import hpctrain
 _PACKAGE = Path(hpctrain.__file__).resolve().parent
 
 
+def user_dir(kind: str) -> Path | None:
+    """The user's own folder of a kind, whether or not it is there; None: no absolute path."""
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(config) / "hpctrain" / kind if os.path.isabs(config) else None
+
+
 def shared_dirs(kind: str) -> list[Path]:
     """Folders of a kind (`templates`, `containers`, `jobs`), first hit wins.
 
     The user's own ($XDG_CONFIG_HOME/hpctrain), then the checkout the package runs from, then the
     copy inside the installed package.
     """
-    found = []
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    if os.path.isabs(config):
-        found.append(Path(config) / "hpctrain" / kind)
+    own = user_dir(kind)
+    found = [own] if own else []
     checkout = _PACKAGE.parent
     # site-packages may hold a `templates` of somebody else; only a checkout has pyproject.toml
     if (checkout / "pyproject.toml").is_file():

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from hpctrain.config.schema import Schema
 from hpctrain.config.walltime import Walltime
@@ -14,7 +21,7 @@ from hpctrain.config.words import ContainerArg, Environment, Line, Name, Variabl
 class LauncherSpec(Schema):
     """How this machine starts the ranks of a job."""
 
-    kind: Literal["openmpi", "pals", "hydra", "srun", "aprun", "none"]
+    kind: Literal["openmpi", "pals", "hydra", "srun", "aprun", "ibrun", "jsrun", "none"]
     """Family; decides flags, export of variables and signals."""
     command: Line | None = None
     """Program; null: the family's usual one."""
@@ -41,14 +48,22 @@ class Directives(Schema):
     """Slurm: option that takes the GPUs of a node; null: none is written."""
     select: list[Line] = []
     """PBS: more parts of every chunk in `-l select`."""
+    chunk: list[Literal["ncpus", "mpiprocs", "ngpus"]] = ["ncpus", "mpiprocs", "ngpus"]
+    """PBS: which amounts are written into every chunk."""
     filesystems: Line | None = None
     """Option that takes the file systems; null: this machine does not want them named."""
     filesystems_separator: Literal[":", ","] = ":"
     """What stands between file systems."""
+    priority: Line | None = None
+    """Option that takes the priority class, such as `-l job_priority=`; null: there are none."""
+    memory: Line | None = None
+    """Slurm: option that takes the memory of a node, such as `--mem=`; null: none is written."""
+    forbidden: list[Line] = []
+    """Options that this machine refuses, such as `--gres`."""
     keep: Word | None = None
     """PBS: value of -k, such as doe to write the log in place while the job runs; null: no -k."""
     warning_s: PositiveInt = 120
-    """Slurm: how long before the end the batch shell gets USR1."""
+    """How long before the end the script asks for a checkpoint; Slurm may do it 60 s earlier."""
 
 
 class Limits(Schema):
@@ -60,6 +75,48 @@ class Limits(Schema):
     """Longest walltime."""
     min_walltime: Walltime | None = None
     """Shortest walltime; null: the site's."""
+
+
+class Rules(Schema):
+    """What holds in one queue, beside its limits."""
+
+    is_chaining_allowed: bool = True
+    """Whether a job may hand itself in again."""
+    max_array: NonNegativeInt | None = None
+    """Most elements of a job array; 0: no arrays; null: not known."""
+    max_queued: PositiveInt | None = None
+    """Most jobs of one user in the queue; null: not known."""
+    max_running: PositiveInt | None = None
+    """Most jobs of one user that run at a time; null: not known."""
+    is_preemptable: bool = False
+    """Whether jobs may be thrown out for others."""
+    charge_factor: NonNegativeFloat = 1.0
+    """What the site's charge is multiplied by."""
+    cpus_per_node: PositiveInt | None = None
+    """Cores of this queue's nodes; null: the site's."""
+    gpus_per_node: NonNegativeInt | None = None
+    """GPUs of this queue's nodes; null: the site's."""
+    gpu_order: list[NonNegativeInt] | None = None
+    """Order of the GPUs of this queue's nodes; null: the site's."""
+    whole_nodes: bool | None = None
+    """Whether jobs get whole nodes; null: as the site says."""
+    option: Line | None = None
+    """Option that takes this queue, such as `--qos=`; null: the site's."""
+    select: list[Line] = []
+    """PBS: more parts of every chunk in this queue."""
+    extra: list[Line] = []
+    """More directives in this queue."""
+
+
+class Charge(Schema):
+    """What a job costs."""
+
+    unit: Line
+    """What is charged, such as node-hours or GPU-hours."""
+    per_node_hour: PositiveFloat = 1.0
+    """How many of them an hour of one node costs."""
+    min_nodes: PositiveInt = 1
+    """Smaller jobs are charged for so many nodes."""
 
 
 class SiteContainer(Schema):
@@ -119,8 +176,18 @@ class Site(Schema):
     """File systems that may be named; empty: not known."""
     queues: dict[str, list[Limits]] = {}
     """Queues and what is legal in them; []: not known; "*": all others; empty: none is known."""
+    rules: dict[str, Rules] = {}
+    """More about queues; "*": all that are not named."""
+    priorities: dict[str, NonNegativeFloat] = {}
+    """Priority classes, and what each multiplies the charge by; empty: none is known."""
+    charge: Charge | None = None
+    """What a job costs; null: not known, counted in node-hours."""
     min_walltime: Walltime | None = None
     """Shortest walltime of a job; null: none."""
+    mounts: dict[Word, list[Line]] = {}
+    """Folders that belong to each file system that can be named."""
+    scratch: Line | None = None
+    """Folder on a disk of each node's own; null: none."""
     modules: list[Words] = []
     """Words after `module`, such as "load cudatoolkit"."""
     env: Environment = {}
@@ -138,6 +205,26 @@ class Site(Schema):
     def num_gpus(self) -> int | None:
         """GPUs of a node, as said or as listed; None: not known."""
         return len(self.gpu_order) or None if self.gpus_per_node is None else self.gpus_per_node
+
+    def rules_of(self, queue: str | None) -> Rules:
+        """What holds in a queue."""
+        return self.rules.get(queue or "", self.rules.get("*", Rules()))
+
+    def for_queue(self, queue: str | None) -> Site:
+        """The site as jobs of one queue see it: with the nodes and directives of that queue."""
+        rules = self.rules_of(queue)
+        names = ("cpus_per_node", "gpus_per_node", "gpu_order", "whole_nodes")
+        own = {name: getattr(rules, name) for name in names if getattr(rules, name) is not None}
+        if "gpus_per_node" in own and "gpu_order" not in own:
+            own["gpu_order"] = []  # the site's order is that of other nodes
+        directives = self.directives.model_copy(
+            update={
+                "queue": rules.option or self.directives.queue,
+                "select": [*self.directives.select, *rules.select],
+                "extra": [*self.directives.extra, *rules.extra],
+            }
+        )
+        return self.model_copy(update={**own, "directives": directives})
 
     @model_validator(mode="after")
     def _devices(self) -> Site:

@@ -9,7 +9,7 @@ from hpctrain.launchers.base import Launcher, total
 
 
 class AprunLauncher(Launcher):
-    """`aprun -n ranks -N ranks a node -d cores a rank`."""
+    """`aprun -n ranks -N ranks a node -d cores a rank -cc binding`; aprun(1)."""
 
     program = "aprun"
     forwards_usr1 = True  # aprun(1), "SIGNAL PROCESSING"

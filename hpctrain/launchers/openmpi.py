@@ -9,11 +9,17 @@ from hpctrain.launchers.base import Launcher, total
 
 
 class OpenMpiLauncher(Launcher):
-    """`mpirun`; remote nodes get only the variables named by -x."""
+    """`mpirun`; remote nodes get only the variables named by -x.
+
+    `--map-by ppr:N:node[:PE=CORES]`, `--bind-to`, `--hostfile` and `-x` mean the same to Open MPI 4
+    (orte) and 5 (prrte); see mpirun(1). A host that stands several times in the file has so many
+    slots.
+    """
 
     program = "mpirun"
     forwards_usr1 = True  # mpirun(1), "Signal Propagation"
     has_own_python = True
+    usual_bind = "none"  # one or two ranks would get a core each, for all their threads
 
     def options(self, resources: Resources, env: Sequence[str]) -> list[str]:
         """Counts, mapping, binding, then one -x for each variable."""

@@ -9,7 +9,10 @@ from hpctrain.launchers.base import Launcher, total
 
 
 class SrunLauncher(Launcher):
-    """One step over all nodes; counts are said again since 22.05 inherits no --cpus-per-task."""
+    """One step over all nodes; srun(1).
+
+    All counts are said again: since 22.05 a step inherits no --cpus-per-task from the batch job.
+    """
 
     program = "srun"
     forwards_usr1 = True  # srun(1), "SIGNALS AND ESCAPE SEQUENCES"

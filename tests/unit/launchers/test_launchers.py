@@ -47,6 +47,16 @@ def test_aprun():
     assert line(kind="aprun", cpu_bind="none") == "aprun -n 8 -N 4 -d 8 -cc none"
 
 
+def test_ibrun__counts_from_the_first_host_on():
+    assert line(kind="ibrun", args=["task_affinity"]) == "ibrun -n 8 -o 0 task_affinity"
+
+
+def test_jsrun__one_resource_set_a_rank():
+    ask = ASK.model_copy(update={"gpus_per_rank": 1})
+    words = line(ask, kind="jsrun", cpu_bind="rs", args=["--smpiargs=-gpu"])
+    assert words == "jsrun -n 8 -r 4 -a 1 -c 8 -g 1 -b rs -E A -E B --smpiargs=-gpu"
+
+
 def test_none__adds_nothing():
     assert line(kind="none") == ""
 
