@@ -2,67 +2,85 @@
 
 from __future__ import annotations
 
+from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
-from hpctrain.config.site import Limits, Site
+from hpctrain.config.limits import queue_findings
+from hpctrain.config.own_directives import directive_findings
+from hpctrain.config.site import Site
+from hpctrain.config.together import together_findings
 from hpctrain.config.walltime import format_walltime
 from hpctrain.errors import ConfigError
 
 
 def check(job: Job, site: Site) -> list[str]:
-    """Compare what a job asks for with what a site has.
+    """Refuse a job that does not fit its site.
 
     Returns:
-        Notes on values that have no effect on this site.
+        What is good to know, such as values that have no effect on this site.
 
     Raises:
         ConfigError: everything that does not fit, one line each.
     """
-    parts = (_node, _size, _required, _queue, _shortest)
-    faults = [fault for part in parts for fault in part(job, site)]
+    found = findings(job, site)
+    faults = [f for f in found if f.severity == "error"]
     if faults:
-        raise ConfigError("\n".join(f"job {job.name} on site {site.name}: {f}" for f in faults))
-    return _notes(job, site)
+        lead = f"job {job.name} on site {site.name}"
+        raise ConfigError("\n".join(f"{lead}: {f.where}: {f.text}" for f in faults))
+    return [f"{f.where}: {f.text}" for f in found]
 
 
-def _node(job: Job, site: Site) -> list[str]:
-    ask = job.resources
-    faults = []
+def findings(job: Job, site: Site) -> list[Finding]:
+    """Compare what a job asks for with what a site has.
+
+    Args:
+        job: the job.
+        site: the site as jobs of the job's queue see it (`Site.for_queue`).
+    """
+    parts = (
+        *(_node, _size, _required, queue_findings, _shortest, _priority, _memory),
+        *(directive_findings, together_findings, _gpus, _warning_time, _no_effect),
+    )
+    return [finding for part in parts for finding in part(job, site)]
+
+
+def _node(job: Job, site: Site) -> list[Finding]:
+    ask, found = job.resources, []
     for what, each, have in (
         ("cpus", ask.cpus_per_rank, site.cpus_per_node),
         ("gpus", ask.gpus_per_rank, site.num_gpus),
     ):
         total = ask.ranks_per_node * each
-        if (
-            have is not None
-            and total > have
-            and not (what == "cpus" and site.launcher.oversubscribe)
-        ):
-            fits = have // each
-            faults.append(
-                f"resources: ranks_per_node {ask.ranks_per_node} x {what}_per_rank {each} = "
-                f"{total}, and a node has {have} {what}"
-                + (f"; ranks_per_node: {fits} fits" if fits else "")
+        is_shared = what == "cpus" and site.launcher.oversubscribe
+        if have is None or total <= have or is_shared:
+            continue
+        fitting = have // each
+        found.append(
+            error(
+                "resources",
+                f"ranks_per_node {ask.ranks_per_node} x {what}_per_rank {each} = {total}, and a "
+                f"node has {have} {what}"
+                + (f"; ranks_per_node: {fitting} fits" if fitting else ""),
             )
-    if ask.gpus_per_rank and site.mask_variable is None:
-        faults.append(
-            f"resources.gpus_per_rank: found {ask.gpus_per_rank}; this machine has no GPUs"
         )
-    return faults
+    if ask.gpus_per_rank and site.mask_variable is None:
+        text = f"found {ask.gpus_per_rank}; this machine has no GPUs"
+        found.append(error("resources.gpus_per_rank", text))
+    return found
 
 
-def _size(job: Job, site: Site) -> list[str]:
+def _size(job: Job, site: Site) -> list[Finding]:
     if site.max_nodes is not None and job.resources.nodes > site.max_nodes:
-        return [f"resources.nodes: found {job.resources.nodes}; allowed: {site.max_nodes} or fewer"]
-    if site.launcher.kind == "none" and job.total_ranks > 1:
-        return [
-            f"resources: {job.total_ranks} ranks, and this site has no launcher; allowed: one rank"
-        ]
+        text = f"found {job.resources.nodes}; allowed: {site.max_nodes} or fewer"
+        return [error("resources.nodes", text)]
+    if site.launcher.kind == "none" and job.total_ranks > 1 and job.launch.launcher == "site":
+        text = f"{job.total_ranks} ranks, and this site has no launcher; allowed: one rank"
+        return [error("resources", text)]
     return []
 
 
-def _required(job: Job, site: Site) -> list[str]:
-    faults = [
-        f"resources.{name}: is missing, and this scheduler refuses jobs without it"
+def _required(job: Job, site: Site) -> list[Finding]:
+    found = [
+        error(f"resources.{name}", "is missing, and this scheduler refuses jobs without it")
         for name in site.directives.required
         if not getattr(job.resources, name)
     ]
@@ -70,61 +88,58 @@ def _required(job: Job, site: Site) -> list[str]:
         f for f in job.resources.filesystems if site.filesystems and f not in site.filesystems
     ]
     if unknown:
-        faults.append(
-            f"resources.filesystems: unknown {', '.join(unknown)}; "
-            f"choose from {', '.join(site.filesystems)}"
-        )
-    return faults
+        text = f"unknown {', '.join(unknown)}; choose from {', '.join(site.filesystems)}"
+        found.append(error("resources.filesystems", text))
+    return found
 
 
-def _queue(job: Job, site: Site) -> list[str]:
-    ask = job.resources
-    if ask.queue is None or not site.queues:
+def _shortest(job: Job, site: Site) -> list[Finding]:
+    asked, least = job.resources.walltime, site.min_walltime or 0
+    if asked >= least:
         return []
-    limits = site.queues.get(ask.queue, site.queues.get("*"))
-    if limits is None:
-        return [
-            f"resources.queue: unknown queue {ask.queue!r}; choose from {', '.join(site.queues)}"
-        ]
-    if not limits or any(_fits(ask.nodes, ask.walltime, limit) for limit in limits):
+    text = f"found {format_walltime(asked)}; allowed: {format_walltime(least)} or more"
+    return [error("resources.walltime", text)]
+
+
+def _priority(job: Job, site: Site) -> list[Finding]:
+    asked = job.resources.priority
+    if asked is None:
         return []
-    legal = "; ".join(_legal(limit) for limit in limits)
-    return [
-        f"resources: {ask.nodes} nodes for {format_walltime(ask.walltime)} is not possible "
-        f"in queue {ask.queue}; allowed: {legal}"
-    ]
+    if site.directives.priority is None:
+        text = f"found {asked!r}; site {site.name} has no priority classes; leave it out"
+        return [error("resources.priority", text)]
+    if site.priorities and asked not in site.priorities:
+        text = f"unknown priority {asked!r}; choose from {', '.join(site.priorities)}"
+        return [error("resources.priority", text)]
+    return []
 
 
-def _shortest(job: Job, site: Site) -> list[str]:
-    found, least = job.resources.walltime, site.min_walltime or 0
-    if found >= least:
+def _memory(job: Job, site: Site) -> list[Finding]:
+    can_ask = site.scheduler == "pbs" or (site.scheduler == "slurm" and site.directives.memory)
+    if job.resources.memory_gb_per_node is None or can_ask:
         return []
-    return [
-        f"resources.walltime: found {format_walltime(found)}; "
-        f"allowed: {format_walltime(least)} or more"
-    ]
+    return [note("resources.memory_gb_per_node", f"has no effect on site {site.name}")]
 
 
-def _fits(nodes: int, walltime: int, limit: Limits) -> bool:
-    return (
-        limit.nodes[0] <= nodes <= limit.nodes[1]
-        and (limit.min_walltime or 0) <= walltime <= limit.walltime
-    )
+def _gpus(job: Job, site: Site) -> list[Finding]:
+    if job.resources.gpus_per_rank and site.mask_variable == "ZE_AFFINITY_MASK":
+        text = "the trainer knows no Intel GPUs (ZE_AFFINITY_MASK) and will use the CPUs"
+        return [note("resources.gpus_per_rank", text)]
+    return []
 
 
-def _legal(limit: Limits) -> str:
-    low, high = limit.nodes
-    size = f"{low}" if low == high else f"{low} to {high}"
-    times = f"up to {format_walltime(limit.walltime)}"
-    if limit.min_walltime:
-        times = f"from {format_walltime(limit.min_walltime)} {times}"
-    return f"{size} nodes {times}"
+def _warning_time(job: Job, site: Site) -> list[Finding]:
+    asked, most = job.launch.warning_s, job.resources.walltime // 4
+    if asked is None or asked <= most:
+        return []
+    text = f"found {asked}; a quarter of the walltime, {most}, is taken instead"
+    return [warning("launch.warning_s", text)]
 
 
-def _notes(job: Job, site: Site) -> list[str]:
+def _no_effect(job: Job, site: Site) -> list[Finding]:
     ask, none = job.resources, []
     if site.scheduler == "local":
-        none += [name for name in ("queue", "account") if getattr(ask, name)]
+        none += [name for name in ("queue", "account", "directives") if getattr(ask, name)]
     if ask.filesystems and site.directives.filesystems is None:
         none.append("filesystems")
-    return [f"resources.{name} has no effect on site {site.name}" for name in none]
+    return [note(f"resources.{name}", f"has no effect on site {site.name}") for name in none]

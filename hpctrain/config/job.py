@@ -7,11 +7,13 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from hpctrain.config.chain import Chain
 from hpctrain.config.data import Fields
 from hpctrain.config.schema import Schema
+from hpctrain.config.sweep import Sweep
 from hpctrain.config.task import Task
 from hpctrain.config.walltime import Walltime
-from hpctrain.config.words import Environment, Line, Name, Word
+from hpctrain.config.words import Environment, Line, Name, Variable, Word
 
 
 class Resources(Schema):
@@ -31,19 +33,34 @@ class Resources(Schema):
     """Queue, partition or QOS; null: the scheduler's own choice."""
     account: Word | None = None
     """Project that is charged; null: the scheduler's own choice."""
+    priority: Word | None = None
+    """Priority class, where the site has such; null: the scheduler's own choice."""
+    memory_gb_per_node: PositiveInt | None = None
+    """Main memory of each node in GB; null: not asked for."""
     filesystems: list[Word] = []
     """File systems the job needs, where the site wants them named."""
+    directives: list[Line] = []
+    """More directives of this job, without the #PBS, #SBATCH or #COBALT in front."""
 
 
 class Launch(Schema):
     """How the ranks are started and how they talk."""
 
+    launcher: Literal[
+        "site", "openmpi", "pals", "hydra", "srun", "aprun", "ibrun", "jsrun", "torchrun", "none"
+    ] = "site"
+    """What starts the ranks; site: what the machine's profile says; torchrun: DDP, one torchrun a
+    node, which the site's launcher starts."""
     comm: Literal["auto", "horovod", "ddp", "single"] = "auto"
     """auto: Horovod where it is installed, else torch's DDP; single: one rank, no exchange."""
     python: Line | None = None
     """Interpreter on the compute nodes: path or name; null: this one (in a container: python3)."""
     env: Environment = {}
     """More environment variables of every rank; values are taken literally, $ expands nothing."""
+    template: Line | None = None
+    """Template of the run script, from a folder of one's own; null: that of the scheduler."""
+    warning_s: PositiveInt | None = None
+    """How long before the end the script asks the training to save; null: the site's."""
 
 
 class Container(Schema):
@@ -78,6 +95,14 @@ class Job(Schema):
     """What is learned."""
     code: list[Line] = Field(default=[])
     """Folders with the user's own modules; relative to where `render` is called."""
+    after: dict[Name, Literal["ok", "any", "failed"]] = {}
+    """Runs to wait for: finished well, ended in any way, or failed."""
+    chain: Chain | None = None
+    """Go on in further jobs until the training is finished; null: one job."""
+    sweep: Sweep | None = None
+    """Make many runs of this file; null: one."""
+    macros: dict[Variable, bool | int | float | Line] = {}
+    """Values for templates of one's own, there as `macros.NAME`."""
 
     @property
     def total_ranks(self) -> int:

@@ -40,7 +40,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A checked job, its site, and where each value came from."""
+    """A checked job, its site as the job's queue sees it, and where each value came from."""
 
     job: Job
     site: Site
@@ -123,7 +123,8 @@ def resolve(draft: Draft, site_name: str) -> Resolved:
     if site.name != draft.site:
         origin = "detected on this host" if draft.site == AUTO else draft.site
         layers.add(Document(origin, {"site": site.name}))
-    return Resolved(layers.validate(Job), site, layers)
+    job = layers.validate(Job)
+    return Resolved(job, site.for_queue(job.resources.queue), layers)
 
 
 def read_site(name: str) -> tuple[Site, Document]:
@@ -139,7 +140,7 @@ def read_site(name: str) -> tuple[Site, Document]:
     if path is None:
         raise ConfigError(
             f"site: unknown site {name!r}; choose from {', '.join(site_names())}, "
-            "or give a YAML file (`hpctrain site show generic-slurm` prints one to start from)"
+            "or give a YAML file (`hpctrain site new NAME` begins one)"
         )
     document = read_document(path)
     layers = Layers()

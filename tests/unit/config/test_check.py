@@ -29,9 +29,15 @@ def test_check__fits():
         ("resources.queue=debgu", "unknown queue 'debgu'; choose from debug,"),
         (
             "resources.walltime=02:00:00",
-            "not possible in queue debug; allowed: 1 to 2 nodes up to 01:00:00",
+            "found 2 nodes for 02:00:00 in queue debug; 2 nodes in debug allow 01:00:00 at most; "
+            "queues preemptable, capacity take it as it is",
         ),
-        ("resources.queue=prod", "10 to 24 nodes up to 03:00:00; 25 to 99 nodes up to 06"),
+        (
+            "resources.queue=prod",
+            "prod takes 10 to 496 nodes; 10 nodes allow 03:00:00; queues debug,",
+        ),
+        ("resources.priority=high", "site polaris has no priority classes; leave it out"),
+        ("resources.directives=['-l select=9']", "has -l select already, and PBS takes the first"),
     ],
 )
 def test_check__polaris(setting, message):
@@ -53,13 +59,13 @@ def test_check__shortest_walltime_of_a_queue(tmp_path):
     )
     site, queue = str(tmp_path / "mine.yaml"), "resources.queue=q"
     found = faults(site, *BATCH, queue, "resources.walltime=00:29:00")
-    assert found.endswith("1 to 4 nodes from 00:30:00 up to 03:00:00")
+    assert found.endswith("2 nodes in q allow 00:30:00 or more")
     check((fits := mantle(site, *BATCH, queue)).job, fits.site)
 
 
 def test_check__perlmutters_debug_queue_and_others_that_are_not_known():
     found = faults("perlmutter", *BATCH)
-    assert found.endswith("in queue debug; allowed: 1 to 8 nodes up to 00:30:00")
+    assert found.endswith("in queue debug; 2 nodes in debug allow 00:30:00 at most")
     resolved = mantle("perlmutter", *BATCH, "resources.queue=regular")
     assert check(resolved.job, resolved.site) == []
 
@@ -92,6 +98,40 @@ def test_check__values_without_effect_are_named():
     resolved = mantle("local", "resources.queue=debug", "resources.filesystems=[home]")
     notes = check(resolved.job, resolved.site)
     assert notes == [
-        "resources.queue has no effect on site local",
-        "resources.filesystems has no effect on site local",
+        "resources.queue: has no effect on site local",
+        "resources.filesystems: has no effect on site local",
     ]
+
+
+def test_check__a_warning_time_that_is_cut():
+    resolved = mantle("generic-slurm", "launch.warning_s=3000")
+    assert check(resolved.job, resolved.site) == [
+        "launch.warning_s: found 3000; a quarter of the walltime, 900, is taken instead"
+    ]
+
+
+def test_check__priorities_of_the_site(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: pbs\nlauncher: {kind: pals}\n"
+        "directives: {priority: '-l job_priority='}\npriorities: {economy: 0.7, premium: 1.5}\n"
+    )
+    site = str(tmp_path / "mine.yaml")
+    assert "choose from economy, premium" in faults(site, *BATCH, "resources.priority=high")
+    fits = mantle(site, *BATCH, "resources.priority=premium")
+    assert check(fits.job, fits.site) == []
+
+
+def test_check__intel_gpus_are_not_used(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: pbs\nlauncher: {kind: pals}\ngpus_per_node: 12\n"
+        "mask_variable: ZE_AFFINITY_MASK\n"
+    )
+    resolved = mantle(str(tmp_path / "mine.yaml"), *BATCH, "resources.gpus_per_rank=1")
+    (text,) = check(resolved.job, resolved.site)
+    assert "knows no Intel GPUs" in text
+
+
+def test_check__memory_where_no_option_takes_it():
+    resolved = mantle("generic-slurm", "resources.memory_gb_per_node=4")
+    (text,) = check(resolved.job, resolved.site)
+    assert text == "resources.memory_gb_per_node: has no effect on site generic-slurm"

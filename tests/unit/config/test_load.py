@@ -189,9 +189,7 @@ def test_find_job__nothing_there_points_to_init(tmp_path):
 
 
 def test_read_site__unknown_name_lists_all():
-    with pytest.raises(
-        ConfigError, match="unknown site 'polarsi'; choose from generic-cobalt, .*polaris"
-    ):
+    with pytest.raises(ConfigError, match="unknown site 'polarsi'; choose from aurora, .*polaris"):
         read_site("polarsi")
 
 

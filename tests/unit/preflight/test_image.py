@@ -1,0 +1,130 @@
+"""The container image and its labels."""
+
+import json
+
+import pytest
+
+from hpctrain.preflight.image import image_findings
+from hpctrain.render.texts import with_absolute_paths
+from tests.jobs import BATCH, mantle
+
+OPENMPI = {
+    "hpctrain.version": "0.1.0",
+    "hpctrain.device": "cuda",
+    "hpctrain.mpi": "openmpi:5.0.8",
+    "hpctrain.pmi": "pmix",
+    "hpctrain.horovod": "0.28.1",
+    "org.label-schema.build-arch": "amd64",
+}
+MPICH = {**OPENMPI, "hpctrain.mpi": "mpich:3.4.2", "hpctrain.pmi": "pmi1"}
+
+
+def inspect(labels: dict[str, str] | None) -> str:
+    """What `apptainer inspect --labels --json` prints."""
+    return json.dumps({"data": {"attributes": {"labels": labels}}, "type": "container"}, indent=4)
+
+
+@pytest.fixture
+def found(tmp_path, programs):
+    (tmp_path / "my image.sif").touch()
+
+    def findings(site: str, *settings: str, image: str = "my image.sif"):
+        resolved = mantle(site, *BATCH, f"container={{image: '{image}'}}", *settings)
+        job = with_absolute_paths(resolved.job, tmp_path)
+        run_dir = tmp_path / "jobs" / "mantle"
+        return [str(f) for f in image_findings(job, resolved.site, run_dir)]
+
+    return findings
+
+
+GPU = "resources.gpus_per_rank=1"
+
+
+@pytest.mark.parametrize(("site", "labels"), [("polaris", MPICH), ("thetagpu", OPENMPI)])
+def test_labels__that_fit(found, programs, tmp_path, site, labels):
+    programs.add("apptainer", out=inspect(labels))
+    assert found(site, GPU, "launch.comm=horovod") == []
+    assert programs.words("apptainer") == [f"inspect --labels --json {tmp_path}/my image.sif"]
+
+
+@pytest.mark.parametrize(
+    ("site", "labels", "settings", "words"),
+    [
+        (
+            "polaris",
+            OPENMPI,
+            (),
+            "holds openmpi:5.0.8, and site polaris has MPI of the family mpich",
+        ),
+        ("polaris", OPENMPI, (), "its MPI starts by pmix, and pals offers pmi1 or pmi2 or cray"),
+        (
+            "thetagpu",
+            {**OPENMPI, "hpctrain.device": "cpu"},
+            (GPU,),
+            "is built for cpu, and the job",
+        ),
+        (
+            "polaris",
+            {"hpctrain.device": "cpu"},
+            ("launch.comm=horovod",),
+            "no label hpctrain.horovod",
+        ),
+        ("polaris", {"maker": "me"}, (), "note: container.image: has no labels of hpctrain"),
+        ("polaris", None, (), "note: container.image: has no labels of hpctrain"),
+    ],
+)
+def test_labels__that_do_not(found, programs, site, labels, settings, words):
+    programs.add("apptainer", out=inspect(labels))
+    assert [line for line in found(site, *settings) if words in line]
+
+
+@pytest.mark.parametrize(
+    ("mpi", "pmi", "fits"),
+    [
+        ("pmix_v4", "pmix", True),
+        ("pmi2", "pmix", False),
+        ("pmi2", "pmi1", True),
+        ("none", "x", True),
+    ],
+)
+def test_labels__sruns_own_way(found, programs, tmp_path, mpi, pmi, fits):
+    programs.add("apptainer", out=inspect({**OPENMPI, "hpctrain.pmi": pmi}))
+    (tmp_path / "mine.yaml").write_text(
+        f"name: mine\ntitle: x\nscheduler: slurm\nlauncher: {{kind: srun, args: ['--mpi={mpi}']}}\n"
+    )
+    assert (found(str(tmp_path / "mine.yaml")) == []) == fits
+
+
+def test_image__not_there_is_built_so(found, tmp_path):
+    (line,) = found("polaris", image="other image.sif")
+    assert line == (
+        f"error: container.image: {tmp_path}/other image.sif: no such file; build it: "
+        f"cd {tmp_path}/jobs/mantle && apptainer build '{tmp_path}/other image.sif' container.def"
+    )
+
+
+def test_image__of_a_registry(found):
+    (line,) = found("polaris", image="docker://a/b:1")
+    assert line.startswith(
+        "warning: container.image: docker://a/b:1 would be fetched by every rank"
+    )
+
+
+def test_image__no_engine_here_is_a_note(found):
+    (line,) = found("polaris")
+    assert line.startswith("note: container.engine: apptainer is not in PATH here")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"err": "FATAL: not a SIF file", "code": 255}, "apptainer inspect: FATAL: not a SIF file"),
+        ({"out": "labels:"}, "its labels cannot be read"),
+        ({"out": "[]"}, "apptainer inspect answered '[]'"),
+    ],
+)
+def test_image__answers_that_are_none(found, programs, answer, words):
+    programs.add("apptainer", **answer)
+    (line,) = found("polaris")
+    assert line.startswith("warning: container.image: ")
+    assert words in line
