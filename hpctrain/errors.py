@@ -33,6 +33,14 @@ class SchedulerError(HpctrainError):
     exit_code = 4
 
 
+class SubmitError(SchedulerError):
+    """A job was not handed in: it may not be, or the scheduler refused it."""
+
+
+class JobNotFoundError(SchedulerError):
+    """A run has no job that the scheduler could be asked for."""
+
+
 class LaunchError(HpctrainError):
     """The launcher started something else than the job asked for."""
 

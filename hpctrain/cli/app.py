@@ -10,7 +10,28 @@ from typing import Annotated
 import typer
 
 from hpctrain import __version__
-from hpctrain.cli import init, render, report, sample, schema, show, site, status
+from hpctrain.cli import (
+    cancel,
+    check,
+    convert,
+    cost,
+    init,
+    lint,
+    logs,
+    render,
+    report,
+    sample,
+    scale,
+    schema,
+    show,
+    site,
+    status,
+    submit,
+    table,
+    template,
+    verify,
+    why,
+)
 from hpctrain.errors import HpctrainError
 
 app = typer.Typer(
@@ -23,12 +44,28 @@ app = typer.Typer(
 )
 app.command("init")(init.command)
 app.command("sample")(sample.command)
-app.command("render")(render.command)
 app.command("show")(show.command)
+app.command("check", short_help="Check a job before it is queued.")(check.command)
+app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)
+app.command("cost", short_help="Say what a job costs.")(cost.command)
+app.command("convert", short_help="Translate a batch script for another scheduler.")(
+    convert.command
+)
+app.command("render")(render.command)
+app.command("submit", short_help="Render a job, check it and hand it in.")(submit.command)
+app.command("scale", short_help="Measure how a job scales over nodes.")(scale.command)
 app.command("status", short_help="Show every run, its state and its progress.")(status.command)
+app.command("why", short_help="Say why a run waits or failed, and what to do.")(why.command)
+app.command("logs", short_help="Show what a run prints.")(logs.command)
+app.command("cancel", short_help="End the jobs of runs.")(cancel.cancel)
+app.command("hold", short_help="Keep waiting jobs from starting.")(cancel.hold)
+app.command("release", short_help="Let held jobs start.")(cancel.release)
+app.command("verify", short_help="Say what was edited since rendering.")(verify.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
+app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
 app.add_typer(site.app, name="site")
+app.add_typer(template.app, name="template")
 
 
 def _version(is_asked: bool) -> None:

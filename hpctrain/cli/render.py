@@ -13,11 +13,19 @@ import typer
 
 from hpctrain import __version__
 from hpctrain.cli.job import JobName, Overrides, SiteName, load
+from hpctrain.cli.sweep import render_sweep, start_line
+from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from hpctrain.config.job import Job
+    from hpctrain.config.load import Resolved
     from hpctrain.index import Index
-    from hpctrain.render import CodeTree, Inputs
+    from hpctrain.render import CodeTree, File, Inputs
+
+JOBS = Path("jobs")
+"""Folder of all run directories, unless another is named."""
 
 
 def command(
@@ -27,20 +35,92 @@ def command(
     as_name: Annotated[
         str | None, typer.Option("--as", help="Name of the run, where it is not the job's.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = Path(
-        "jobs"
-    ),
+    out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = JOBS,
+    is_diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Write nothing; show what would change, code 1 if anything."),
+    ] = False,
 ) -> None:
     """Write the run directory of a job, and say how to start it."""
+    from hpctrain.schedulers import scheduler_of
+
+    if is_diff:
+        raise typer.Exit(show_diff(job, overrides or [], site, as_name, out))
+    target = render_run(job, overrides or [], site, as_name, out)
+    scheduler = scheduler_of(target)
+    if scheduler is not None:
+        start = scheduler.submit_command(str(target / scheduler.script))
+        typer.echo(f"next: {shlex.join(start)}")
+    elif (target / "sweep.json").is_file():
+        typer.echo(f"next: {start_line(target)}")
+
+
+def render_run(
+    name: str,
+    overrides: Sequence[str] = (),
+    site: str | None = None,
+    as_name: str | None = None,
+    out: Path = JOBS,
+    say: Callable[[str], None] = typer.echo,
+) -> Path:
+    """Write the run directory of a job; returns where it is.
+
+    Args:
+        name: job file, or its name in jobs/.
+        overrides: texts `key.path=value`.
+        site: name of the machine; None: what the job says.
+        as_name: name of the run; None: that of the job.
+        out: folder of all run directories.
+        say: takes the line about what was done; notes go to standard error.
+    """
+    from hpctrain.render import write_run
+
+    resolved = _resolve(name, overrides, site, as_name)
+    if resolved.job.sweep is not None:
+        return render_sweep(resolved, out, say)
+    target = out / resolved.job.name
+    files, rows = _files(resolved, target)
+    outcome = write_run(files, target)
+    if note := _image_note(resolved.job, target, Path.cwd()):
+        typer.echo(note, err=True)
+    say(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, rows)}")
+    return target
+
+
+def show_diff(
+    name: str, overrides: Sequence[str], site: str | None, as_name: str | None, out: Path
+) -> int:
+    """Print how the run directory would change; returns 1 if it would, as diff(1) does."""
+    from hpctrain.render.diff import diff
+
+    resolved = _resolve(name, overrides, site, as_name)
+    target = out / resolved.job.name
+    if resolved.job.sweep is not None:
+        raise ConfigError(f"--diff: {name} is a sweep; only a single run can be compared")
+    if not (target / "manifest.json").is_file():
+        raise ConfigError(f"--diff: {target}: no run directory to compare with; render it first")
+    is_different = False
+    for line in diff(_files(resolved, target)[0], target):
+        is_different = True
+        typer.echo(line)
+    return int(is_different)
+
+
+def _resolve(
+    name: str, overrides: Sequence[str], site: str | None, as_name: str | None
+) -> Resolved:
+    words = [*overrides, *([f"name={json.dumps(as_name)}"] if as_name is not None else [])]
+    return load(name, words, site)
+
+
+def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:
+    """All files of a run directory, and the number of rows in its index."""
     from hpctrain.config.check import check
     from hpctrain.index import build_fields_index
-    from hpctrain.render import render, write_run
+    from hpctrain.render import render
     from hpctrain.render.code import collect
-    from hpctrain.render.script import SCRIPTS
-    from hpctrain.schedulers import find_scheduler
+    from hpctrain.render.draft import macros_place
 
-    words = [*(overrides or []), *([f"name={json.dumps(as_name)}"] if as_name is not None else [])]
-    resolved = load(job, words, site)
     for note in check(resolved.job, resolved.site):
         typer.echo(f"note: {note}", err=True)
     cwd = Path.cwd()
@@ -51,18 +131,25 @@ def command(
         cwd,
         lambda line: typer.echo(line, err=True),
     )
-    target = out / resolved.job.name
-    files = render(resolved.job, resolved.site, _inputs(resolved.job, target, cwd, code, index))
-    outcome = write_run(files, target)
-    script = str(target / SCRIPTS[resolved.site.scheduler])
-    if note := _image_note(resolved.job, target, cwd):
-        typer.echo(note, err=True)
-    typer.echo(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, len(index.rows))}")
-    start = find_scheduler(resolved.site.scheduler).submit_command(script)
-    typer.echo(f"next: {shlex.join(start)}")
+    inputs = _inputs(target, cwd, code, index, macros_place(resolved.layers))
+    files = render(resolved.job, resolved.site, inputs)
+    for line in _template_warnings(resolved, files):
+        typer.echo(line, err=True)
+    return files, len(index.rows)
 
 
-def _inputs(job: Job, target: Path, cwd: Path, code: CodeTree, index: Index) -> Inputs:
+def _template_warnings(resolved: Resolved, files: dict[str, File]) -> Iterator[str]:
+    """What the linter says of a script from a template of the user's own."""
+    from hpctrain.preflight.script import script_findings
+    from hpctrain.render.script import SCRIPTS
+
+    if resolved.job.launch.template is not None:
+        name = SCRIPTS[resolved.site.scheduler]
+        for finding in script_findings(files[name].content.decode(), name, resolved.site):
+            yield f"warning: {finding.where}: {finding.text}"
+
+
+def _inputs(target: Path, cwd: Path, code: CodeTree, index: Index, macros_place: str) -> Inputs:
     from hpctrain.render import Inputs
     from hpctrain.render.container import build_files
 
@@ -76,6 +163,7 @@ def _inputs(job: Job, target: Path, cwd: Path, code: CodeTree, index: Index) -> 
         index_csv=index.csv_text,
         index_json=index.json_text,
         container_files=build_files(),
+        macros_place=macros_place,
     )
 
 
@@ -86,6 +174,11 @@ def _image_note(job: Job, target: Path, cwd: Path) -> str:
     container = with_absolute_paths(job, cwd).container
     if container is None or "://" in container.image or os.path.exists(container.image):
         return ""
+    if not (target / "container.def").is_file():
+        return (
+            f"note: container.image: {container.image}: no such file yet; hpctrain has no tested "
+            "versions for this kind of GPU, so build it from a definition of your own"
+        )
     build = shlex.join([container.engine, "build", container.image, "container.def"])
     return (
         f"note: container.image: {container.image}: no such file yet; build it before the job "

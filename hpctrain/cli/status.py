@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpctrain import run_state
+from hpctrain.cli import queue
+from hpctrain.cli.submit_sweep import is_sweep
 from hpctrain.errors import ConfigError
 from hpctrain.run_state import RunState
 
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from hpctrain.schedulers.overview import RunJob
+
 DEFAULT_FOLDER = Path("jobs")
 WATCH_EVERY_S = 2.0
 
 _RIGHT = ("epoch", "step", "loss", "samples/s", "left", "updated")
+_SPARE = ("job", "queue", "note")
 _COLORS = {
     "finished": "green",
     "running": "cyan",
@@ -38,32 +43,43 @@ def command(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="Folder of run directories, one of them, or its name in jobs/."
+            metavar="FOLDER", help="Folder of run directories, one of them or a sweep, or its name."
         ),
     ] = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 s.")] = False,
+    no_queue: Annotated[
+        bool, typer.Option("--no-queue", help="Do not ask the scheduler about the jobs.")
+    ] = False,
 ) -> None:
-    """Show every run: state, epoch, loss, speed, time left, last checkpoint."""
+    """Show every run: state, epoch, loss, speed, time left, last checkpoint, job and queue."""
     if as_json and watch:
         raise ConfigError("--json and --watch exclude each other; give one of them")
-    if not folder.is_dir() and run_state.is_run(DEFAULT_FOLDER / folder):
-        folder = DEFAULT_FOLDER / folder
+    below = DEFAULT_FOLDER / folder
+    if not folder.is_dir() and (run_state.is_run(below) or is_sweep(below)):
+        folder = below
+    if is_sweep(folder):
+        folder = folder / "points"
     if folder != DEFAULT_FOLDER and not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; give one that holds run directories")
+    view = queue.View(no_queue)
     if as_json:
-        typer.echo(json.dumps([as_dict(state) for state in _states(folder)], indent=1))
+        states = list(_states(folder))
+        jobs = view.look(states)
+        pages = [as_dict(state, job=jobs.get(state.path)) for state in states]
+        typer.echo(json.dumps(pages, indent=1))
     elif watch:
-        _watch(folder)
+        _watch(folder, view)
     else:
-        _show(folder)
+        _show(folder, view)
 
 
-def as_dict(state: RunState, now: float | None = None) -> dict[str, Any]:
+def as_dict(state: RunState, now: float | None = None, job: RunJob | None = None) -> dict[str, Any]:
     """One run for programs: the fields of state.json, what they amount to, and the path."""
     fields = {key: _json_value(value) for key, value in state.fields.items()}
     return {
         **fields,
+        **queue.fields(job),
         "name": state.name,
         "path": str(state.path.resolve()),
         "status": state.text("status"),
@@ -72,13 +88,14 @@ def as_dict(state: RunState, now: float | None = None) -> dict[str, Any]:
     }
 
 
-def row(state: RunState, now: float) -> dict[str, str]:
+def row(state: RunState, now: float, job: RunJob | None = None) -> dict[str, str]:
     """One run for people: text by column, `-` for what is not known."""
     verdict = state.verdict(now)
     quiet = run_state.age(now - state.updated) if state.updated else None
     cells = {
         "run": state.name,
         "state": f"silent {quiet}" if verdict == "silent" and quiet else verdict,
+        **queue.cells(job),
         "epoch": _of(state, "epoch", "epochs"),
         "step": _number(state.step, "{:.0f}"),
         "loss": _number(state.loss, "{:.4g}"),
@@ -95,8 +112,14 @@ def _states(folder: Path) -> Iterator[RunState]:
     return map(run_state.read, run_state.find(folder))
 
 
-def _show(folder: Path) -> None:
-    rows = [row(state, time.time()) for state in _states(folder)]
+def _rows(folder: Path, view: queue.View) -> list[dict[str, str]]:
+    states = list(_states(folder))
+    jobs = view.look(states)
+    return [row(state, time.time(), jobs.get(state.path)) for state in states]
+
+
+def _show(folder: Path, view: queue.View) -> None:
+    rows = _rows(folder, view)
     if not rows:
         typer.echo(_nothing(folder))
     elif sys.stdout.isatty():
@@ -108,12 +131,12 @@ def _show(folder: Path) -> None:
         typer.echo(_plain(rows))
 
 
-def _watch(folder: Path) -> None:
+def _watch(folder: Path, view: queue.View) -> None:
     """Show the table until the user interrupts."""
     if not sys.stdout.isatty():
 
         def show_below() -> None:
-            _show(folder)
+            _show(folder, view)
             typer.echo()
 
         _forever(show_below)
@@ -124,7 +147,7 @@ def _watch(folder: Path) -> None:
     console = Console()
 
     def frame() -> Group | str:
-        rows = [row(state, time.time()) for state in _states(folder)]
+        rows = _rows(folder, view)
         return _table(rows, console.width) if rows else _nothing(folder)
 
     with Live(frame(), console=console, auto_refresh=False) as live:
@@ -147,12 +170,17 @@ def _nothing(folder: Path) -> str:
 
 def _plain(rows: list[dict[str, str]]) -> str:
     """Aligned columns without colour or lines, two spaces apart."""
-    columns = [key for key in rows[0] if key != "note" or any(r["note"] != "-" for r in rows)]
+    columns = _columns(rows)
     lines = [dict(zip(columns, columns, strict=True)), *rows]
     width = {key: max(len(line[key]) for line in lines) for key in columns}
     return "\n".join(
         "  ".join(line[key].ljust(width[key]) for key in columns).rstrip() for line in lines
     )
+
+
+def _columns(rows: list[dict[str, str]]) -> list[str]:
+    """All columns but those that may be empty, and are."""
+    return [key for key in rows[0] if key not in _SPARE or any(r[key] != "-" for r in rows)]
 
 
 def _table(rows: list[dict[str, str]], width: int) -> Group:
@@ -177,7 +205,7 @@ def _table(rows: list[dict[str, str]], width: int) -> Group:
 
 def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:
     """Columns that a terminal has room for; the least telling ones go first."""
-    columns = [key for key in rows[0] if key != "note"]
+    columns = [key for key in _columns(rows) if key != "note"]
     for spare in ("step", "checkpoint", "updated", "samples/s"):
         # Three characters between two columns and one at either end.
         needed = sum(max(len(key), *(len(r[key]) for r in rows)) + 3 for key in columns) - 1

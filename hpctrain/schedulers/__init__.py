@@ -1,13 +1,19 @@
-"""Schedulers: who takes a run script, and which of them a host has."""
+"""Schedulers: who takes a run script, which of them a host has, and what becomes of a job."""
 
+from hpctrain.schedulers.base import JobStatus as JobStatus
 from hpctrain.schedulers.base import Scheduler as Scheduler
 from hpctrain.schedulers.detect import SCHEDULERS as SCHEDULERS
 from hpctrain.schedulers.detect import detect_site as detect_site
+from hpctrain.schedulers.detect import find_scheduler as find_scheduler
+from hpctrain.schedulers.detect import scheduler_of as scheduler_of
+from hpctrain.schedulers.query import find_states as find_states
 
-
-def find_scheduler(name: str) -> Scheduler:
-    """The scheduler that a site names."""
-    return next(s for s in SCHEDULERS if s.name == name)
-
-
-__all__ = ["SCHEDULERS", "Scheduler", "detect_site", "find_scheduler"]
+__all__ = [
+    "SCHEDULERS",
+    "JobStatus",
+    "Scheduler",
+    "detect_site",
+    "find_scheduler",
+    "find_states",
+    "scheduler_of",
+]

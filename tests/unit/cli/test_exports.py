@@ -5,7 +5,10 @@ import types
 
 import pytest
 
-ROOMS = ["cli", "config", "launchers", "render", "schedulers"]
+ROOMS = [
+    *("cli", "config", "directives", "launchers", "lint", "preflight"),
+    *("render", "schedulers", "sweep"),
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -161,7 +161,7 @@ def test_render__bad_input_is_one_clear_message_and_writes_nothing(folder, capsy
 
 def test_render__notes_what_has_no_effect(folder, capsys):
     assert render("small", "--set", "resources.queue=debug") == 0
-    assert "note: resources.queue has no effect on site local" in capsys.readouterr().err
+    assert "note: resources.queue: has no effect on site local" in capsys.readouterr().err
 
 
 def test_render__users_code_travels_along(folder, capsys):

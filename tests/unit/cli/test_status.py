@@ -14,6 +14,7 @@ import pytest
 
 from hpctrain.cli import status
 from hpctrain.errors import ConfigError
+from tests.queues import handed_in
 
 PROGRAM = """
 import typer
@@ -197,3 +198,47 @@ def _on_terminal(argv, columns=120):
     os.close(ours)
     assert process.wait() == 0, output.decode()
     return output.decode()
+
+
+def test_status__job_and_queue(jobs, capsys, programs):
+    waiting, running = jobs("a", status="rendered"), jobs("b", status="running", host="n9")
+    jobs("c", status="rendered")
+    for run, job_id in ((waiting, "100"), (running, "101")):
+        handed_in(run, f"submit {job_id}")
+        (run / "run.slurm").touch()
+    programs("squeue", "echo '100|PENDING|0||||Priority|'; echo '101|RUNNING|0||||None|'")
+    head, first, second, third = rows(capsys)
+    assert head.split()[:4] == ["run", "state", "job", "queue"]
+    assert first.split()[:5] == ["a", "rendered", "100", "waiting:", "Priority"]
+    assert second.split()[2:4] in (["101", "running"], ["5", "d"], ["silent", "101"])
+    assert third.split()[2:4] == ["-", "-"]
+
+
+def test_status__a_dead_scheduler_is_a_note(jobs, capsys, programs):
+    run = jobs("a", status="rendered")
+    handed_in(run, "submit 100")
+    (run / "run.slurm").touch()
+    programs("squeue", "exit 7")
+    status.command()
+    said = capsys.readouterr()
+    assert "note: slurm: jobs are not looked up" in said.err
+    assert said.out.splitlines()[1].split()[:3] == ["a", "rendered", "100"]
+
+
+def test_status__no_queue_asks_nobody(jobs, capsys, programs):
+    run = jobs("a", status="rendered")
+    handed_in(run, "submit 100")
+    (run / "run.slurm").touch()
+    calls = programs("squeue")
+    assert rows(capsys, no_queue=True)[0].split()[2] == "epoch"
+    assert calls.read_text() == ""
+
+
+def test_status__json_has_the_queue(jobs, capsys, programs):
+    run = jobs("a", status="rendered")
+    handed_in(run, "submit 100")
+    (run / "run.slurm").touch()
+    programs("squeue", "echo '100|PENDING|0||||Priority|'")
+    (entry,) = json.loads("".join(rows(capsys, as_json=True)))
+    assert (entry["job_id"], entry["queue_state"]) == ("100", "waiting")
+    assert entry["queue_reason"] == "Priority"

@@ -3,7 +3,7 @@
 import pytest
 
 from hpctrain.config.load import read_site, site_names
-from hpctrain.schedulers import SCHEDULERS, detect_site, find_scheduler
+from hpctrain.schedulers import SCHEDULERS, detect_site, find_scheduler, scheduler_of
 
 
 def detect(host: str, *commands: str) -> str:
@@ -61,3 +61,18 @@ def test_submit_command(name, words):
 
 def test_schedulers__generic_sites_exist():
     assert {s.generic_site for s in SCHEDULERS} <= set(site_names())
+
+
+def test_scheduler_of__the_script_tells(tmp_path):
+    assert scheduler_of(tmp_path) is None
+    (tmp_path / "run-1.slurm").touch()
+    assert scheduler_of(tmp_path).name == "slurm"
+
+
+def test_scheduler_of__of_several_scripts_the_one_that_was_rendered(tmp_path):
+    for name in ("run.slurm", "run.pbs"):
+        (tmp_path / name).touch()
+    (tmp_path / "manifest.json").write_text('{"files": {"run.pbs": "x"}}')
+    assert scheduler_of(tmp_path).name == "pbs"
+    (tmp_path / "manifest.json").write_text("{")
+    assert scheduler_of(tmp_path).name == "slurm"

@@ -1,0 +1,151 @@
+"""What lines of a log and exit codes tell about a failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hpctrain.schedulers.reasons import Advice
+
+_MEMORY = (
+    "raise resources.memory_gb_per_node, or lower data.workers, data.prefetch_batches or "
+    "ranks_per_node"
+)
+_AGAIN = "hand it in again, it goes on from its newest checkpoint"
+
+# the first row with any line that fits is taken, so the causes stand before their consequences
+_LINES = (
+    (r"oom[-_]kill|Out of memory: Kill", "a node had no memory left", _MEMORY),
+    (
+        r"(CUDA|HIP) out of memory|OutOfMemoryError",
+        "a GPU had no memory left",
+        "lower train.global_batch_size, raise train.accumulate, or use more ranks",
+    ),
+    (
+        r"[Bb]us error|insufficient shared memory|/dev/shm.*No space left",
+        "the shared memory of a node, /dev/shm, is full",
+        "lower data.workers; in a container mount the host's: container.binds: [/dev/shm]",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "a disk is full, or its quota is used up",
+        "make room (df -h, or the site's quota command), then " + _AGAIN,
+    ),
+    (
+        r"libmpi\.so\.\d+: cannot open shared object|libmpi\w*\.so.*not found",
+        "the program was built for another MPI than the one that is loaded: libmpi.so.40 is Open "
+        "MPI, libmpi.so.12 is MPICH",
+        "load the module of the MPI it was built with, or build the image for site.container.mpi",
+    ),
+    (
+        r"error while loading shared libraries|cannot open shared object file",
+        "a library is missing on the compute node",
+        "load the module that has it: modules: of the site file",
+    ),
+    (
+        r"not built with SLURM'?s PMI|direct launched using \"srun\"|PMI2?_Init|PMIX ERROR|"
+        r"OPAL ERROR: (Unreachable|Not initialized)|PMIx_Init",
+        "the launcher and the program's MPI do not speak the same PMI",
+        "in the site file choose launcher.kind: openmpi, or a --mpi= in launcher.args that "
+        "`srun --mpi=list` shows and the MPI was built with",
+    ),
+    (
+        r"Host key verification failed|plm:rsh|ssh: |ORTE daemon|PRTE daemon",
+        "mpirun could not start its daemons on the other nodes",
+        "use an MPI that was built for the scheduler, or the launcher of the site",
+    ),
+    (
+        r"not enough slots available",
+        "the launcher was asked for more ranks than the job has slots",
+        "compare resources.ranks_per_node with what the job got; render it again",
+    ),
+    (
+        r"NCCL (error|WARN)|nccl(System|Internal|UnhandledCuda|Remote)Error|NCCL_ERROR",
+        "the GPUs could not talk to each other",
+        "set launch.env: {NCCL_DEBUG: INFO}, and NCCL_SOCKET_IFNAME to the fast network's name",
+    ),
+    (
+        r"No CUDA GPUs are available|invalid device ordinal|no CUDA-capable device|"
+        r"CUDA driver version is insufficient|no kernel image is available",
+        "a rank found no GPU that it can use",
+        "check gpus_per_rank and directives.gpus of the site; compare nvidia-smi with the CUDA of "
+        "torch; in a container look for --nv",
+    ),
+    (
+        r"FATAL:.*(image|container)|could not open image|FATAL:.*mount",
+        "the container could not be started",
+        "build the image (container.def in the run directory), and check container.binds",
+    ),
+    (
+        r"(ModuleNotFoundError|ImportError): ",
+        "Python lacks a package on the compute node",
+        "check launch.python, or the image; load the module that has it",
+    ),
+    (
+        r"DUE TO TIME LIMIT|walltime \d+ exceeded|maximum execution time exceeded",
+        "its walltime was over",
+        _AGAIN + "; a chain: block does so by itself",
+    ),
+    (r"DUE TO PREEMPTION", "it was thrown out for another job", _AGAIN),
+    (r"DUE TO NODE FAILURE|NODE_FAIL", "a node failed", _AGAIN),
+    (
+        r"command not found$|: not found$",
+        "a program is missing on the compute node",
+        "load the module that has it: modules: of the site file",
+    ),
+    (r"Permission denied", "a file may not be read, written or started", "mend its permissions"),
+    (r"\*\*\* JOB \S+ ON \S+ CANCELLED", "it was cancelled", "if not meant, hand it in again"),
+)
+
+_CODES = {
+    1: ("the program failed", "read the log: hpctrain logs RUN"),
+    2: ("a value of the job is wrong", "mend what the message names, and render it again"),
+    3: ("a run directory cannot be written", "mend what the message names"),
+    4: ("the scheduler was missing or refused", "mend what the message names"),
+    5: (
+        "the launcher started something else than the job asked for",
+        "mend what the message names; docs: reference/errors",
+    ),
+    6: ("the training itself failed", "mend what the message names, then " + _AGAIN),
+    75: ("it saved and left before its end", _AGAIN),
+    126: ("a program may not be started", "make it executable, or mend its first line"),
+    127: ("a program was not found", "load the module that has it: modules: of the site file"),
+    134: ("a program gave up (SIGABRT), most often MPI or CUDA", "read the log: hpctrain logs RUN"),
+    135: ("a bus error (SIGBUS), most often a full /dev/shm", "lower data.workers"),
+    137: ("it was killed (SIGKILL), most often for want of memory", _MEMORY),
+    139: ("a program crashed (SIGSEGV)", "look for a mix of MPI or CUDA versions; " + _AGAIN),
+    143: ("it was ended (SIGTERM) by a user, the walltime or for another job", _AGAIN),
+    181: (
+        "Slurm could not open the log of the job (0:53), and so never began it",
+        "make the folder RUN/logs, check that compute nodes see it, and hand the job in again",
+    ),
+    -1: ("PBS could not start it", "hand it in again; if it fails again, ask the site's support"),
+    -2: ("PBS could not start it", "hand it in again; if it fails again, ask the site's support"),
+    -3: ("PBS tried to start it too often", "make RUN/logs if it is gone, and hand it in again"),
+    -29: ("its walltime was over", _AGAIN + "; a chain: block does so by itself"),
+}
+
+_EXCEPTION = re.compile(r"^(?:\S+ )*?((?:\w+\.)*\w*(?:Error|Exception|Interrupt)(?:: .*)?)$")
+
+
+def find_symptom(lines: Sequence[str]) -> tuple[str, Advice] | None:
+    """The most telling line of a log, and what it means; None: no line is known."""
+    for pattern, cause, fix in _LINES:
+        for line in reversed(lines):
+            if re.search(pattern, line):
+                return line.strip(), Advice(cause, fix)
+    return None
+
+
+def last_exception(lines: Sequence[str]) -> str | None:
+    """The last line of the last traceback, which names the exception."""
+    if not any(line.startswith("Traceback (most recent call last)") for line in lines):
+        return None
+    found = (_EXCEPTION.match(line) for line in reversed(lines))
+    return next((match[1] for match in found if match), None)
+
+
+def explain_exit(code: int) -> Advice | None:
+    """What an exit code means, 128 + signal included; None: nothing is known of it."""
+    row = _CODES.get(code)
+    return Advice(*row) if row else None

@@ -1,0 +1,61 @@
+"""Lines of logs as people meet them."""
+
+import pytest
+
+from hpctrain.schedulers.symptoms import explain_exit, find_symptom, last_exception
+
+LINES = [
+    ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.batch.", "no memory left"),
+    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "a GPU had no memory"),
+    ("RuntimeError: DataLoader worker (pid 7) is killed by signal: Bus error.", "/dev/shm"),
+    ("OSError: [Errno 28] No space left on device", "a disk is full"),
+    ("python3: error while loading shared libraries: libmpi.so.40: cannot open shared object file: "
+     "No such file or directory", "libmpi.so.40 is Open MPI"),
+    ("error while loading shared libraries: libcudnn.so.9: cannot open", "library is missing"),
+    ("The application appears to have been direct launched using \"srun\",", "same PMI"),
+    ("Host key verification failed.", "daemons"),
+    ("There are not enough slots available in the system to satisfy the 8", "more ranks"),
+    ("torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1", "each other"),
+    ("RuntimeError: No CUDA GPUs are available", "no GPU"),
+    ("FATAL:   could not open image /x.sif: no such file", "container"),
+    ("ModuleNotFoundError: No module named 'torch'", "lacks a package"),
+    ("slurmstepd-n1: error: *** JOB 5 ON n1 CANCELLED AT 2026-11-21T11:27:07 DUE TO TIME LIMIT ***",
+     "walltime"),
+    ("=>> PBS: job killed: walltime 77 exceeded limit 60", "walltime"),
+    ("slurmstepd-n1: error: *** JOB 5 ON n1 CANCELLED AT 2026-11-21T11:27:07 ***", "cancelled"),
+    ("run.slurm: line 30: module: command not found", "a program is missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "cause"), LINES)
+def test_find_symptom(line, cause):
+    found, advice = find_symptom(["fine", line, "also fine"])
+    assert found == line
+    assert cause in advice.cause
+    assert advice.fix
+
+
+def test_find_symptom__the_cause_before_its_consequence():
+    lines = ["slurmstepd: error: Detected 1 oom_kill event", "*** JOB 5 ON n1 CANCELLED AT x ***"]
+    assert "memory" in find_symptom(lines)[1].cause
+
+
+def test_find_symptom__none():
+    assert find_symptom(["epoch 1/3", "all is well"]) is None
+
+
+def test_last_exception():
+    lines = ["Traceback (most recent call last):", '  File "x.py", line 1', "KeyError: 'a'", "bye"]
+    assert last_exception(lines) == "KeyError: 'a'"
+    ranked = [*lines[:2], "12:00:01 [rank 0/2 vm] x.y.MyError: bad"]
+    assert last_exception(ranked) == "x.y.MyError: bad"
+    assert last_exception(["KeyError: 'a'"]) is None
+
+
+@pytest.mark.parametrize("code", [1, 2, 5, 6, 75, 126, 127, 134, 135, 137, 139, 143, 181, -29, -3])
+def test_explain_exit(code):
+    assert explain_exit(code).cause
+
+
+def test_explain_exit__unknown():
+    assert explain_exit(99) is None
