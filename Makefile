@@ -66,7 +66,7 @@ check: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
 docs: setup
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/generate.py && $(BIN)/python docs/lint.py
 
 golden: setup
 	$(BIN)/python -m pytest tests/golden --update-golden

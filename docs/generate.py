@@ -14,18 +14,18 @@ from typing import Any
 
 import yaml
 from schema_tables import one_line, row, schema_tables, table
+from sites import sites_page
+from template_page import templates_page
 from typer.main import get_command
 
 from hpctrain import errors
 from hpctrain.cli.app import app
 from hpctrain.config.job import Job
-from hpctrain.config.load import read_site
 from hpctrain.config.site import Site
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE / "reference"
 ENVIRONMENT = HERE / "environment.yaml"
-SITES = HERE.parent / "templates" / "sites"
 
 
 def cli_page() -> list[str]:
@@ -106,21 +106,14 @@ def job_page() -> list[str]:
 
 
 def site_page() -> list[str]:
-    """Every key of a site file, and the sites that are shipped."""
-    lines = [
-        "A site file describes one machine in YAML; unknown keys are errors. [Run on my",
-        "cluster](../how-to/run-on-my-cluster.md) says how to write one.",
+    """Every key of a site file."""
+    return [
+        "A site file describes one machine in YAML; unknown keys are errors. [Add a",
+        "site](../how-to/add-a-site.md) says how to write one, [Sites](sites.md) shows those that",
+        "are shipped.",
         "",
         *schema_tables(Site, "site file"),
-        "## shipped sites",
-        "",
-        *table("site", "machine", "scheduler", "launcher", "facts of"),
     ]
-    for path in sorted(SITES.glob("*.yaml")):
-        site, _ = read_site(str(path))
-        dates = ", ".join(sorted({source.date for source in site.sources}))
-        lines.append(row(f"`{site.name}`", site.title, site.scheduler, site.launcher.kind, dates))
-    return lines
 
 
 def errors_page() -> list[str]:
@@ -184,8 +177,10 @@ PAGES = {
     "cli.md": ("Look up a command", cli_page),
     "job.md": ("Look up a key of a job file", job_page),
     "site.md": ("Look up a key of a site file", site_page),
+    "sites.md": ("Look up a machine", sites_page),
     "errors.md": ("Look up an exit code", errors_page),
     "environment.md": ("Look up an environment variable", environment_page),
+    "templates.md": ("Look up a template variable", templates_page),
 }
 """File name to title and content."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
 
 def _choose(device: torch.device) -> str:
     """Horovod if it loads and can send what this device holds, else DDP."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return "ddp"  # torchrun starts no MPI, which Horovod needs
     if find_spec("horovod") is None:
         return "ddp"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,24 @@ PREFIX = "/usr/local/hpctrain"
 """Where everything is installed in the image; machines bind their own /opt over the image's."""
 
 
+def has_definition(job: Job, site: Site) -> bool:
+    """Whether there are tested versions for the job's devices; else images come from elsewhere."""
+    return _device(job, site) in versions()["device"]
+
+
+def _device(job: Job, site: Site) -> str:
+    if not job.resources.gpus_per_rank:
+        return "cpu"
+    return "cuda" if site.container.gpu_flag == "--nv" else "rocm"
+
+
 def definition(job: Job, site: Site, inputs: Inputs) -> str:
     """Text of container.def.
 
     Raises:
         RenderError: the template or the table of versions is missing or wrong.
     """
-    device = "cuda" if job.resources.gpus_per_rank else "cpu"
-    if device == "cuda" and site.container.gpu_flag != "--nv":
-        device = "rocm"
-    table = versions()
+    device, table = _device(job, site), versions()
     if device not in table["device"]:
         raise RenderError(
             f"container: no tested versions for {device}; choose from {', '.join(table['device'])}"
@@ -46,7 +55,8 @@ def definition(job: Job, site: Site, inputs: Inputs) -> str:
         "files": sorted(inputs.container_files),
     }
     try:
-        return _environment().get_template("hpctrain.def.j2").render(context)
+        folders = tuple(shared_dirs("containers"))
+        return _environment(folders).get_template("hpctrain.def.j2").render(context)
     except TemplateError as e:
         raise RenderError(f"template hpctrain.def.j2: {e}") from e
 
@@ -56,7 +66,12 @@ def versions() -> dict[str, Any]:
     path = find_shared("containers", "versions.yaml")
     if path is None:
         raise RenderError("containers/versions.yaml: no such file; reinstall hpctrain")
-    table: dict[str, Any] = yaml.safe_load(path.read_text())
+    return _parsed(path.read_text())
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> dict[str, Any]:
+    table: dict[str, Any] = yaml.safe_load(text)
     return table
 
 
@@ -66,10 +81,11 @@ def build_files() -> dict[str, bytes]:
     return {f"code/{BUILD_SCRIPT}": Path(path).read_bytes()} if path else {}
 
 
-def _environment() -> Environment:
+@lru_cache(maxsize=4)
+def _environment(folders: tuple[Path, ...]) -> Environment:
     # Apptainer's own templates are {{ }}, so ours look different.
     return Environment(
-        loader=ChoiceLoader([FileSystemLoader(d) for d in shared_dirs("containers")]),
+        loader=ChoiceLoader([FileSystemLoader(d) for d in folders]),
         block_start_string="[%",
         block_end_string="%]",
         variable_start_string="[[",

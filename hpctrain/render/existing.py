@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from hpctrain.render.inputs import digest
 from hpctrain.render.texts import File
@@ -17,6 +19,18 @@ _NOT_LISTED = ("manifest.json", "state.json")
 # say where the code is from; the code itself is compared file by file
 _ORIGIN = ("code/SOURCE.json", "code/dirty.diff")
 _ORIGIN_INPUTS = ("git_revision", "dirty")
+
+_WRITTEN_BY_RUNS = re.compile(
+    r"STOP|submitted\.log|chain\.log|followers|state\.json\.new|\.(state|manifest)\.json\..*"
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One path of a run directory that is not as it was rendered."""
+
+    what: Literal["edited", "removed", "added"]
+    path: str
 
 
 def changes(files: Mapping[str, File], target: Path) -> list[str]:
@@ -60,6 +74,34 @@ def edited_files(target: Path) -> list[str]:
         if not path.is_file() or digest(path.read_bytes()) != recorded:
             edited.append(name)
     return edited
+
+
+def differences(target: Path, has_code: bool = True) -> Iterator[Difference]:
+    """What users did to a run directory since it was rendered; what the run wrote is not listed.
+
+    Args:
+        target: the run directory.
+        has_code: look into code/, too; the points of a sweep share it.
+    """
+    recorded = manifest(target).get("files", {})
+    yield from against(
+        {name: own for name, own in recorded.items() if has_code or not name.startswith("code/")},
+        target,
+    )
+    for name in foreign_paths(target):
+        is_link = name in (*FOLDERS, "code") and (target / name).is_symlink()
+        if not is_link and not _WRITTEN_BY_RUNS.fullmatch(name):
+            yield Difference("added", name)
+
+
+def against(recorded: Mapping[str, str], folder: Path) -> Iterator[Difference]:
+    """Files that are gone or have another digest than the one that was recorded."""
+    for name, known in sorted(recorded.items()):
+        path = folder / name
+        if not path.is_file():
+            yield Difference("removed", name)
+        elif digest(path.read_bytes()) != known:
+            yield Difference("edited", name)
 
 
 def foreign_paths(target: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,15 @@ class CodeTree:
         """Whether folders of the user came along."""
         return any(path.startswith("user/") for path in self.files)
 
-    @property
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file, by path; of all points of a sweep computed once."""
+        return {path: digest(self.files[path]) for path in sorted(self.files)}
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over paths and contents."""
-        lines = (f"{digest(self.files[path])}  {path}\n" for path in sorted(self.files))
+        lines = (f"{own}  {path}\n" for path, own in self.digests.items())
         return digest("".join(lines).encode())
 
     def source_json(self, version: str) -> str:
@@ -59,6 +65,8 @@ class Inputs:
         index_csv: the index of the input files.
         index_json: its page about the whole.
         container_files: files that the container's definition copies, by path in the run directory.
+        is_slot: whether the run shares a job with others, each on nodes of its own.
+        macros_place: where the job file says, or could say, `macros:`; for messages only.
     """
 
     run_dir: str
@@ -69,6 +77,8 @@ class Inputs:
     index_csv: str
     index_json: str
     container_files: Mapping[str, bytes] = field(default_factory=dict)
+    is_slot: bool = False
+    macros_place: str = ""
 
 
 def digest(content: bytes) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hpctrain.config.job import Container, Job
-from hpctrain.config.site import LauncherSpec, Site
+from hpctrain.config.site import Site
 from hpctrain.config.walltime import format_walltime
 from hpctrain.errors import RenderError
-from hpctrain.launchers import Launcher, ShellVariable, make_launcher
+from hpctrain.launchers import Launcher, ShellVariable
+from hpctrain.launchers import choose_launcher as choose_launcher
+from hpctrain.launchers.torchrun import agent_resources, agent_words
 from hpctrain.render.inputs import Inputs
 from hpctrain.render.shell import fill, pack
+from hpctrain.render.template import script_template
+from hpctrain.render.undefined import Macros
 
 SCRIPTS = {"pbs": "run.pbs", "slurm": "run.slurm", "cobalt": "run.cobalt", "local": "run.sh"}
 """Scheduler to the name of its run script."""
+
+SLOT_OPTIONS = {"openmpi": "--hostfile", "pals": "--hostfile", "hydra": "-f"}
+"""Options that keep a launcher to the hosts in a file, of those that need one to be told."""
 
 _OURS = [
     *(f"HPCTRAIN_{name}" for name in ("LAUNCH_ID", "JOB_ID", "DEADLINE", "TERMINAL")),
@@ -23,13 +30,16 @@ _OURS = [
     *("OMP_NUM_THREADS", "PYTHONPATH", "PATH", "LD_LIBRARY_PATH"),
 ]
 
+_RUN = ShellVariable("run")
+
 
 def run_script(job: Job, site: Site, inputs: Inputs) -> str:
     """Text of run.pbs, run.slurm, run.cobalt or run.sh."""
     _refuse_separators(job, inputs.run_dir)
     if site.scheduler != "local":
         _refuse_unsafe_path(inputs.run_dir, site.scheduler)
-    return fill(f"schedulers/{site.scheduler}.sh.j2", _context(job, site, inputs))
+    template = script_template(job.launch.template, site.scheduler, Path(inputs.cwd))
+    return fill(template, context(job, site, inputs), inputs.macros_place)
 
 
 def rank_script(job: Job, site: Site) -> str:
@@ -39,7 +49,8 @@ def rank_script(job: Job, site: Site) -> str:
 
 def needs_pbs_rsh(job: Job, site: Site) -> bool:
     """Whether Open MPI may have to start its daemons through PBS."""
-    return site.scheduler == "pbs" and site.launcher.kind == "openmpi" and job.resources.nodes > 1
+    kind = choose_launcher(job, site).spec.kind
+    return site.scheduler == "pbs" and kind == "openmpi" and job.resources.nodes > 1
 
 
 def _refuse_separators(job: Job, run_dir: str) -> None:
@@ -69,7 +80,8 @@ def _refuse_unsafe_path(run_dir: str, scheduler: str) -> None:
         )
 
 
-def _context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
+def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
+    """What templates of the run script may use; `VARIABLES` says what each is."""
     launcher = choose_launcher(job, site)
     ask = job.resources
     return {
@@ -82,11 +94,7 @@ def _context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         "has_user_code": inputs.code.has_user_code,
         # a bare name is looked up in PATH and has no folder of its own
         "bin_dir": str(PurePosixPath(inputs.python).parent) if "/" in inputs.python else "",
-        "launcher": {
-            "kind": launcher.spec.kind,
-            "program": launcher.spec.command or launcher.program,
-            "forwards_usr1": launcher.forwards_usr1,
-        },
+        "launcher": _launcher_facts(job, launcher),
         "command_lines": _command_lines(job, site, inputs, launcher),
         "gpus_per_node": _gpus_per_node(job, site),
         "filesystems": _filesystems(job, site),
@@ -95,26 +103,58 @@ def _context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         "cobalt_attrs": ":".join(
             [*site.directives.select, *filter(None, [_filesystems(job, site)])]
         ),
-        # no more than a quarter of a short job is given away to the warning
-        "warning_s": min(site.directives.warning_s, ask.walltime // 4),
+        "warning_s": _warning_s(job, site),
+        "chain": _chain(job),
+        "extra_directives": [*site.directives.extra, *ask.directives],
+        "macros": Macros(job.macros),
     }
 
 
-def choose_launcher(job: Job, site: Site) -> Launcher:
-    """The site's launcher; none where a single rank runs on this very machine."""
-    if site.scheduler == "local" and job.total_ranks == 1:
-        return make_launcher(LauncherSpec(kind="none"))
-    return make_launcher(site.launcher)
+def _warning_s(job: Job, site: Site) -> int:
+    """How long before the end to ask for a checkpoint: at most a quarter of a short job's time."""
+    return min(job.launch.warning_s or site.directives.warning_s, job.resources.walltime // 4)
+
+
+def _chain(job: Job) -> dict[str, Any] | None:
+    if job.chain is None:
+        return None
+    how = "resubmit" if job.chain.how == "auto" else job.chain.how
+    return {"max_jobs": job.chain.max_jobs, "how": how}
+
+
+def _launcher_facts(job: Job, launcher: Launcher) -> dict[str, Any]:
+    is_torchrun, kind = job.launch.launcher == "torchrun", launcher.spec.kind
+    return {
+        "kind": "torchrun" if is_torchrun and kind == "none" else kind,
+        "program": launcher.spec.command or launcher.program,
+        "forwards_usr1": launcher.forwards_usr1 and not is_torchrun,  # USR1 kills its agents
+        "is_torchrun": is_torchrun,
+    }
 
 
 def _command_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
-    env = [*_OURS, *sorted({*job.launch.env, *site.env})]
-    lines = pack(launcher.command(job.resources, env))
-    lines += ['/bin/sh "$run/rank.sh"']
-    if job.container:
-        lines += pack(_image_words(job, job.container, site))
+    scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
+    env = [*_OURS, *scratch, *sorted({*job.launch.env, *site.env})]
+    image = pack(_image_words(job, job.container, site)) if job.container else []
     python = "python3" if job.container and not job.launch.python else inputs.python
-    return [*lines, *pack([python, "-m", "hpctrain.train", ShellVariable("run")])]
+    rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", "hpctrain.train", _RUN])
+    if job.launch.launcher != "torchrun":
+        slot = _slot_hosts(launcher) if inputs.is_slot else []
+        return [*pack(launcher.command(job.resources, env)), *slot, rank, *image, *train]
+    ask = job.resources
+    if ask.nodes > 1:
+        ask = agent_resources(ask, launcher)
+    # agents and ranks are of one Python, so both are inside the image, rank.sh between them
+    agents = [*pack(launcher.command(ask, env)), *image, *pack(agent_words(python, job.resources))]
+    return [*agents, rank, *train]
+
+
+def _slot_hosts(launcher: Launcher) -> list[str]:
+    """Keeps a run to its share of a job's nodes; started by itself it has all of its own job's."""
+    option = SLOT_OPTIONS.get(launcher.spec.kind)
+    if option is None or launcher.spec.hostfile_variable:
+        return []  # a variable does it
+    return [f'${{HPCTRAIN_HOSTFILE:+{option} "$HPCTRAIN_HOSTFILE"}}']
 
 
 def _image_words(job: Job, container: Container, site: Site) -> list[str]:
@@ -125,7 +165,7 @@ def _image_words(job: Job, container: Container, site: Site) -> list[str]:
     # never --cleanenv: it would strip the rank variables and the mask
     for bind in dict.fromkeys([*site.container.binds, *container.binds, job.data.root]):
         words += ["--bind", bind]
-    return [*words, "--bind", ShellVariable("run"), "--pwd", ShellVariable("run"), container.image]
+    return [*words, "--bind", _RUN, "--pwd", _RUN, container.image]
 
 
 def _filesystems(job: Job, site: Site) -> str:
@@ -149,5 +189,12 @@ def _pbs_chunk(job: Job, site: Site) -> str:
     ask = job.resources
     cpus = site.cpus_per_node if site.whole_nodes else ask.ranks_per_node * ask.cpus_per_rank
     gpus = _gpus_per_node(job, site)
-    parts = [*site.directives.select, f"ncpus={cpus}", f"mpiprocs={ask.ranks_per_node}"]
-    return ":".join([*parts, f"ngpus={gpus}"] if gpus else parts)
+    amounts = {"ncpus": cpus, "mpiprocs": ask.ranks_per_node, "ngpus": gpus or None}
+    parts = [
+        f"{name}={amount}"
+        for name, amount in amounts.items()
+        if amount is not None and name in site.directives.chunk
+    ]
+    if ask.memory_gb_per_node:
+        parts.append(f"mem={ask.memory_gb_per_node}gb")
+    return ":".join([*site.directives.select, *parts])

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 
 from hpctrain.config.paths import shared_dirs
 from hpctrain.errors import RenderError
 from hpctrain.launchers import ShellVariable
+from hpctrain.render.undefined import Missing, advice
 
 _WIDTH = 96
 
@@ -59,11 +70,27 @@ def pack(words: Iterable[str], width: int = _WIDTH) -> list[str]:
     return lines
 
 
+class _PathLoader(BaseLoader):
+    """Templates named by an absolute path, where a job names a file of its own."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        if not os.path.isabs(template) or not os.path.isfile(template):
+            raise TemplateNotFound(template)
+        return Path(template).read_text(encoding="utf-8"), template, lambda: False
+
+
 def environment() -> Environment:
     """Templates of the user first, then the checkout's, then the package's."""
+    return _environment(tuple(shared_dirs("templates")))
+
+
+@lru_cache(maxsize=4)  # a template is compiled once, not once for each point of a sweep
+def _environment(folders: tuple[Path, ...]) -> Environment:
     found = Environment(
-        loader=ChoiceLoader([FileSystemLoader(d) for d in shared_dirs("templates")]),
-        undefined=StrictUndefined,
+        loader=ChoiceLoader([_PathLoader(), *(FileSystemLoader(d) for d in folders)]),
+        undefined=Missing,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -73,19 +100,42 @@ def environment() -> Environment:
     return found
 
 
-def fill(template: str, context: dict[str, Any]) -> str:
-    """Render one template of `templates/`.
+def fill(template: str, context: dict[str, Any], macros_place: str = "") -> str:
+    """Render one template.
+
+    Args:
+        template: its name below `templates/`, or an absolute path.
+        context: what it may use.
+        macros_place: where the job file says, or could say, `macros:`; for messages only.
 
     Raises:
         RenderError: the template is missing or wrong; names file and line.
     """
     try:
         return environment().get_template(template).render(context)
-    except TemplateError as e:
-        raise RenderError(f"template {_place(e) or template}: {e}") from e
+    except TemplateNotFound as e:
+        raise RenderError(f"template {_place(e) or template}: no such template: {e}") from e
+    except RecursionError as e:
+        raise RenderError(
+            f"template {template}: extends or includes itself; give it a name of its own"
+        ) from e
+    except (TemplateError, TypeError, ValueError, ArithmeticError, OSError) as e:
+        text = f"{e}{advice(str(e), context, macros_place)}"
+        raise RenderError(f"template {_place(e) or template}: {text}") from e
 
 
-def _place(error: TemplateError) -> str:
-    """`file:line` of the template at fault; Jinja puts template frames into the traceback."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".j2")]
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+def _place(error: Exception) -> str:
+    """`file:line: 'text of the line'` of the template at fault."""
+    if isinstance(error, TemplateSyntaxError) and error.filename:
+        return _shown(Path(error.filename), error.lineno)
+    # Jinja puts template frames into the traceback; all others are Python's
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.endswith(".py") and os.path.isfile(f.filename)]
+    return _shown(Path(own[-1].filename), own[-1].lineno or 0) if own else ""
+
+
+def _shown(path: Path, number: int) -> str:
+    name = path.name if path.parent.name == "schedulers" else str(path)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    return f"{name}:{number}: {text!r}"

@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
-from hpctrain.render.container import definition
+from hpctrain.render.container import definition, has_definition
 from hpctrain.render.inputs import Inputs, digest
 from hpctrain.render.script import SCRIPTS, needs_pbs_rsh, rank_script, run_script
 from hpctrain.render.shell import fill
@@ -37,13 +38,14 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
     files = {
         SCRIPTS[site.scheduler]: _script(run_script(job, site, inputs)),
         "rank.sh": _script(rank_script(job, site)),
-        "container.def": _text(definition(job, site, inputs)),
         "config.yaml": _text(yaml_text(job, "All values of this run, defaults too.")),
-        "site.yaml": _text(yaml_text(site, "The machine profile this run was rendered for.")),
+        "site.yaml": _text(_site_text(site.model_dump_json())),
         "index.csv": _text(inputs.index_csv),
         "index.json": _text(inputs.index_json),
         "code/SOURCE.json": _text(inputs.code.source_json(inputs.version)),
     }
+    if has_definition(job, site):
+        files["container.def"] = _text(definition(job, site, inputs))
     if needs_pbs_rsh(job, site):
         files["pbs_rsh.sh"] = _script(fill("schedulers/pbs_rsh.sh.j2", {}))
     if inputs.code.diff:
@@ -55,8 +57,14 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
     return dict(sorted(files.items()))
 
 
+@lru_cache(maxsize=4)  # the points of a sweep have one site, and writing YAML is slow
+def _site_text(site_json: str) -> str:
+    return yaml_text(json.loads(site_json), "The machine profile this run was rendered for.")
+
+
 def manifest(files: Mapping[str, File], site: Site, inputs: Inputs) -> str:
     """manifest.json: a digest of each file, and what else went in."""
+    known = {f"code/{path}": own for path, own in inputs.code.digests.items()}
     page: dict[str, Any] = {
         "version": inputs.version,
         "inputs": {
@@ -68,7 +76,7 @@ def manifest(files: Mapping[str, File], site: Site, inputs: Inputs) -> str:
             "dirty": bool(inputs.code.diff),
             "index_digest": digest(inputs.index_csv.encode()),
         },
-        "files": {path: digest(file.content) for path, file in sorted(files.items())},
+        "files": {path: known.get(path) or digest(f.content) for path, f in sorted(files.items())},
     }
     return json.dumps(page, indent=1) + "\n"
 

@@ -56,7 +56,7 @@ def _restore(files: Mapping[str, File], target: Path) -> bool:
         for name in missing_folders:
             (target / name).mkdir()
         for name in missing:
-            _write(files[name], target / name)
+            write_file(files[name], target / name)
     except OSError as e:
         raise RenderError(f"{target}: cannot be written: {e.strerror}") from e
     return bool(missing or missing_folders)
@@ -73,20 +73,20 @@ def _refuse_to_replace(target: Path, changed: list[str], files: Mapping[str, Fil
         raise RenderError(
             f"{target}: this run has started, and the job has changed since it was rendered "
             f"({_listed(changed)}); "
-            f"keep it and render the change as a new run: --as {_next_name(target)}"
+            f"keep it and render the change as a new run: --as {next_name(target)}"
         )
     edited = edited_files(target)
     if edited:
         raise RenderError(
             f"{target}: {_listed(edited)} was edited by hand since it was rendered; "
-            f"render the change as a new run: --as {_next_name(target)}, or remove the folder"
+            f"render the change as a new run: --as {next_name(target)}, or remove the folder"
         )
     own = list(foreign_paths(target))
     blocking = [path for path in own if _is_in_the_way(path, files)]
     if blocking:
         raise RenderError(
             f"{target}: {_listed(blocking)} was not written by render, and would be replaced; "
-            f"move it away, or render as a new run: --as {_next_name(target)}"
+            f"move it away, or render as a new run: --as {next_name(target)}"
         )
     return own
 
@@ -100,7 +100,8 @@ def _is_in_the_way(path: str, files: Mapping[str, File]) -> bool:
     return any(f"{path}/".startswith(f"{n}/") or n.startswith(f"{path}/") for n in files)
 
 
-def _next_name(target: Path) -> str:
+def next_name(target: Path) -> str:
+    """Name that is still free: NAME-2, NAME-3, and so on."""
     number = 2
     while (target.parent / f"{target.name}-{number}").exists():
         number += 1
@@ -115,7 +116,7 @@ def _put(files: Mapping[str, File], target: Path, keep: Iterable[str] = ()) -> N
     except OSError as e:
         raise RenderError(f"{target.parent}: cannot be written: {e.strerror}") from e
     try:
-        _fill(files, work / "new")
+        fill_folder(files, work / "new")
         moves = [(work / "old" / path, work / "new" / path) for path in keep]
         if target.exists():
             moves.insert(0, (target, work / "old"))
@@ -143,15 +144,17 @@ def _move_all(moves: list[tuple[Path, Path]]) -> None:
         raise
 
 
-def _fill(files: Mapping[str, File], folder: Path) -> None:
+def fill_folder(files: Mapping[str, File], folder: Path) -> None:
+    """Write the files and the empty folders of a run into a new folder."""
     folder.mkdir()
     for name in FOLDERS:
         (folder / name).mkdir()
     for name, file in files.items():
-        _write(file, folder / name)
+        write_file(file, folder / name)
 
 
-def _write(file: File, path: Path) -> None:
+def write_file(file: File, path: Path) -> None:
+    """Write one file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(file.content)
     if file.is_executable:

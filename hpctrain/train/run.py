@@ -82,7 +82,7 @@ class RunState:
 
     def begin(self, **fields: Any) -> None:
         """Say that the training runs here; forgets the end of an earlier start."""
-        for key in ("message", "exit_code"):
+        for key in ("message", "exit_code", "stop_reason"):
             self.fields.pop(key, None)
             self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them
         launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
@@ -90,6 +90,7 @@ class RunState:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "launch_id": launch,
+            "job_id": os.environ.get("HPCTRAIN_JOB_ID", ""),
         }
         self.update(status="running", **here, **fields)
 

@@ -143,6 +143,8 @@ class Trainer:
             self._log()
             self._save()
         self.progress.end_line()
+        if self.is_main:
+            self.state.fields["stop_reason"] = reason
         self._say("stopped by %s", reason)
 
     def _step(self, batch: Any) -> None:
@@ -300,7 +302,8 @@ class Trainer:
         content["schedule"] = self.schedule_facts
         content["precision"] = asdict(self.precision)
         name = self.checkpoints.save(content, self.position.epoch, self.position.step)
-        self.state.update(**asdict(self.position), checkpoint=name)
+        at = asdict(self.position)
+        self.state.update(**at, checkpoint=name, saved_step=self.position.global_step)
 
     def _check_parameters(self) -> None:
         for name, model in self.task.models.items():

@@ -6,7 +6,7 @@
 #SBATCH --ntasks-per-node=4
 #SBATCH --cpus-per-task=8
 #SBATCH --gpus-per-node=4
-#SBATCH --time=01:00:00
+#SBATCH --time=00:30:00
 #SBATCH --output=/home/user/jobs/mantle/logs/%j.out
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
@@ -22,7 +22,7 @@ mkdir -p logs
 rm -f STOP  # one that an earlier start has obeyed
 
 job_id="${SLURM_JOB_ID:-$$}"
-deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 3600))}"
+deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 1800))}"
 
 # What every rank finds in its environment; rank.sh adds which rank it is.
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
@@ -51,20 +51,24 @@ failed() {
   echo "mantle: failed with exit code $1${2:+: $2}" >&2
 }
 
-# A warning asks the trainer to save and leave; a second one ends it at once.
-pid='' asked='' interrupted=''
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
 # shellcheck disable=SC2329 # the traps call it
 stop() {
   interrupted=yes
-  if [ -n "$asked" ]; then
-    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
     return
   fi
-  asked=yes
-  touch STOP
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
   [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
 }
-trap stop TERM USR1
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
 
 if ! command -v srun >/dev/null; then
   failed 5 "no srun in PATH; load the module or install the MPI that has it"
@@ -76,8 +80,22 @@ command=(
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
-"${command[@]}" </dev/null &
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
 pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
 
 # In the background, because bash runs a trap only between commands; `wait` returns once a signal.
 while :; do
@@ -86,6 +104,15 @@ while :; do
   code=$?
   [ -n "$interrupted" ] || break
 done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
 
 case $code in
   0) echo "mantle: finished" ;;

@@ -4,7 +4,7 @@
 #PBS -q debug
 #PBS -l select=2:system=polaris:ncpus=64:mpiprocs=4:ngpus=4
 #PBS -l place=scatter
-#PBS -l walltime=01:00:00
+#PBS -l walltime=00:30:00
 #PBS -l filesystems=home:eagle
 #PBS -j oe
 #PBS -o /home/user/jobs/mantle/logs/
@@ -20,7 +20,7 @@ mkdir -p logs
 rm -f STOP  # one that an earlier start has obeyed
 
 job_id="${PBS_JOBID:-$$}"
-deadline=$(($(date +%s) + 3600))  # PBS tells no end; walltime 01:00:00
+deadline=$(($(date +%s) + 1800))  # PBS tells no end; walltime 00:30:00
 
 # What this machine wants.
 export http_proxy=http://proxy.alcf.anl.gov:3128
@@ -33,11 +33,12 @@ HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
 HPCTRAIN_TERMINAL=0
 [ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
 export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+export HPCTRAIN_SCRATCH=/local/scratch
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
 
-# Inside the image; rank.sh stays outside, as masks must stand before MPI or CUDA start.
+# Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
 module use /soft/modulefiles
 module load spack-pe-base apptainer
 module load cray-mpich-abi
@@ -60,19 +61,23 @@ failed() {
   echo "mantle: failed with exit code $1${2:+: $2}" >&2
 }
 
-# A warning asks the trainer to save and leave; a second one ends it at once.
-pid='' asked='' interrupted=''
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
 # shellcheck disable=SC2329 # the traps call it
 stop() {
   interrupted=yes
-  if [ -n "$asked" ]; then
-    [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
     return
   fi
-  asked=yes
-  touch STOP
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
 }
-trap stop TERM USR1
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
 
 if ! command -v mpiexec >/dev/null; then
   failed 5 "no mpiexec in PATH; load the module or install the MPI that has it"
@@ -85,8 +90,22 @@ command=(
   --bind "$run" --pwd "$run" /home/user/hpctrain.sif
   python3 -m hpctrain.train "$run"
 )
-"${command[@]}" </dev/null &
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
 pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
 
 # In the background, because bash runs a trap only between commands; `wait` returns once a signal.
 while :; do
@@ -95,6 +114,15 @@ while :; do
   code=$?
   [ -n "$interrupted" ] || break
 done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
 
 case $code in
   0) echo "mantle: finished" ;;

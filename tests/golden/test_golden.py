@@ -11,33 +11,10 @@ from typer.main import get_command
 
 from hpctrain.cli.app import app
 from hpctrain.cli.schema import schema_text
-from hpctrain.render import render
-from hpctrain.render.script import SCRIPTS
-from tests.jobs import BATCH, inputs, mantle
+from tests.golden.cases import CASES, SITES, resolved, scripts
 from tests.requires import find_shellcheck, requires
 
 HERE = Path(__file__).parent
-
-GPU = (*BATCH, "resources.gpus_per_rank=1")
-CASES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "mantle.local": ("local", ()),
-    "mantle.pbs": ("generic-pbs", ("resources.nodes=2",)),
-    "mantle.slurm": ("generic-slurm", ("resources.nodes=2",)),
-    "mantle.cobalt": ("generic-cobalt", ("resources.nodes=2",)),
-    "mantle.polaris": ("polaris", GPU),
-    "mantle.polaris.container": ("polaris", (*GPU, "container.image=hpctrain.sif")),
-    "mantle.perlmutter": ("perlmutter", GPU),
-    "mantle.thetagpu": ("thetagpu", GPU),
-}
-
-
-def scripts(case: str) -> dict[str, str]:
-    """Golden name to text: the run script and rank.sh."""
-    site, settings = CASES[case]
-    resolved = mantle(site, *settings)
-    files = render(resolved.job, resolved.site, inputs())
-    run = files[SCRIPTS[resolved.site.scheduler]].content.decode()
-    return {f"{case}.sh": run, f"{case}.rank.sh": files["rank.sh"].content.decode()}
 
 
 def compare(request: pytest.FixtureRequest, name: str, text: str) -> None:
@@ -83,19 +60,41 @@ def _page(command, name, parent) -> str:
         return re.sub(r"[ \t]+$", "", command.get_help(context), flags=re.MULTILINE) + "\n"
 
 
+def test_golden__no_file_is_left_over():
+    named = {name for case in CASES for name in scripts(case)}
+    assert {path.name for path in HERE.glob("*.sh")} == named
+
+
+def all_scripts(folder: Path) -> list[Path]:
+    """All texts as files; those that differ only in names are there once."""
+    found: dict[str, Path] = {}
+    for case in CASES:
+        for name, text in scripts(case).items():
+            (folder / name).write_text(text)
+            found.setdefault(
+                re.sub(r"^(#[A-Z]|# |run=).*$", "", text, flags=re.MULTILINE), folder / name
+            )
+    return list(found.values())
+
+
+def test_golden__scripts_are_shell(tmp_path):
+    for path in all_scripts(tmp_path):
+        shell = "sh" if path.name.startswith("rank.") else "bash"
+        done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True)
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+
+
 @requires(shellcheck=True)
-@pytest.mark.parametrize("case", CASES)
-def test_golden__scripts_pass_bash_and_shellcheck(tmp_path, case):
-    for name, text in scripts(case).items():
-        path = tmp_path / name
-        path.write_text(text)
-        syntax = ["sh", "-n"] if name.endswith("rank.sh") else ["bash", "-n"]
-        for command in ([*syntax, str(path)], [str(find_shellcheck()), str(path)]):
-            done = subprocess.run(command, capture_output=True, text=True)
-            assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+def test_golden__scripts_pass_shellcheck(tmp_path):
+    command = [str(find_shellcheck()), *map(str, all_scripts(tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("case", ["mantle.cobalt", "mantle.thetagpu"])
+COBALT = [case for case in CASES if resolved(case).site.scheduler == "cobalt"]
+
+
+@pytest.mark.parametrize("case", COBALT)
 def test_golden__cobalt_reads_every_directive(case):
     """The rules of Cobalt's qsub.py (validate_args): unbroken from line 2, split at blanks."""
     lines = scripts(case)[f"{case}.sh"].splitlines()
@@ -107,6 +106,24 @@ def test_golden__cobalt_reads_every_directive(case):
     assert len(words) == 2 * len(options)
     assert len(set(options)) == len(options)
     assert {"-n", "-t"} <= set(options)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden__no_directive_is_lost_or_given_twice(case):
+    """Directives end at the first other line, and of two equal ones PBS takes the first."""
+    lines = scripts(case)[f"{case}.sh"].splitlines()
+    tagged = [i for i, line in enumerate(lines) if re.match(r"\s*#(PBS|SBATCH|COBALT)", line)]
+    assert tagged == list(range(1, 1 + len(tagged)))
+    options = [re.match(r"#\w+ (-l \w+|-\w|--[\w-]+)", lines[i])[1] for i in tagged]
+    assert len(set(options)) == len(options)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_golden__no_script_has_what_its_site_refuses(site):
+    found = resolved(f"mantle.{site}").site
+    text = scripts(f"mantle.{site}")[f"mantle.{site}.sh"]
+    directives = [line for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert not [w for w in found.directives.forbidden if any(f" {w}" in d for d in directives)]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -151,6 +151,8 @@ def anchors(page: Path) -> set[str]:
 def test_links__every_page_is_in_the_index():
     index = DOCS / "README.md"
     linked = {(DOCS / t.partition("#")[0]).resolve() for t in LINK.findall(index.read_text())}
+    lint = DOCS / "reference" / "lint"
+    linked |= {lint / t for t in LINK.findall((lint / "README.md").read_text())}
     assert set(DOCS.rglob("*.md")) - linked == {index}
 
 

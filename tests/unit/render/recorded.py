@@ -110,6 +110,16 @@ FOUND: dict[str, tuple[dict[str, str], tuple[int, int, int, int]]] = {
     "srun with left-overs": ({**LEFT_OVER, **slurm_step(5, 1, 1, 8, "4(x2)")}, (5, 8, 1, 4)),
     "srun with PMI-2": ({**slurm_step(5, 1, 1, 8, "4(x2)"), "PMI_RANK": "5"}, (5, 8, 1, 4)),
     "torchrun": (TORCHRUN, (5, 8, 1, 4)),
+    "torchrun, agents started by mpirun": (
+        {
+            **{**OPEN_MPI, "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"},
+            **TORCHRUN,
+        },
+        (5, 8, 1, 4),
+    ),
+    "torchrun, agents started by PALS": ({**PALS, **TORCHRUN}, (5, 8, 1, 4)),
+    "ibrun with Intel MPI": ({**SBATCH, **HYDRA}, (6, 8, 2, 4)),
+    "ibrun with MVAPICH2": ({**SBATCH, **MVAPICH2}, (5, 8, 1, 4)),
     "torchrun in a Slurm step": ({**slurm_step(1, 0, 1, 2, "1(x2)"), **TORCHRUN}, (5, 8, 1, 4)),
     "torchrun without its run id": (
         {k: v for k, v in TORCHRUN.items() if k != "TORCHELASTIC_RUN_ID"},

@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from hpctrain.render import CodeTree, render, write_run
-from hpctrain.render.existing import changes, edited_files, foreign_paths, has_started, manifest
+from hpctrain.render.existing import (
+    changes,
+    differences,
+    edited_files,
+    foreign_paths,
+    has_started,
+    manifest,
+)
 from tests.jobs import inputs, mantle
 
 
@@ -64,3 +71,21 @@ def test_manifest__none_that_can_be_read(run, text):
         (run / "manifest.json").write_text(text)
     assert manifest(run) == {}
     assert edited_files(run) == []
+
+
+def test_differences__by_kind_without_what_runs_write(run):
+    (run / "run.sh").write_text("")
+    (run / "site.yaml").unlink()
+    (run / "notes.txt").touch()
+    for name in ("STOP", "chain.log", "submitted.log", "followers", ".state.json.17.tmp"):
+        (run / name).touch()
+    found = [(d.what, d.path) for d in differences(run)]
+    assert found == [("edited", "run.sh"), ("removed", "site.yaml"), ("added", "notes.txt")]
+
+
+def test_differences__links_in_place_of_our_folders(run, tmp_path):
+    (run / "code").rename(tmp_path / "code")
+    (run / "code").symlink_to(tmp_path / "code")
+    (run / "logs").rmdir()
+    (run / "logs").symlink_to(tmp_path)
+    assert list(differences(run)) == []

@@ -6,43 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from hpctrain.render import render, write_run
+from hpctrain.render import render
 from tests.jobs import inputs, mantle
-
-ONE_RANK = ("resources.ranks_per_node=1",)
-
-
-def make_run(folder: Path, program: str, *settings: str, name: str = "run") -> Path:
-    """A rendered run whose interpreter is a small shell program."""
-    python = folder / "python"
-    python.write_text(f"#!/bin/bash\n{program}\n")
-    python.chmod(0o755)
-    resolved = mantle("local", *ONE_RANK, *settings)
-    given = inputs(run_dir=str(folder / name), python=str(python))
-    write_run(render(resolved.job, resolved.site, given), folder / name)
-    return folder / name
-
-
-def start(run: Path) -> subprocess.Popen:
-    # a clean environment: the tests may run under a scheduler or launcher themselves
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(run)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen([str(run / "run.sh")], cwd="/", env=env, text=True, **pipes)
-
-
-def wait_for(path: Path) -> None:
-    end = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not come"
-        time.sleep(0.01)
-
-
-def state(run: Path) -> dict:
-    return json.loads((run / "state.json").read_text())
+from tests.unit.render.running import make_run, shorten, start, state, wait_for
 
 
 @pytest.mark.parametrize("folder", ["plain", "a b $HOME;'\"`x`"])
@@ -160,8 +129,8 @@ def test_run_script__a_warning_reaches_the_trainer(tmp_path, number):
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 75, out
-    assert (run / "STOP").exists()
     assert (run / "got").read_text() == "usr1"
+    assert not (run / "STOP").exists(), "obeyed, and gone for the next start"
     assert "saved and stopped" in out
 
 
@@ -174,6 +143,43 @@ def test_run_script__a_second_warning_ends_it(tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
+
+
+def test_run_script__leaves_no_timer_behind(tmp_path):
+    run = make_run(tmp_path, "exit 0", "resources.walltime=01:23:45")
+    start(run).communicate(timeout=20)
+    naps = subprocess.run(["pgrep", "-f", "sleep 4905"], capture_output=True, text=True)
+    assert naps.stdout == ""
+
+
+def test_run_script__asks_for_a_checkpoint_before_the_time_is_up(tmp_path):
+    run = make_run(tmp_path, LISTENS, "resources.walltime=00:01:00", "launch.warning_s=12")
+    shorten(run, 15)
+    began = time.monotonic()
+    process = start(run)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 75, out
+    assert (run / "got").read_text() == "usr1"
+    assert 1 < time.monotonic() - began < 10
+
+
+def test_run_script__ends_what_hangs_before_the_time_is_up(tmp_path):
+    run = make_run(tmp_path, 'trap "" USR1; exec sleep 30', "resources.walltime=00:01:00")
+    shorten(run, 6)
+    process = start(run)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+
+
+def test_run_script__a_launcher_that_only_knows_failure_hides_no_stop(tmp_path):
+    run = make_run(
+        tmp_path,
+        'printf \'{\\n "status": "stopped",\\n "launch_id": "%s"\\n}\\n\''
+        ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"; exit 1',
+    )
+    process = start(run)
+    process.communicate(timeout=20)
+    assert process.returncode == 75
 
 
 def test_run_script__a_warning_before_the_trainer_listens_kills_nothing(tmp_path):

@@ -55,7 +55,7 @@ def test_pack__keeps_options_with_their_values():
 
 
 def test_fill__an_undefined_name_is_an_error_with_its_place():
-    with pytest.raises(RenderError, match=r"template rank\.sh\.j2:\d+: 'site' is undefined"):
+    with pytest.raises(RenderError, match=r"template rank\.sh\.j2:\d+: '.*': 'site' is undefined"):
         fill("schedulers/rank.sh.j2", {})
 
 

@@ -38,6 +38,12 @@ def test_render__all_parts_are_there():
     }
 
 
+def test_render__no_definition_where_no_versions_were_tested():
+    settings = ("resources.account=x", "resources.gpus_per_rank=1")
+    assert "container.def" not in files("frontier", *settings)
+    assert "container.def" in files("frontier", "resources.account=x")
+
+
 def test_render__scripts_are_executable_and_nothing_else():
     executable = {name for name, file in files().items() if file.is_executable}
     assert executable == {"run.sh", "rank.sh", "code/build_horovod.sh"}

@@ -1,0 +1,118 @@
+#!/bin/bash -l
+#SBATCH --job-name=mantle-scivis
+#SBATCH --account=Project1
+#SBATCH --partition=gh-dev
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=8
+#SBATCH --time=00:30:00
+#SBATCH --output=/home/user/jobs/mantle-scivis/logs/%j.out
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+
+# mantle-scivis: 2 x 1 ranks on Vista, TACC
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle-scivis
+cd "$run" || exit 5
+mkdir -p logs
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="${SLURM_JOB_ID:-$$}"
+deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 1800))}"
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=1
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=8
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() {
+  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
+note 's/^ "(message|exit_code)":/ "previous_\1":/'
+failed() {
+  ours='starting|running'
+  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
+    ours=starting  # another start is at work here
+  fi
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle-scivis: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
+}
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
+
+if ! command -v ibrun >/dev/null; then
+  failed 5 "no ibrun in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  ibrun -n 2 -o 0
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
+pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
+
+case $code in
+  0) echo "mantle-scivis: finished" ;;
+  75) echo "mantle-scivis: saved and stopped; start it again to go on" ;;
+  *) failed "$code" ;;
+esac
+exit "$code"

@@ -1,0 +1,122 @@
+#!/bin/bash -l
+#PBS -N mantle
+#PBS -A Project1
+#PBS -q debug
+#PBS -l select=2:system=crux:mpiprocs=4
+#PBS -l place=scatter
+#PBS -l walltime=00:30:00
+#PBS -l filesystems=home:eagle
+#PBS -j oe
+#PBS -o /home/user/jobs/mantle/logs/
+#PBS -k doe
+
+# mantle: 2 x 4 ranks on Crux, ALCF (CPUs)
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="${PBS_JOBID:-$$}"
+deadline=$(($(date +%s) + 1800))  # PBS tells no end; walltime 00:30:00
+
+# What this machine wants.
+export http_proxy=http://proxy.alcf.anl.gov:3128
+export https_proxy="$http_proxy" HTTP_PROXY="$http_proxy" HTTPS_PROXY="$http_proxy"
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=8
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() {
+  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
+note 's/^ "(message|exit_code)":/ "previous_\1":/'
+failed() {
+  ours='starting|running'
+  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
+    ours=starting  # another start is at work here
+  fi
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
+}
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
+
+if ! command -v mpiexec >/dev/null; then
+  failed 5 "no mpiexec in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  mpiexec -n 8 --ppn 4 --hostfile "$PBS_NODEFILE" --depth 8 --cpu-bind depth
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
+pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped; start it again to go on" ;;
+  *) failed "$code" ;;
+esac
+exit "$code"

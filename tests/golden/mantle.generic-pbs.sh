@@ -1,0 +1,132 @@
+#!/bin/bash -l
+#PBS -N mantle
+#PBS -A Project1
+#PBS -l select=2:ncpus=32:mpiprocs=4:ngpus=4
+#PBS -l place=scatter
+#PBS -l walltime=00:30:00
+#PBS -j oe
+#PBS -o /home/user/jobs/mantle/logs/
+#PBS -k doe
+
+# mantle: 2 x 4 ranks on a PBS cluster
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="${PBS_JOBID:-$$}"
+deadline=$(($(date +%s) + 1800))  # PBS tells no end; walltime 00:30:00
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=8
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# The mpirun that this Python's MPI was built with, where it has its own.
+export PATH=/home/user/venv/bin:"$PATH"
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+# An Open MPI that was built without PBS would use ssh; PBS' own remote shell needs no keys.
+pbs_exec=$(sed -n 's/^PBS_EXEC=//p' /etc/pbs.conf 2>/dev/null)  # a login shell may have lost it
+export PATH="$PATH${pbs_exec:+:$pbs_exec/bin}"
+if command -v pbs_tmrsh >/dev/null; then
+  export OMPI_MCA_plm_rsh_agent="$run/pbs_rsh.sh" OMPI_MCA_plm_rsh_no_tree_spawn=1
+  export PRTE_MCA_plm_ssh_agent="$run/pbs_rsh.sh" PRTE_MCA_plm_ssh_no_tree_spawn=1
+fi
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() {
+  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
+note 's/^ "(message|exit_code)":/ "previous_\1":/'
+failed() {
+  ours='starting|running'
+  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
+    ours=starting  # another start is at work here
+  fi
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
+  [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
+}
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
+
+if ! command -v mpirun >/dev/null; then
+  failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node --bind-to none -x HPCTRAIN_LAUNCH_ID
+  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
+pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped; start it again to go on" ;;
+  *) failed "$code" ;;
+esac
+exit "$code"

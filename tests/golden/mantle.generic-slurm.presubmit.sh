@@ -1,0 +1,169 @@
+#!/bin/bash -l
+#SBATCH --job-name=mantle
+#SBATCH --account=Project1
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=4
+#SBATCH --cpus-per-task=8
+#SBATCH --gpus-per-node=4
+#SBATCH --time=00:30:00
+#SBATCH --output=/home/user/jobs/mantle/logs/%j.out
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+
+# mantle: 2 x 4 ranks on a Slurm cluster
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+[ "${HPCTRAIN_CHAIN_JOB:-1}" -gt 1 ] && [ -e STOP ] && [ ! -s STOP ] && stopped_before=yes
+rm -f STOP  # one that an earlier start has obeyed
+
+job_id="${SLURM_JOB_ID:-$$}"
+deadline="${SLURM_JOB_END_TIME:-$(($(date +%s) + 1800))}"
+
+# A chain: where the time is up before the training is finished, it goes on in another job.
+chain_job=$((${HPCTRAIN_CHAIN_JOB:-1}))
+saved_step() { sed -nE 's/^ "saved_step": ([0-9]+),?$/\1/p' state.json; }
+first_step=$(saved_step)
+chain_note() {
+  printf '%s\t%s\t%s\t%s\t%s\t%s\n' \
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$chain_job" "$job_id" "$1" "$(saved_step)" "$2" >>chain.log
+}
+if [ -n "${stopped_before:-}" ]; then
+  chain_note 75 "stopped by the file STOP before this job began"
+  exit 75
+fi
+if [ "$chain_job" -gt 1 ] && grep -q '"status": "finished"' state.json; then
+  chain_note 0 "finished before this job began"
+  exit 0
+fi
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=8
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# The mpirun that this Python's MPI was built with, where it has its own.
+export PATH=/home/user/venv/bin:"$PATH"
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() {
+  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
+note 's/^ "(message|exit_code)":/ "previous_\1":/'
+failed() {
+  ours='starting|running'
+  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
+    ours=starting  # another start is at work here
+  fi
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  echo "$ended_by" >STOP
+  [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
+}
+trap 'stop TERM' TERM
+trap 'stop USR1' USR1
+
+if ! command -v mpirun >/dev/null; then
+  failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
+  exit 5
+fi
+command=(
+  mpirun -np 8 --map-by ppr:4:node --bind-to none -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID
+  -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE
+  -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  /bin/sh "$run/rank.sh"
+  /home/user/venv/bin/python -m hpctrain.train "$run"
+)
+# ignored until the launcher listens, or an early warning would kill it
+(trap '' USR1 && exec "${command[@]}" </dev/null) &
+pid=$!
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+(
+  trap 'kill "$nap"; exit 0' TERM
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    sleep "$((left > 0 ? left : 0))" &
+    nap=$!
+    wait "$nap"
+    kill "-${signal% *}" $$
+  done
+) >/dev/null 2>&1 &
+timer=$!
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -n "$interrupted" ] || break
+done
+kill "$timer" 2>/dev/null
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
+  code=75  # some launchers have only 0 and 1
+  if [ -z "$ended_by" ]; then
+    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  fi
+fi
+[ "$code" != 75 ] || rm -f STOP
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped" ;;
+  *) failed "$code" ;;
+esac
+
+# Thrown out for other jobs: where Slurm does not start the job again by itself, the chain does.
+if [ "$ended_by" = "signal TERM" ] && scontrol show job -o "$SLURM_JOB_ID" | grep -q 'PreemptTime=[0-9]'; then
+  scontrol show partition "$SLURM_JOB_PARTITION" | grep -q 'PreemptMode=.*REQUEUE' || ended_by='time'
+fi
+# Why there shall be no further job; nothing where there shall be one.
+why_not() {
+  if [ "$code" = 0 ]; then
+    echo "finished"
+  elif [ "$ended_by" != time ]; then
+    [ "$code" = 75 ] && echo "stopped by ${ended_by:-the training}" || echo "failed with exit code $code"
+  elif [ "$(saved_step)" = "$first_step" ]; then
+    echo "no step was saved since the job began"
+  elif [ "$chain_job" -ge 5 ]; then
+    echo "it was the last of chain.max_jobs: 5"
+  fi
+}
+reason=$(why_not)
+if [ -n "$reason" ]; then
+  chain_note "$code" "$reason"
+  [ "$code" = 0 ] || echo "mantle: no further job of the chain: $reason" >&2
+else
+  chain_note "$code" "the next job of the chain goes on"
+fi
+exit "$code"
