@@ -107,6 +107,17 @@ def live_jobs(run_dir: Path) -> tuple[Scheduler, list[JobStatus]]:
     return scheduler, live
 
 
+def first_live(run_dir: Path) -> JobStatus | None:
+    """The first job of a run that is queued or at work; None: there is none.
+
+    Raises:
+        SchedulerError: the scheduler is not here, or does not answer.
+    """
+    scheduler = scheduler_of(run_dir)
+    live = _live(run_dir, scheduler) if scheduler is not None else []
+    return live[0] if live else None
+
+
 def _live(run_dir: Path, scheduler: Scheduler) -> list[JobStatus]:
     states = find_states(scheduler, current_jobs(run_dir))
     return [status for status in states.values() if status.is_live]

@@ -18,7 +18,11 @@ from tests.e2e.commands import environment, hpctrain, one_message, run_script, s
 from tests.requires import requires
 from tests.runs import SmallRun, wait_until
 
-COMMANDS = ["init", "sample", "render", "show", "status", "report", "schema", "site"]
+COMMANDS = [
+    *("init", "sample", "show", "check", "lint", "cost", "convert", "render", "submit", "scale"),
+    *("status", "why", "logs", "cancel", "hold", "release", "verify", "report", "table", "schema"),
+    *("site", "template"),
+]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")
 
 
