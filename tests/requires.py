@@ -53,6 +53,10 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
     "openmpi5": ("no mpirun of Open MPI 5", lambda: find_mpirun(5)),
     "horovod": ("horovod is not installed", lambda: _module("horovod")),
     "shellcheck": ("no shellcheck", lambda: find_shellcheck()),
+    "slurm": (
+        "no Slurm daemons (tests/integration/slurm/install.sh installs them), or not root",
+        lambda: _can_slurm(),
+    ),
     "cuda": ("no CUDA device", _has_cuda),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
     "shared_data": (f"no {SHARED_DATA}", SHARED_DATA.is_dir),
@@ -69,6 +73,12 @@ def _can_mount() -> bool:
             return False
         subprocess.run(["umount", folder], check=True)
     return True
+
+
+def _can_slurm() -> bool:
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    programs = ("slurmctld", "slurmd", "munged", "sbatch")
+    return os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs)
 
 
 def find_shellcheck() -> str | None:

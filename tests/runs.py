@@ -48,6 +48,26 @@ JOB = {
 }
 
 
+SLOW_LOSS = '''"""A loss that lasts as long as the environment says."""
+
+import os
+import time
+
+from torch import nn
+
+
+class Slow(nn.Module):
+    def forward(self, output, target):
+        time.sleep(float(os.environ["STEP_S"]))
+        return ((output - target) ** 2).mean()
+'''
+
+
+def slow(step_s: float) -> tuple[str, ...]:
+    """Settings that let a step last so long."""
+    return ("code=[mine]", "train.criterion=slow.Slow", f"launch.env.STEP_S='{step_s}'")
+
+
 def write_step(path: Path, seed: int, shape: tuple[int, int, int] = (16, 8, 40)) -> None:
     """A smooth random field in the contest's layout, (lat, r, lon) = `shape`."""
     rng = np.random.default_rng(seed)
@@ -126,8 +146,10 @@ class SmallRun:
 
 
 def make_small(folder: Path) -> SmallRun:
-    """Three files of data and the job file in an empty folder."""
+    """Three files of data, a loss that takes its time, and the job file in an empty folder."""
     (folder / "data").mkdir()
+    (folder / "mine").mkdir()
+    (folder / "mine" / "slow.py").write_text(SLOW_LOSS)
     for i in range(3):
         write_step(folder / "data" / f"step{i:03}.nc", seed=i)
     (folder / "small.yaml").write_text(yaml.safe_dump(JOB, sort_keys=False))

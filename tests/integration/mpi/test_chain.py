@@ -7,21 +7,23 @@ import re
 
 from tests.integration.mpi.test_resume import assert_equal_bits
 from tests.requires import requires
-from tests.runs import SmallRun
+from tests.runs import SmallRun, slow
 
-EPOCHS = ("train.epochs=40", "train.checkpoints.keep_last=1000", "train.validate_every_epochs=40")
+LONG = ("train.epochs=10", "train.validate_every_epochs=10")
+"""50 steps."""
 MARGIN_S = 30
 """What the trainer keeps free before the deadline for a step and a checkpoint, at least."""
 
 
 @requires(mpi=True, horovod=True)
 def test_chain__equals_one_long_job(small: SmallRun) -> None:
-    whole = small.finished(*EPOCHS)
-    run = small.render(small.unique("chain"), *EPOCHS, "chain.max_jobs=30", "launch.warning_s=3")
+    whole = small.finished(*LONG, *slow(0))
+    chain = ("chain.max_jobs=50", "launch.warning_s=3")
+    run = small.render(small.unique("chain"), *LONG, *slow(0.15), *chain)
     script = run / "run.sh"
     text = script.read_text()
     assert "+ 600))" in text
-    script.write_text(text.replace("+ 600))", f"+ {MARGIN_S + 4}))"))  # seconds, not ten minutes
+    script.write_text(text.replace("+ 600))", f"+ {MARGIN_S + 6}))"))  # seconds, not ten minutes
 
     out = small.finish(run)
     log = [line.split("\t") for line in (run / "chain.log").read_text().splitlines()]

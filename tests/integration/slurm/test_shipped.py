@@ -1,0 +1,115 @@
+"""Every shipped job, and every golden script, before a real Slurm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.commands import hpctrain, state
+from tests.integration.slurm.cluster import Cluster
+from tests.integration.slurm.jobs import finish, render_shipped
+from tests.jobs import REPO
+from tests.requires import requires
+from tests.runs import write_step
+
+pytestmark = requires(slurm=True)
+
+JOBS = sorted(path.stem for path in (REPO / "jobs").glob("*.yaml"))
+GOLDEN = sorted(
+    path
+    for path in (REPO / "tests" / "golden").glob("*.sh")
+    if path.read_text().splitlines()[1].startswith("#SBATCH")
+)
+NARROW = "{base: 8, min: 4, max: 8}"
+SMOKE = (
+    "resources.gpus_per_rank=0",
+    "resources.cpus_per_rank=1",
+    "data.validation_steps=1",
+    "train.upscale_factor=2",
+    "train.epochs=2",
+    "train.pretrain_epochs=1",
+    f"train.generator.channels={NARROW}",
+    f"train.adversary.discriminator.channels={NARROW}",
+    "train.adversary.critic_steps=1",
+    "train.precision=float32",
+    "train.log_every_steps=1",
+    "train.figures_every_epochs=0",
+)
+
+
+def sample_mantle(folder: Path) -> None:
+    done = hpctrain("sample", "mantle", "--steps", "5", "--size", "32,32,64", cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+def contest_files(folder: Path) -> None:
+    (folder / "data" / "scivis").mkdir(parents=True)
+    for i in range(1, 12):
+        write_step(folder / "data" / "scivis" / f"spherical{i:03}.nc", seed=i)
+
+
+DATA: dict[str, Callable[[Path], None]] = {"mantle": sample_mantle, "mantle-scivis": contest_files}
+"""Makes the files that a shipped job reads; each job needs a line here."""
+MORE: dict[str, tuple[str, ...]] = {
+    "mantle": ("data.crop=[8, 8, 16]",),
+    "mantle-scivis": ("data.crop=[4, 4, 4]", "data.grid=null", "data.workers=0"),
+}
+"""What else is small in a job's smoke run."""
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder named like the job, with the job file and its data."""
+    folder = tmp_path_factory.mktemp("desk") / request.param
+    folder.mkdir()
+    done = hpctrain("init", request.param, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    DATA[request.param](folder)
+    return folder
+
+
+def test_shipped__is_accepted_as_it_is(cluster: Cluster, desk: Path) -> None:
+    run = render_shipped(desk, desk.name, name="whole")
+    done = cluster.run("sbatch", "--test-only", run / "run.slurm")
+    assert done.returncode == 0, done.stderr
+    assert "in partition regular" in done.stderr
+
+
+@requires(mpi=True, horovod=True)
+def test_shipped__runs_over_two_nodes(cluster: Cluster, desk: Path) -> None:
+    run = render_shipped(
+        desk, desk.name, *cluster.two_ranks, *SMOKE, *MORE[desk.name], name="smoke"
+    )
+    said = finish(cluster, run)
+    assert f"{cluster.where}, horovod, cpu" in said
+    found = state(run)
+    assert (found["status"], found["epoch"], found["world_size"]) == ("finished", 2, 2)
+
+
+def on_this_cluster(text: str) -> str:
+    """A site's script with the names that only that site has replaced by those of ours."""
+    text = re.sub(r"^(#SBATCH (?:--partition=|-p )).*", r"\1regular", text, flags=re.MULTILINE)
+    return re.sub(r"^(#SBATCH (?:--constraint=|-C )).*", r"\1gpu", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden__is_accepted(cluster: Cluster, tmp_path: Path, path: Path) -> None:
+    script = tmp_path / path.name
+    script.write_text(on_this_cluster(path.read_text()))
+    done = cluster.run("sbatch", "--test-only", script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_golden__there_are_some() -> None:
+    assert len(GOLDEN) >= 2
+
+
+def test_test_only__refuses_what_can_never_run(cluster: Cluster, tmp_path: Path) -> None:
+    script = tmp_path / "long.sh"
+    script.write_text("#!/bin/sh\n#SBATCH --partition=short --time=00:03:00\ntrue\n")
+    done = cluster.run("sbatch", "--test-only", script)
+    assert done.returncode != 0
+    assert "time limit" in done.stderr.lower()
