@@ -66,8 +66,12 @@ def _run_dir(name: str, out: Path) -> Path | None:
         return Path(name) if name else None
     try:
         find_job(name, Path.cwd())
-    except ConfigError:
-        return out / name if is_run(out / name) else None
+    except ConfigError as e:
+        if is_run(out / name):
+            return out / name
+        if Path(name).is_dir():
+            advice = "give a job file, or a run directory that `hpctrain render` wrote"
+            raise ConfigError(f"{name}: has no manifest.json; {advice}") from e
     return None
 
 
@@ -132,7 +136,12 @@ def _line_of(key: Key, layers: Layers) -> str:
     if key in layers.origins and len(key) > 1:
         return layers.source(key)
     document = next(d for d in reversed(layers.documents) if d.lines)
-    return f"{document.where}:{document.line(key) or 1}"
+    line = document.line(key) if key[0] in document.value else 0
+    if not line:  # a block that only --set or the site's defaults have begun
+        inner = next((k for k in layers.origins if k[: len(key)] == key and k != key), None)
+        if inner is not None:
+            return layers.source(inner)
+    return f"{document.where}:{line or 1}"
 
 
 def _as_finding(line: str) -> Finding:

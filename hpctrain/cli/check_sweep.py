@@ -29,7 +29,6 @@ def check_sweep(resolved: Resolved, out: Path, is_offline: bool) -> list[Finding
         out: folder of all run directories.
         is_offline: ask no scheduler.
     """
-    from hpctrain.config.finding import error
     from hpctrain.preflight import preflight
     from hpctrain.render.draft import macros_place
     from hpctrain.sweep.points import refuse_duplicates, try_points
@@ -37,12 +36,12 @@ def check_sweep(resolved: Resolved, out: Path, is_offline: bool) -> list[Finding
     try:
         refuse_duplicates(resolved)
     except ConfigError as e:
-        return [error("sweep", str(e))]
+        return [_sweep_error(str(e))]
     found: list[Finding] = []
     first: Point | None = None
     for point in try_points(resolved):
         if isinstance(point, ConfigError):
-            found += [error("sweep", line) for line in str(point).splitlines()]
+            found += [_sweep_error(line) for line in str(point).splitlines()]
         elif first is None:
             first = point
             target = out / resolved.job.name / "points" / point.name
@@ -54,7 +53,7 @@ def check_sweep(resolved: Resolved, out: Path, is_offline: bool) -> list[Finding
             )
             found += _scripts(resolved, point, out, is_offline)
         else:
-            found += _point_errors(point)
+            found += _point_errors(point, out / resolved.job.name / "points" / point.name)
     return _shortened(dict.fromkeys(found))
 
 
@@ -62,10 +61,13 @@ def check_sweep_dir(folder: Path, is_offline: bool) -> list[Finding]:
     """Check a sweep that is rendered: one point in full, edits and removals in all."""
     from hpctrain.config.load import read_resolved, read_site
     from hpctrain.preflight import preflight
-    from hpctrain.preflight.script import edited_findings
-    from hpctrain.preflight.verify import runs_in
+    from hpctrain.preflight.script import difference_findings, edited_findings
+    from hpctrain.preflight.verify import runs_in, verify_sweep
 
-    first, *others = runs_in(folder)
+    own = verify_sweep(folder)
+    if not (runs := runs_in(folder)):
+        raise ConfigError(f"{folder}: all of its points are gone; render the job again")
+    first, *others = runs
     job = read_resolved(first / "config.yaml")
     site, _ = read_site(str(first / "site.yaml"))
     kept = {
@@ -75,6 +77,9 @@ def check_sweep_dir(folder: Path, is_offline: bool) -> list[Finding]:
     }
     found = preflight(job, site, first, is_offline=is_offline or bool(kept))
     found += _script_texts(kept, job, site, is_offline)
+    if not (first / "manifest.json").exists():
+        found += edited_findings(first)
+    found += difference_findings(folder.resolve(), own.differences)
     found += [finding for path in others for finding in edited_findings(path, has_code=False)]
     return _shortened(dict.fromkeys(found))
 
@@ -119,14 +124,29 @@ def _script_texts(
     return found
 
 
-def _point_errors(point: Point) -> list[Finding]:
-    """What keeps a point from its site."""
+def _sweep_error(line: str) -> Finding:
+    """An error of the sweep; its line, which the message begins with, is not said twice."""
+    from hpctrain.config.finding import error
+
+    where, colon, text = line.partition(": sweep")
+    return error(where, f"sweep{text}") if colon else error("sweep", line)
+
+
+def _point_errors(point: Point, run_dir: Path) -> list[Finding]:
+    """What keeps a point from its site, or from its data where these vary."""
     from hpctrain.config.check import findings
+    from hpctrain.preflight.paths import path_findings
+    from hpctrain.render.texts import with_absolute_paths
     from hpctrain.sweep.points import shown
 
+    found = [*findings(point.job, point.site)]
+    if any(key.startswith("data.") for key in point.values):
+        found += path_findings(
+            with_absolute_paths(point.job, Path.cwd()), point.site, Path.cwd() / run_dir
+        )
     return [
         replace(found, text=f"{found.text} (sweep point {point.name}: {shown(point.values)})")
-        for found in findings(point.job, point.site)
+        for found in dict.fromkeys(found)
         if found.severity == "error"
     ]
 

@@ -51,7 +51,7 @@ def _target(name: str) -> SchedulerName:
     for known in READERS:
         if name == known:
             return known
-    raise ConfigError(f"--to {name!r}: choose from {', '.join(SCHEDULERS)}")
+    raise ConfigError(f"--to: found {name!r}; choose from {', '.join(SCHEDULERS)}")
 
 
 def _source(text: str, old: Path, target: SchedulerName) -> SchedulerName:
@@ -67,11 +67,16 @@ def _source(text: str, old: Path, target: SchedulerName) -> SchedulerName:
 
 
 def _write(out: Path, text: str, *, is_executable: object) -> None:
+    is_begun = False
     try:
-        out.write_text(text, encoding="utf-8")
+        with out.open("x", encoding="utf-8") as file:
+            is_begun = True
+            file.write(text)
         if is_executable:
             out.chmod(out.stat().st_mode | 0o111)
     except OSError as e:
+        if is_begun:  # a full disk: half a script is worse than none
+            out.unlink(missing_ok=True)
         raise ConfigError(f"{out}: {e.strerror}; allowed: a file in a folder that is there") from e
 
 

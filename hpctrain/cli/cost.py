@@ -17,10 +17,11 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Say what a job costs at most: itself, its whole chain, its whole sweep."""
-    from hpctrain.config.cost import cost, lines
+    from hpctrain.config.cost import lines
+    from hpctrain.sweep.cost import sweep_cost
 
     resolved = load(job, overrides or [], site)
-    found = cost(resolved.job, resolved.site)
+    found = sweep_cost(resolved)
     if as_json:
         names = {"job": resolved.job.name, "site": resolved.site.name}
         typer.echo(json.dumps({**names, **found.as_dict()}, indent=1))

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,13 +25,23 @@ SiteName = Annotated[
 ]
 
 
-def load(name: str, overrides: Sequence[str] = (), site: str | None = None) -> Resolved:
-    """Read, detect, resolve."""
+def load(
+    name: str,
+    overrides: Sequence[str] = (),
+    site: str | None = None,
+    as_name: str | None = None,
+) -> Resolved:
+    """Read, detect, resolve; `as_name` is the run's name where it is not the job's."""
     from hpctrain.config.load import AUTO, find_job, read_job, resolve
 
     cwd = Path.cwd()
     words = [*overrides, *([f"site={json.dumps(site)}"] if site is not None else [])]
+    words += [f"name={json.dumps(as_name)}"] if as_name is not None else []
     draft = read_job(find_job(name, cwd), words, cwd)
+    if as_name is not None:  # messages name the option that the user gave
+        *others, last = draft.overrides
+        last = replace(last, where=f"--as {json.dumps(as_name)}")
+        draft = replace(draft, overrides=(*others, last))
     return resolve(draft, this_site() if draft.site == AUTO else draft.site)
 
 

@@ -45,18 +45,23 @@ def command(
     Exit code 0: nothing, or warnings only; 2: errors. docs/reference/lint has a page a code.
     """
     if rules:
-        _print_rules()
+        if files:
+            raise ConfigError("--rules: reads no FILE; leave one of them out")
+        _print_rules(as_json)
         return
     if not files:
         raise ConfigError("found no FILE; allowed: one batch script or more")
     if scheduler is not None and scheduler not in SCHEDULERS:
-        raise ConfigError(f"--scheduler {scheduler!r}: choose from {', '.join(SCHEDULERS)}")
+        raise ConfigError(f"--scheduler: found {scheduler!r}; choose from {', '.join(SCHEDULERS)}")
     findings = _find(files, scheduler, site, _codes(select), _codes(ignore))
     if as_json:
         _print_json(findings)
     else:
         for finding in findings:
             typer.echo(str(finding))
+        if not findings:
+            scripts = "1 script" if len(files) == 1 else f"{len(files)} scripts"
+            typer.echo(f"{scripts}: nothing to complain about")
     if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(ConfigError.exit_code)
 
@@ -76,6 +81,8 @@ def _find(
 
     site = None if site_name is None else _site(site_name)
     texts = [(path, read_script_file(path)) for path in files]
+    if scheduler is None and site is None:
+        _note_bare(texts)
     findings = [
         finding
         for path, text in texts
@@ -84,6 +91,19 @@ def _find(
         )
     ]
     return keep_codes(findings, select, ignore)
+
+
+def _note_bare(texts: list[tuple[Path, str]]) -> None:
+    """Say which scripts were not compared with any scheduler: silence would pass for praise."""
+    from hpctrain.directives import find_schedulers
+
+    for path, text in texts:
+        if not find_schedulers(text):
+            typer.echo(
+                f"note: {path}: has no #PBS, #SBATCH or #COBALT line, so only the shell part was "
+                "looked at; --scheduler tells who reads it",
+                err=True,
+            )
 
 
 def _site(name: str) -> Site:
@@ -105,6 +125,8 @@ def read_script_file(path: Path) -> str:
         raise ConfigError(f"{path}: {reason}; allowed: a batch script") from e
     if b"\0" in raw:
         raise ConfigError(f"{path}: is no text; allowed: a batch script")
+    if not raw.strip():
+        raise ConfigError(f"{path}: is empty; allowed: a batch script")
     return raw.decode("utf-8", errors="replace")
 
 
@@ -132,8 +154,15 @@ def _print_json(findings: list[Finding]) -> None:
     typer.echo(json.dumps(rows, indent=1))
 
 
-def _print_rules() -> None:
+def _print_rules(as_json: bool) -> None:
+    import json
+
     from hpctrain.lint import RULES
 
+    if as_json:
+        names = ("code", "severity", "schedulers", "title")
+        rows = [{name: getattr(rule, name) for name in names} for rule in RULES]
+        typer.echo(json.dumps(rows, indent=1))
+        return
     for rule in RULES:
         typer.echo(f"{rule.code}  {rule.severity:7}  {rule.schedulers:17}  {rule.title}")

@@ -65,6 +65,12 @@ def find_run(run: Path) -> Path:
     for folder in (run, JOBS / run):
         if run_state.is_run(folder):
             return folder
+    for sweep in (run, JOBS / run):
+        if points := run_state.find(sweep / "points"):
+            raise ConfigError(
+                f"{sweep}: is a sweep; give one of its points, such as {points[0]}, or see "
+                f"hpctrain table {sweep}"
+            )
     names = [path.name for path in run_state.find(JOBS)]
     if not names:
         raise ConfigError(

@@ -24,8 +24,11 @@ def find_run(name: str) -> Path:
     for folder in tried:
         if is_run(folder):
             return folder
+    from hpctrain.config.words import nearest
+
     places = " and ".join(str(folder) for folder in tried)
+    hint = nearest(name, sorted(path.name for path in RUNS.glob("*") if is_run(path)))
     raise ConfigError(
         f"run {name!r}: no such run directory; looked for {places or 'nothing'}; "
-        "`hpctrain status` lists the runs in jobs/"
+        f"`hpctrain status` lists the runs in jobs/{hint}"
     )

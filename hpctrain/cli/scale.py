@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
@@ -15,6 +17,8 @@ from hpctrain.cli.table import aligned
 from hpctrain.errors import ConfigError, TrainError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hpctrain.sweep.scaling import Study
 
 PLOT = "hpctrain.analysis.scaling:write_plot"
@@ -32,12 +36,13 @@ def command(
         str | None, typer.Option("--ranks", metavar="N,N,...", help="Numbers of ranks per node.")
     ] = None,
     mode: Annotated[
-        str, typer.Option("--mode", help="weak: the batch grows with the ranks; strong: it stays.")
-    ] = "weak",
+        str | None,
+        typer.Option("--mode", help="weak (default): the batch grows with the ranks; strong: not."),
+    ] = None,
     rate: Annotated[
-        str,
-        typer.Option("--rate", help="Learning rate by batch: linear, sqrt, none."),
-    ] = "linear",
+        str | None,
+        typer.Option("--rate", help="Learning rate by batch: linear (default), sqrt, none."),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Epochs of each run; default the job's.")
     ] = None,
@@ -50,14 +55,17 @@ def command(
 ) -> None:
     """Measure how a training scales: render a run for each size, then show speed and efficiency."""
     if nodes is None and ranks is None:
-        if any((overrides, site, run, epochs)):
+        if any((mode, rate, overrides, site, run, epochs)):
             raise ConfigError("scale: needs --nodes 1,2,4 or --ranks 1,2 to make a study")
         _report(_study_folder(target), as_json)
         return
-    study = _study(nodes, ranks, mode, rate, epochs)
-    folder = _render(target, study, overrides or [], site, is_to_run=run)
+    if as_json and not run:
+        raise ConfigError("--json: prints results, and there are none yet; add --run, or leave it")
+    study = _study(nodes, ranks, mode or "weak", rate or "linear", epochs)
+    say = partial(typer.echo, err=as_json)  # standard output is for the JSON alone
+    folder = _render(target, study, overrides or [], site, say, is_to_run=run)
     if run:
-        _run(folder)
+        _run(folder, sys.stderr if as_json else None)
         _report(folder, as_json)
         return
     typer.echo(f"next: {start_line(folder)}")
@@ -90,7 +98,13 @@ def _counts(option: str, text: str) -> list[int]:
 
 
 def _render(
-    target: str, study: Study, overrides: list[str], site: str | None, *, is_to_run: bool
+    target: str,
+    study: Study,
+    overrides: list[str],
+    site: str | None,
+    say: Callable[[str], None],
+    *,
+    is_to_run: bool,
 ) -> Path:
     from hpctrain.sweep.scaling import RULES, STUDY, study_text, with_study
 
@@ -102,19 +116,19 @@ def _render(
         )
     own = with_study(resolved, study)
     extra = {STUDY: study_text(resolved.job, study)}
-    folder = render_sweep(own, JOBS, lambda line: typer.echo(line), extra)
+    folder = render_sweep(own, JOBS, say, extra)
     rule = RULES[study.rule] if study.mode == "weak" else "batch and learning rate as they are"
-    typer.echo(f"{study.mode} scaling over {study.key.split('.')[1]}: {rule}")
+    say(f"{study.mode} scaling over {study.key.split('.')[1]}: {rule}")
     return folder
 
 
-def _run(folder: Path) -> None:
-    """Run all points here.
+def _run(folder: Path, output: TextIO | None) -> None:
+    """Run all points here; what they print goes to `output`, or where this program's goes.
 
     Raises:
         TrainError: one of them failed, or was stopped.
     """
-    done = subprocess.run([str(folder.resolve() / "run.sh")], check=False)
+    done = subprocess.run([str(folder.resolve() / "run.sh")], stdout=output, check=False)
     if done.returncode:
         raise TrainError(
             f"{folder}: the runs ended with exit code {done.returncode}; see hpctrain table "

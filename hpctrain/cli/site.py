@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, begin and check machine profiles.", no_args_is_help=True)
 
-SiteArgument = Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")]
+SiteArgument = Annotated[
+    str, typer.Argument(metavar="SITE", help="Name of the site, or a YAML file.")
+]
 
 
 @app.command("list")
@@ -50,12 +52,9 @@ def _origin(name: str) -> str:
 def show_site(name: SiteArgument) -> None:
     """Print a site's file, to read, or to copy and change."""
     from hpctrain.config.load import read_site
-    from hpctrain.config.paths import find_shared
 
-    read_site(name)  # a clear error where it is unknown or wrong
-    path = find_shared("templates", f"sites/{name}.yaml")
-    if path is not None:
-        typer.echo(path.read_text(encoding="utf-8"), nl=False)
+    _, document = read_site(name)  # a clear error where it is unknown or wrong
+    typer.echo(Path(document.where).read_text(encoding="utf-8"), nl=False)
 
 
 @app.command("new")
@@ -122,14 +121,17 @@ def _write_site(name: str, text: str) -> Path:
     folder = user_dir("templates")
     if folder is None:
         raise ConfigError("XDG_CONFIG_HOME: is no absolute path; set it to your settings' folder")
-    target = folder / "sites" / f"{name}.yaml"
+    target, is_begun = folder / "sites" / f"{name}.yaml", False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
+            is_begun = True
             file.write(text)
     except FileExistsError as e:
         raise ConfigError(f"{target}: exists; give another name, or remove it") from e
     except OSError as e:
+        if is_begun:  # a full disk: an empty site would be in the way of the next try
+            target.unlink(missing_ok=True)
         raise RenderError(f"{target}: cannot be written: {e.strerror}") from e
     return target
 

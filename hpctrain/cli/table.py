@@ -54,7 +54,7 @@ def find_folder(folder: Path) -> Path:
         ConfigError: there is none.
     """
     for found in (folder, JOBS / folder):
-        if folder.name and found.is_dir():
+        if found.is_dir():
             return found
     raise ConfigError(f"{folder}: no such folder; looked for {folder} and {JOBS / folder}")
 
@@ -80,4 +80,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -57,7 +57,7 @@ def show_template(
     """Print a template."""
     from hpctrain.config.paths import find_shared
     from hpctrain.errors import ConfigError
-    from hpctrain.render.new_template import templates
+    from hpctrain.render.new_template import SCHEDULERS, templates
     from hpctrain.render.undefined import nearest
 
     names = [known for known, _, _ in templates()]
@@ -65,7 +65,7 @@ def show_template(
     if path is None:
         path = find_shared("templates", f"schedulers/{name}.sh.j2")
     if path is None:
-        hint = nearest(name, names)
+        hint = nearest(name, [*SCHEDULERS, *names])
         raise ConfigError(
             f"template {name!r}: no such template{hint}; `hpctrain template list` names all"
         )

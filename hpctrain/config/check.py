@@ -9,6 +9,7 @@ from hpctrain.config.own_directives import directive_findings
 from hpctrain.config.site import Site
 from hpctrain.config.together import together_findings
 from hpctrain.config.walltime import format_walltime
+from hpctrain.config.words import nearest
 from hpctrain.errors import ConfigError
 
 
@@ -80,7 +81,10 @@ def _size(job: Job, site: Site) -> list[Finding]:
 
 def _required(job: Job, site: Site) -> list[Finding]:
     found = [
-        error(f"resources.{name}", "is missing, and this scheduler refuses jobs without it")
+        error(
+            f"resources.{name}",
+            f"is missing, and this scheduler refuses jobs without it; add {name}: to resources",
+        )
         for name in site.directives.required
         if not getattr(job.resources, name)
     ]
@@ -88,7 +92,8 @@ def _required(job: Job, site: Site) -> list[Finding]:
         f for f in job.resources.filesystems if site.filesystems and f not in site.filesystems
     ]
     if unknown:
-        text = f"unknown {', '.join(unknown)}; choose from {', '.join(site.filesystems)}"
+        known, hint = ", ".join(site.filesystems), nearest(unknown[0], site.filesystems)
+        text = f"unknown {', '.join(unknown)}; choose from {known}{hint}"
         found.append(error("resources.filesystems", text))
     return found
 
@@ -109,7 +114,9 @@ def _priority(job: Job, site: Site) -> list[Finding]:
         text = f"found {asked!r}; site {site.name} has no priority classes; leave it out"
         return [error("resources.priority", text)]
     if site.priorities and asked not in site.priorities:
-        text = f"unknown priority {asked!r}; choose from {', '.join(site.priorities)}"
+        known = ", ".join(site.priorities)
+        hint = nearest(asked, site.priorities)
+        text = f"unknown priority {asked!r}; choose from {known}{hint}"
         return [error("resources.priority", text)]
     return []
 

@@ -33,6 +33,8 @@ class Cost:
     unit: str
     factors: dict[str, float]
     unknown: tuple[str, ...]
+    sums: tuple[float, float] | None = None
+    """Node-hours and charge of all points, where these ask for different things."""
 
     @property
     def node_hours(self) -> float:
@@ -50,16 +52,21 @@ class Cost:
     @property
     def total(self) -> float:
         """Charge of all jobs."""
-        return self.charge * self.jobs * self.runs
+        return self.sums[1] if self.sums else self.charge * self.jobs * self.runs
+
+    @property
+    def total_node_hours(self) -> float:
+        """Node-hours of all jobs."""
+        return self.sums[0] if self.sums else self.node_hours * self.jobs * self.runs
 
     def as_dict(self) -> dict[str, Any]:
         """All values, for programs."""
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if name != "sums"},
             "unknown": list(self.unknown),
             "node_hours": round(self.node_hours, 6),
             "charge": round(self.charge, 6),
-            "total_node_hours": round(self.node_hours * self.jobs * self.runs, 6),
+            "total_node_hours": round(self.total_node_hours, 6),
             "total_charge": round(self.total, 6),
         }
 
@@ -83,7 +90,8 @@ def cost(job: Job, site: Site) -> Cost:
         if ask.priority in site.priorities:
             factors[f"priority {ask.priority}"] = site.priorities[ask.priority]
         else:
-            unknown.append(f"what priority {ask.priority} multiplies the charge by")
+            known = f"; known: {', '.join(site.priorities)}" if site.priorities else ""
+            unknown.append(f"what priority {ask.priority} multiplies the charge by{known}")
     if charge and not site.whole_nodes:
         unknown.append(
             "what part of a node is charged where jobs share nodes; whole ones are counted"
@@ -110,14 +118,21 @@ def _runs(job: Job) -> int:
 
 def lines(found: Cost, job: Job, site: Site) -> list[str]:
     """The cost in words, with the formula."""
-    each = f"{_nodes(found.nodes)} x {found.hours:g} h = {found.node_hours:g} node-hours at most"
+    unknown = [f"  not known: {what}" for what in found.unknown]
+    if found.sums:
+        amount = f"{found.runs} points of different size: {_number(found.total_node_hours)}"
+        charge = f"  charge: {_number(found.total)} {found.unit}, each point by its own size"
+        head = f"{job.name} on site {site.name}: {amount} node-hours at most"
+        return [head, *([charge] if site.charge or found.factors else []), *unknown]
+    hours = f"{_number(found.hours)} h"
+    each = f"{_nodes(found.nodes)} x {hours} = {_number(found.node_hours)} node-hours at most"
     text = [f"{job.name} on site {site.name}: one job: {each}"]
     if found.charged_nodes != found.nodes:
         text.append(f"  charged for {found.charged_nodes} nodes, the least that this site charges")
     if site.charge or found.factors:
-        factors = [_nodes(found.charged_nodes), f"{found.hours:g} h"]
+        factors = [_nodes(found.charged_nodes), hours]
         factors += [f"{value:g} ({name})" for name, value in found.factors.items()]
-        text.append(f"  charge: {' x '.join(factors)} = {found.charge:g} {found.unit}")
+        text.append(f"  charge: {' x '.join(factors)} = {_number(found.charge)} {found.unit}")
     parts = []
     if found.jobs > 1:
         parts.append(f"{found.jobs} jobs of the chain")
@@ -125,9 +140,13 @@ def lines(found: Cost, job: Job, site: Site) -> list[str]:
         what = "slots of the ensemble" if job.sweep and job.sweep.how == "ensemble" else "points"
         parts.append(f"{found.runs} {what}")
     if parts:
-        sum_text = f"{found.charge:g} x {' x '.join(parts)} = {found.total:g} {found.unit}"
-        text.append(f"  in all, at most: {sum_text}")
-    return [*text, *(f"  not known: {what}" for what in found.unknown)]
+        product = f"{_number(found.charge)} x {' x '.join(parts)}"
+        text.append(f"  in all, at most: {product} = {_number(found.total)} {found.unit}")
+    return [*text, *unknown]
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 3):.12g}"
 
 
 def _nodes(count: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hpctrain.config.document import Key
+from hpctrain.config.words import nearest
 
 _WANTED = {
     "int_type": "a whole number",
@@ -56,7 +56,9 @@ def sentence(error: ErrorDetails, key: Key, root: type[BaseModel], written: str 
         return _unknown("key", str(key[-1]), sorted(_fields(root, key[:-1])))
     if kind in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
-        return _unknown(str(key[-1]), found, choices)
+        # a key that the user chose, such as a run's name under `after:`, says not what it holds
+        is_own = key[-1] not in _fields(root, key[:-1])
+        return _unknown("" if is_own else str(key[-1]), found, choices)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = context["discriminator"].strip("'")
         choices = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
@@ -64,8 +66,11 @@ def sentence(error: ErrorDetails, key: Key, root: type[BaseModel], written: str 
         return _unknown(tag, value, choices) if value is not None else f"has no {tag!r}; add it"
     if kind in _BOUNDS:
         name, form = _BOUNDS[kind]
-        shown = len(found) if isinstance(found, list) else found
-        return f"found {_shown(shown)}; allowed: {form.format(context[name])}"
+        if isinstance(found, list | tuple):
+            shown = f"a list of {len(found)}" if found else "an empty list"
+        else:
+            shown = _shown(found)
+        return f"found {shown}; allowed: {form.format(context[name])}"
     if kind in _WANTED:
         return _wrong_type(found, written, _WANTED[kind])
     if kind == "value_error":
@@ -83,9 +88,8 @@ def _missing(key: Key, root: type[BaseModel]) -> str:
 
 def _unknown(what: str, found: Any, choices: Iterable[str]) -> str:
     choices = list(choices)
-    near = difflib.get_close_matches(str(found), choices, n=1, cutoff=0.55)
-    hint = f". Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {found!r}; choose from {', '.join(choices)}{hint}"
+    named = f"unknown {what} {found!r}" if what else f"found {found!r}"
+    return f"{named}; choose from {', '.join(choices)}{nearest(str(found), choices)}"
 
 
 def _wrong_type(found: Any, written: str | None, wanted: str) -> str:

@@ -8,6 +8,7 @@ from hpctrain.config.finding import Finding, error
 from hpctrain.config.job import Job
 from hpctrain.config.site import Limits, Site
 from hpctrain.config.walltime import format_walltime
+from hpctrain.config.words import nearest
 
 
 def queue_findings(job: Job, site: Site) -> list[Finding]:
@@ -17,8 +18,8 @@ def queue_findings(job: Job, site: Site) -> list[Finding]:
         return []
     limits = site.queues.get(queue, site.queues.get("*"))
     if limits is None:
-        known = ", ".join(site.queues)
-        return [error("resources.queue", f"unknown queue {queue!r}; choose from {known}")]
+        text = f"unknown queue {queue!r}; choose from {', '.join(site.queues)}"
+        return [error("resources.queue", f"{text}{nearest(queue, site.queues)}")]
     if not limits or any(fits(ask.nodes, ask.walltime, limit) for limit in limits):
         return []
     ways = [

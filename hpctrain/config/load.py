@@ -16,6 +16,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.layers import Layers
 from hpctrain.config.paths import find_shared, shared_dirs
 from hpctrain.config.site import Site
+from hpctrain.config.words import nearest
 from hpctrain.errors import ConfigError
 
 AUTO = "auto"
@@ -63,8 +64,13 @@ def find_job(name: str, cwd: Path) -> Path:
     for path in tried:
         if (cwd / path).is_file():
             return path
-    shipped = find_shared("jobs", tried[0].name)
-    hint = f"; `hpctrain init {given.stem}` writes the shipped example" if shipped else ""
+    if (cwd / given).is_dir():
+        raise ConfigError(f"{name}: is a folder, and no job file; give the YAML file of the job")
+    if find_shared("jobs", tried[0].name):
+        hint = f"; `hpctrain init {given.stem}` writes the shipped example"
+    else:
+        folders = {cwd / path.parent for path in tried}
+        hint = nearest(given.stem, sorted({p.stem for f in folders for p in f.glob("*.y*ml")}))
     raise ConfigError(
         f"{name}: no such job file; looked for {' and '.join(str(p) for p in tried)}{hint}"
     )
@@ -139,9 +145,12 @@ def read_site(name: str) -> tuple[Site, Document]:
         path = find_shared("templates", f"sites/{name}.yaml")
     if path is None:
         raise ConfigError(
-            f"site: unknown site {name!r}; choose from {', '.join(site_names())}, "
-            "or give a YAML file (`hpctrain site new NAME` begins one)"
+            f"site: unknown site {name!r}; choose from {', '.join(site_names())}, or give a YAML "
+            f"file (`hpctrain site new NAME` begins one){nearest(name, site_names())}"
         )
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "no such site file"
+        raise ConfigError(f"{path}: {what}; give a site's YAML file, or a name of `site list`")
     document = read_document(path)
     layers = Layers()
     layers.add(document)

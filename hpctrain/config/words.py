@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -13,6 +15,12 @@ _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
 _CLEANING = ("--cleanenv", "-e", "--containall", "-C")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """`. Did you mean 'x'?`, or nothing."""
+    near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.55)
+    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _name(value: str) -> str:

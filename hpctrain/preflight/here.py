@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hpctrain.config.finding import Finding, error
@@ -13,6 +15,14 @@ from hpctrain.config.site import Site
 from hpctrain.launchers import choose_launcher
 
 _DEVICES = Path("/dev")
+
+
+def is_of(site: Site) -> bool:
+    """Whether this host is one of a site's, or may be: the site names no hosts."""
+    names = (socket.gethostname(), socket.getfqdn())
+    return not site.hostnames or any(
+        fnmatchcase(name, glob) for glob in site.hostnames for name in names
+    )
 
 
 def here_findings(job: Job, site: Site, python: str, devices: Path = _DEVICES) -> Iterator[Finding]:

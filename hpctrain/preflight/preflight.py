@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpctrain.config.check import findings
@@ -12,7 +12,7 @@ from hpctrain.config.finding import Finding, error, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.errors import HpctrainError
-from hpctrain.preflight.here import here_findings
+from hpctrain.preflight.here import here_findings, is_of
 from hpctrain.preflight.image import image_findings
 from hpctrain.preflight.mounts import mount_findings
 from hpctrain.preflight.paths import path_findings
@@ -57,15 +57,15 @@ def preflight(
     target = here / (run_dir or Path("jobs") / job.name)
     # as the compute nodes see it: real path of the folder that holds it
     target = target.parent.resolve() / target.name
-    kept = manifest(target) if is_rendered else {}
-    python = str(kept.get("inputs", {}).get("python") or os.path.abspath(sys.executable))
+    is_kept = is_rendered and (target / "manifest.json").exists()
+    python = (is_kept and _recorded_python(target)) or os.path.abspath(sys.executable)
     found = [*findings(job, site), *_host(with_absolute_paths(job, here), site, target, python)]
-    if kept:
+    if is_kept:
         found += edited_findings(target)
-    script = (kept and kept_script(target, SCRIPTS[site.scheduler])) or _fresh_script(
+    script = (is_kept and kept_script(target, SCRIPTS[site.scheduler])) or _fresh_script(
         job, site, target, here, macros_place
     )
-    has_folder = os.path.isdir if kept else None  # a folder that render makes need not be there
+    has_folder = os.path.isdir if is_kept else None  # a folder that render makes need not be there
     if isinstance(script, Finding):
         found.append(script)
     else:
@@ -73,6 +73,12 @@ def preflight(
         found += script_findings(text, SCRIPTS[site.scheduler], site, is_executable, has_folder)
         found += [] if is_offline else scheduler_findings(job, site, text)
     return sorted(dict.fromkeys(found), key=lambda finding: _ORDER.index(finding.severity))
+
+
+def _recorded_python(run_dir: Path) -> str:
+    """The interpreter that a run directory was rendered for; nothing where that is not said."""
+    inputs = manifest(run_dir).get("inputs")
+    return str(inputs.get("python") or "") if isinstance(inputs, dict) else ""
 
 
 def _host(job: Job, site: Site, target: Path, python: str) -> Iterator[Finding]:
@@ -85,9 +91,12 @@ def _host(job: Job, site: Site, target: Path, python: str) -> Iterator[Finding]:
 
 
 def _after(job: Job, target: Path) -> Iterator[Finding]:
+    is_point = target.parent.name == "points"  # the neighbours are those of its sweep
+    folder = target.parent.parent.parent if is_point else target.parent
     for name in job.after:
-        if name != job.name and not (target.parent / name / "manifest.json").is_file():
-            text = f"no run directory {target.parent / name} yet; submit that run first"
+        is_there = any((folder / name / file).exists() for file in ("manifest.json", "sweep.json"))
+        if name != job.name and not is_there:
+            text = f"no run directory {folder / name} yet; submit that run first"
             yield warning(f"after.{name}", text)
 
 
@@ -110,7 +119,20 @@ def scheduler_findings(job: Job, site: Site, script: str) -> Iterator[Finding]:
         site: the site as the job's queue sees it.
         script: text of the script that would be handed in.
     """
+    found: Iterator[Finding] = iter(())
     if site.scheduler == "slurm":
-        yield from slurm_findings(job, site, script)
+        found = slurm_findings(job, site, script)
     elif site.scheduler == "pbs":
-        yield from pbs_findings(job)
+        found = pbs_findings(job)
+    yield from found if is_of(site) else map(_from_elsewhere(site), found)
+
+
+def _from_elsewhere(site: Site) -> Callable[[Finding], Finding]:
+    """Turns what the scheduler of another machine refuses into a warning."""
+    text = f"but this host is none of those of {site.name}; check again on one of its login nodes"
+
+    def change(found: Finding) -> Finding:
+        is_error = found.severity == "error"
+        return warning(found.where, f"{found.text}; {text}") if is_error else found
+
+    return change

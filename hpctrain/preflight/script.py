@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hpctrain.config.finding import Finding, Severity, error, note
 from hpctrain.config.site import Site
-from hpctrain.render.existing import differences
+from hpctrain.render.existing import Difference, differences, manifest
 from hpctrain.render.new_template import SCHEDULERS
 
 
@@ -61,9 +61,23 @@ def kept_script(run_dir: Path, name: str) -> tuple[str, bool] | None:
 
 def edited_findings(run_dir: Path, has_code: bool = True) -> Iterator[Finding]:
     """Files of a run directory that are not as they were rendered."""
-    for difference in differences(run_dir, has_code):
-        where = f"{run_dir.name}/{difference.path}"
+    if not isinstance(manifest(run_dir).get("files"), dict):
+        text = "cannot be read, so nothing tells what was edited; render the job again"
+        yield error(_shown(run_dir / "manifest.json"), text)
+        return
+    yield from difference_findings(run_dir, differences(run_dir, has_code))
+
+
+def difference_findings(folder: Path, found: Iterable[Difference]) -> Iterator[Finding]:
+    """What is gone or edited of a run directory or a sweep; files beside it are fine."""
+    for difference in found:
+        where = _shown(folder / difference.path)
         if difference.what == "removed":
             yield error(where, "is gone since it was rendered; `hpctrain render` writes it again")
         elif difference.what == "edited":
             yield note(where, "was edited since it was rendered")
+
+
+def _shown(path: Path) -> str:
+    """A path as a user would write it from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd().resolve()) else str(path)

@@ -56,22 +56,34 @@ class Verdict:
 
 def verify_all(folder: Path, has_content: bool = False) -> Iterator[Verdict]:
     """Verdicts on a run, or on a sweep's own files and then on each of its points."""
-    first, *others = runs_in(folder)
-    if first == folder:
+    if not (folder / "points").is_dir():
         yield verify(folder, has_content)
         return
-    files = _sweep_files(folder)
-    yield Verdict(folder, tuple(against(files, folder)), (), len(files), 0)
-    yield verify(first, has_content)
-    for run_dir in others:
+    yield verify_sweep(folder)
+    for number, run_dir in enumerate(runs_in(folder)):
         is_shared = (run_dir / "code").is_symlink()
-        yield verify(run_dir, has_content, has_code=not is_shared)
+        yield verify(run_dir, has_content, has_code=number == 0 or not is_shared)
 
 
-def _sweep_files(folder: Path) -> dict[str, str]:
+def verify_sweep(folder: Path) -> Verdict:
+    """Compare a sweep's own files, and which points it has, with what was rendered.
+
+    Raises:
+        ConfigError: it has no sweep.json that can be read.
+    """
+    files, count = _sweep_facts(folder)
+    width = max(3, len(str(count - 1)))
+    names = ["sweep.csv", *(f"points/{index:0{width}}" for index in range(count))]
+    gone = [Difference("removed", name) for name in names if not (folder / name).exists()]
+    return Verdict(folder, (*against(files, folder), *gone), (), len(files), 0)
+
+
+def _sweep_facts(folder: Path) -> tuple[dict[str, str], int]:
+    """Digests of a sweep's own files, and how many points it was rendered with."""
     try:
-        files = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))["files"]
-        return {str(name): str(known) for name, known in files.items()}
+        page = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        files = {str(name): str(known) for name, known in page["files"].items()}
+        return files, int(page["num_points"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
         raise ConfigError(
             f"{folder}: has points, and no sweep.json that can be read; give a sweep that "
@@ -126,5 +138,4 @@ def runs_in(folder: Path) -> list[Path]:
     """The folder itself if it is a run, else the points of a sweep in it."""
     if not (folder / "points").is_dir():
         return [folder]
-    found = sorted(path for path in (folder / "points").iterdir() if path.is_dir())
-    return found or [folder]
+    return sorted(path for path in (folder / "points").iterdir() if path.is_dir())

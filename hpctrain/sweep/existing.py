@@ -15,17 +15,19 @@ from hpctrain.render.writer import next_name, write_file
 from hpctrain.sweep.write import CODE, FACTS, POINTS, TABLE, Rendered, put_code, put_point
 
 _SHOWN = 5
+_KEYS = ("how", "num_points", "parts", "max_running", "files")
 _NOTES = ("submitted.log", "chain.log", "followers", "STOP", "scaling.png", "scaling.svg")
 """Written beside a sweep while it runs, or by `hpctrain scale`."""
 
 
 def sweep_facts(folder: Path) -> dict[str, Any]:
-    """sweep.json of a folder; empty where there is none that can be read."""
+    """sweep.json of a folder; empty where there is none that render could have written."""
     try:
         page = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return page if isinstance(page, dict) else {}
+    is_whole = isinstance(page, dict) and all(key in page for key in _KEYS)
+    return page if is_whole and isinstance(page["files"], dict) else {}
 
 
 def sweep_changes(

@@ -43,7 +43,7 @@ def submissions(sweep_dir: Path) -> list[Submission]:
     facts = sweep_facts(sweep_dir)
     if not facts:
         raise ConfigError(f"{sweep_dir}: no sweep.json that can be read; give a rendered sweep")
-    names = tuple(sorted(path.name for path in (sweep_dir / POINTS).iterdir() if path.is_dir()))
+    names = _names(sweep_dir, facts["num_points"])
     if facts["how"] == "throttled":
         return _throttled(sweep_dir, names, facts["max_running"])
     own = (name for name in facts["files"] if name.startswith("run"))
@@ -57,6 +57,19 @@ def submissions(sweep_dir: Path) -> list[Submission]:
         found.append(Submission(sweep_dir / script, before, facts["how"], points))
         first += size
     return found
+
+
+def _names(sweep_dir: Path, count: int) -> tuple[str, ...]:
+    """Names of all points; the elements of an array are counted, so none may be missing."""
+    points = sweep_dir / POINTS
+    there = points.iterdir() if points.is_dir() else ()
+    names = tuple(sorted(path.name for path in there if path.is_dir()))
+    if len(names) != count:
+        raise ConfigError(
+            f"{points}: found {len(names)} points of {count}; render the sweep again, which writes "
+            "what is gone, or submit single points"
+        )
+    return names
 
 
 def _throttled(

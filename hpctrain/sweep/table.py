@@ -29,13 +29,14 @@ def collect(folder: Path) -> list[Row]:
     Raises:
         ConfigError: the folder holds no run.
     """
-    is_sweep = (folder / TABLE).is_file()
+    is_sweep = (folder / POINTS).is_dir()
     runs = run_state.find(folder / POINTS if is_sweep else folder)
     if not runs:
         raise ConfigError(
             f"{folder}: no run directory in it; give a rendered sweep, or a folder of runs"
         )
-    parameters = _from_table(folder) if is_sweep else _differing(runs)
+    has_table = is_sweep and (folder / TABLE).is_file()
+    parameters = _from_table(folder) if has_table else _differing(runs)
     rows = [_row(run, parameters.get(run.name, {})) for run in runs]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     # metrics stand in front of the last two, whichever run was the first to have them

@@ -94,8 +94,8 @@ def test_preflight__the_script_that_lies_there(run, folder, programs):
     (run / "rank.sh").unlink()
     lines = found(folder)
     assert any(line.startswith("error: run.pbs:") and "1:90:00" in line for line in lines), lines
-    assert "note: mantle/run.pbs: was edited since it was rendered" in lines
-    assert any(line.startswith("error: mantle/rank.sh: is gone") for line in lines)
+    assert f"note: {script.resolve()}: was edited since it was rendered" in lines
+    assert any(line.startswith(f"error: {run.resolve()}/rank.sh: is gone") for line in lines)
     assert found(folder, is_rendered=False) == []
 
 
@@ -110,3 +110,16 @@ def test_preflight__runs_that_are_waited_for(run, folder, programs):
     assert line == (
         f"warning: after.other: no run directory {folder}/jobs/other yet; submit that run first"
     )
+
+
+def test_preflight__another_machines_refusal_is_no_error(folder, programs):
+    """Checked on the login node of one machine for another that has the same scheduler."""
+    programs.add("qstat", err="qstat: Unknown queue prod", code=170)
+    site = folder / "far.yaml"
+    site.write_text(
+        "name: far\ntitle: x\nscheduler: pbs\nlauncher: {kind: pals}\nhostnames: [login-of-far]\n"
+    )
+    lines = found(folder, "resources.queue=prod", site=str(site))
+    (line,) = [line for line in lines if "Unknown queue" in line]
+    assert line.startswith("warning: qstat -Qf prod: ")
+    assert "this host is none of those of far" in line

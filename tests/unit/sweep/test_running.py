@@ -8,18 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.render.running import MPIRUN
 from tests.unit.sweep.builders import GRID, ONE_RANK, sweep, write
 
 FINISHED = """sed -i 's/"starting"/"finished"/' "$3/state.json"; """
-
-
-MPIRUN = """
-export OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE="$2"
-export OMPI_COMM_WORLD_LOCAL_RANK=0 OMPI_COMM_WORLD_LOCAL_SIZE="$HPCTRAIN_RANKS_PER_NODE"
-shift "$(($# - 6))"
-exec "$@"
-"""
-"""Starts rank 0 alone: /bin/sh rank.sh python -m hpctrain.train RUN are the last six words."""
 
 
 def make(folder: Path, program: str, site: str, spec: dict | None = None, *settings: str) -> Path:
@@ -144,6 +136,19 @@ def test_ensemble__splits_the_nodes_and_fills_free_slots(tmp_path):
             for word in ("began", "ended")
         ]
         assert times == sorted(times), "two points shared a slot"
+
+
+@pytest.mark.parametrize(
+    ("site", "script", "nodes"),
+    [("generic-pbs", "run.pbs", "PBS"), ("generic-cobalt", "run.cobalt", "COBALT")],
+)
+def test_ensemble__points_that_start_late_know_when_it_ends(tmp_path, site, script, nodes):
+    program = f'echo "$HPCTRAIN_DEADLINE" >"$3/end"; sleep 0.6; {FINISHED} exit 0'
+    folder = make(tmp_path, program, site, {"how": "ensemble", "max_running": 2})
+    (tmp_path / "nodes").write_text("n0\nn1\n")
+    code, out = finish(start(folder / script, **{f"{nodes}_NODEFILE": str(tmp_path / "nodes")}))
+    assert code == 0, out
+    assert len({(run / "end").read_text() for run in (folder / "points").iterdir()}) == 1
 
 
 def test_ensemble__fewer_nodes_than_asked_for(tmp_path):
