@@ -46,7 +46,22 @@ def _chain(job: Job, site: Site) -> list[Finding]:
     if chain.how == "presubmit" and most is not None and chain.max_jobs > most:
         text = f"found {chain.max_jobs}, all queued at once; queue {queue} takes {most} of a user"
         found.append(error("chain.max_jobs", f"{text}; lower it, or choose how: resubmit"))
-    return found
+    return [*found, *_hidden_number(job, site)]
+
+
+def _hidden_number(job: Job, site: Site) -> list[Finding]:
+    """The next job gets its number as a variable, which directives may take away or hide."""
+    own, rest = [*site.directives.extra, *job.resources.directives], "number in the chain"
+    for line in own:
+        word = line.split()[0]
+        if site.scheduler == "pbs" and word.startswith("-v"):
+            text = f"found {line!r}, and a chained job gets its {rest} by -v; use launch.env"
+            return [error("resources.directives", text)]
+        if site.scheduler == "slurm" and line.replace(" ", "=").startswith("--export=NONE"):
+            if job.chain and job.chain.how == "presubmit":
+                text = f"found {line!r}, which takes away the {rest}; choose chain.how: resubmit"
+                return [error("resources.directives", text)]
+    return []
 
 
 def _after(job: Job, site: Site) -> list[Finding]:

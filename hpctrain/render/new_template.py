@@ -48,14 +48,17 @@ def write_template(name: str, scheduler: str) -> Path:
     folder = user_dir("templates")
     if folder is None:
         raise ConfigError("XDG_CONFIG_HOME: is no absolute path; correct it, or unset it")
-    path = folder / name
+    path, is_begun = folder / name, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
+            is_begun = True
             file.write(child_text(name, scheduler))
     except FileExistsError as e:
         raise ConfigError(f"{path}: exists; choose another name, or edit that file") from e
     except OSError as e:
+        if is_begun:  # a full disk: an empty template would be in the way of the next try
+            path.unlink(missing_ok=True)
         raise RenderError(f"{path}: cannot be written: {e.strerror}") from e
     return path
 

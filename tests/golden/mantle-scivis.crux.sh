@@ -17,10 +17,11 @@
 run=/home/user/jobs/mantle-scivis
 cd "$run" || exit 5
 mkdir -p logs
-rm -f STOP  # one that an earlier start has obeyed
-
 job_id="${PBS_JOBID:-$$}"
-deadline=$(($(date +%s) + 1800))  # PBS tells no end; walltime 00:30:00
+# PBS tells no end; an ensemble does. The walltime is 00:30:00.
+deadline="${HPCTRAIN_JOB_END:-$(($(date +%s) + 1800))}"
+
+rm -f STOP  # one that an earlier start has obeyed
 
 # What this machine wants.
 export http_proxy=http://proxy.alcf.anl.gov:3128
@@ -66,10 +67,12 @@ stop() {
   ended_by="signal $1" early=5
   [ "$1" != USR1 ] || early=195
   [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
-  echo "$ended_by" >STOP
+  [ -e STOP ] || echo "$ended_by" >STOP
 }
-trap 'stop TERM' TERM
 trap 'stop USR1' USR1
+trap 'stop TERM' TERM
+trap 'stop INT' INT
+trap 'stop HUP' HUP
 
 if ! command -v mpiexec >/dev/null; then
   failed 5 "no mpiexec in PATH; load the module or install the MPI that has it"
@@ -80,18 +83,18 @@ command=(
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
-# ignored until the launcher listens, or an early warning would kill it
-(trap '' USR1 && exec "${command[@]}" </dev/null) &
+trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
+"${command[@]}" </dev/null &
 pid=$!
+trap 'stop USR1' USR1
 
 # Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
 (
-  trap 'kill "$nap"; exit 0' TERM
+  trap 'kill "$(jobs -p)"; exit 0' TERM
   for signal in "USR1 120" "TERM 30"; do
     left=$((deadline - ${signal#* } - $(date +%s)))
     sleep "$((left > 0 ? left : 0))" &
-    nap=$!
-    wait "$nap"
+    wait $!
     kill "-${signal% *}" $$
   done
 ) >/dev/null 2>&1 &
@@ -102,14 +105,21 @@ while :; do
   interrupted=''
   wait "$pid"
   code=$?
-  [ -n "$interrupted" ] || break
+  [ -z "$interrupted" ] || continue
+  kill -0 "$pid" 2>/dev/null || break
+  sleep 1  # only halted, for which `set -m` ends a wait, too
 done
 kill "$timer" 2>/dev/null
-if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
-  code=75  # some launchers have only 0 and 1
-  if [ -z "$ended_by" ]; then
-    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+# Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
+  if grep -q '"status": "finished"' state.json; then
+    code=0
+  elif grep -q '"status": "stopped"' state.json; then
+    code=75
+    [ -n "$ended_by" ] || ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
     [ "$ended_by" != "the deadline" ] || ended_by='time'
+  elif [ "$code" = 0 ]; then
+    code=1  # Open MPI 5 may say so when it was told to go
   fi
 fi
 [ "$code" != 75 ] || rm -f STOP

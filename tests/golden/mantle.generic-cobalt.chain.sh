@@ -12,28 +12,30 @@
 run=/home/user/jobs/mantle
 cd "$run" || exit 5
 mkdir -p logs
-[ "${HPCTRAIN_CHAIN_JOB:-1}" -gt 1 ] && [ -e STOP ] && [ ! -s STOP ] && stopped_before=yes
-rm -f STOP  # one that an earlier start has obeyed
-
 job_id="${COBALT_JOBID:-$$}"
 deadline="${COBALT_ENDTIME:-$(($(date +%s) + 1800))}"
 
 # A chain: where the time is up before the training is finished, it goes on in another job.
 chain_job=$((${HPCTRAIN_CHAIN_JOB:-1}))
+unset HPCTRAIN_CHAIN_JOB  # it is not meant for what the training may hand in
 saved_step() { sed -nE 's/^ "saved_step": ([0-9]+),?$/\1/p' state.json; }
 first_step=$(saved_step)
 chain_note() {
   printf '%s\t%s\t%s\t%s\t%s\t%s\n' \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$chain_job" "$job_id" "$1" "$(saved_step)" "$2" >>chain.log
 }
-if [ -n "${stopped_before:-}" ]; then
-  chain_note 75 "stopped by the file STOP before this job began"
-  exit 75
-fi
+is_asked_to_stop() {  # by a file STOP that stop() below has not written
+  [ -e STOP ] && ! grep -qxE 'time|signal [A-Z0-9]+' STOP
+}
 if [ "$chain_job" -gt 1 ] && grep -q '"status": "finished"' state.json; then
   chain_note 0 "finished before this job began"
   exit 0
 fi
+if [ "$chain_job" -gt 1 ] && is_asked_to_stop; then
+  chain_note 75 "stopped by the file STOP before this job began"
+  exit 75
+fi
+rm -f STOP  # one that an earlier start has obeyed
 
 # What every rank finds in its environment; rank.sh adds which rank it is.
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
@@ -81,14 +83,17 @@ stop() {
   ended_by="signal $1" early=5
   [ "$1" != USR1 ] || early=195
   [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
-  echo "$ended_by" >STOP
+  [ -e STOP ] || echo "$ended_by" >STOP
   [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
 }
-trap 'stop TERM' TERM
 trap 'stop USR1' USR1
+trap 'stop TERM' TERM
+trap 'stop INT' INT
+trap 'stop HUP' HUP
 
 if ! command -v mpirun >/dev/null; then
   failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
+  chain_note 5 "failed with exit code 5"
   exit 5
 fi
 command=(
@@ -99,18 +104,18 @@ command=(
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
-# ignored until the launcher listens, or an early warning would kill it
-(trap '' USR1 && exec "${command[@]}" </dev/null) &
+trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
+"${command[@]}" </dev/null &
 pid=$!
+trap 'stop USR1' USR1
 
 # Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
 (
-  trap 'kill "$nap"; exit 0' TERM
+  trap 'kill "$(jobs -p)"; exit 0' TERM
   for signal in "USR1 120" "TERM 30"; do
     left=$((deadline - ${signal#* } - $(date +%s)))
     sleep "$((left > 0 ? left : 0))" &
-    nap=$!
-    wait "$nap"
+    wait $!
     kill "-${signal% *}" $$
   done
 ) >/dev/null 2>&1 &
@@ -121,16 +126,24 @@ while :; do
   interrupted=''
   wait "$pid"
   code=$?
-  [ -n "$interrupted" ] || break
+  [ -z "$interrupted" ] || continue
+  kill -0 "$pid" 2>/dev/null || break
+  sleep 1  # only halted, for which `set -m` ends a wait, too
 done
 kill "$timer" 2>/dev/null
-if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json && grep -q '"status": "stopped"' state.json; then
-  code=75  # some launchers have only 0 and 1
-  if [ -z "$ended_by" ]; then
-    ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+# Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
+  if grep -q '"status": "finished"' state.json; then
+    code=0
+  elif grep -q '"status": "stopped"' state.json; then
+    code=75
+    [ -n "$ended_by" ] || ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
     [ "$ended_by" != "the deadline" ] || ended_by='time'
+  elif [ "$code" = 0 ]; then
+    code=1  # Open MPI 5 may say so when it was told to go
   fi
 fi
+is_asked_to_stop && ended_by='the file STOP'
 [ "$code" != 75 ] || rm -f STOP
 
 case $code in

@@ -85,7 +85,7 @@ def test_check__a_run_directory(folder, capsys):
     capsys.readouterr()
     assert run("check", "jobs/small", "--offline") == 2
     out = capsys.readouterr().out
-    assert "note: small/run.pbs: was edited since it was rendered" in out
+    assert "note: jobs/small/run.pbs: was edited since it was rendered" in out
     assert "error: run.pbs:" in out
     assert run("check", "small", *PBS) == 0  # the job file, as it would be rendered
 
@@ -132,3 +132,46 @@ def test_render__a_missing_macro_names_template_and_job_file(folder, capsys):
         f"'grnt'. Did you mean 'grant'?; define it under macros: in small.yaml:{line}\n"
     )
     assert not (folder / "jobs").exists()
+
+
+@pytest.mark.parametrize("text", ["{", '{"files": 3}'])
+def test_check__a_run_directory_whose_manifest_is_torn(folder, capsys, text):
+    assert run("render", "small", "--site", "generic-pbs") == 0
+    (folder / "jobs" / "small" / "manifest.json").write_text(text)
+    capsys.readouterr()
+    assert run("check", "jobs/small", "--offline") == 2
+    assert "error: jobs/small/manifest.json: cannot be read" in capsys.readouterr().out
+
+
+def test_check__a_folder_that_is_no_run(folder, capsys):
+    assert run("check", "data") == 2
+    assert "data: has no manifest.json; give a job file, or a run dir" in capsys.readouterr().err
+    assert run("render", "data") == 2
+    assert "data: is a folder, and no job file" in capsys.readouterr().err
+
+
+def test_check__a_misspelt_job_or_site(folder, capsys):
+    assert run("check", "smal.yaml") == 2
+    assert capsys.readouterr().err.endswith("Did you mean 'small'?\n")
+    assert run("check", "small", "--site", "frontir") == 2
+    assert capsys.readouterr().err.endswith("Did you mean 'frontier'?\n")
+    assert run("check", "small", "--site", "nosuch.yaml") == 2
+    assert "nosuch.yaml: no such site file" in capsys.readouterr().err
+
+
+def test_check__a_block_of_set_is_named_as_such(folder, capsys):
+    settings = ("--site", "frontier", "--set", "resources.account=a", "--offline")
+    settings += ("--set", "resources.queue=debug", "--set", "chain.max_jobs=3")
+    assert run("check", "small", *settings) == 2
+    out = capsys.readouterr().out
+    assert "error: --set chain.max_jobs=3: chain: queue debug lets no job hand itself in" in out
+    settings = ("--site", "polaris", "--set", "resources.account=a", "--offline")
+    assert run("check", "small", *settings, "--set", "resources.queue=prodd") == 2
+    assert "Did you mean 'prod'?" in capsys.readouterr().out
+
+
+def test_render__a_wrong_name_is_said_of_the_option_that_gave_it(folder, capsys):
+    assert run("render", "small", "--as", "a\nb") == 2
+    err = capsys.readouterr().err
+    assert err.startswith('hpctrain: --as "a\\nb": name: found ')
+    assert len(err.splitlines()) == 1

@@ -69,7 +69,7 @@ def test_check__a_rendered_sweep(folder, capsys):
     capsys.readouterr()
     assert run("check", "jobs/small", "--offline") == 2
     out = capsys.readouterr().out
-    assert "error: 001/rank.sh: is gone since it was rendered" in out
+    assert "error: jobs/small/points/001/rank.sh: is gone since it was rendered" in out
     assert "error: run.slurm:" in out
     assert run("verify", "jobs/small") == 2
     lines = capsys.readouterr().out.splitlines()
@@ -77,3 +77,58 @@ def test_check__a_rendered_sweep(folder, capsys):
     assert "edited: jobs/small/run.slurm" in lines
     assert lines[-1] == "jobs/small: differs from what was rendered, in 1 of 3 points"
     assert not any("points/002" in line for line in lines)
+
+
+def test_check__the_line_is_said_once(folder, capsys):
+    assert run("check", "small", "--set", "sweep.grid={train.sed: [1]}") == 2
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("error: --set sweep.grid={train.sed: [1]}: sweep point 000 (")
+    assert first.count("--set") == 1
+
+
+def test_check__data_that_vary(folder, capsys):
+    settings = ("--site", "local", "--set", "sweep.grid={data.root: [data, nowhere]}")
+    assert run("check", "small", *settings) == 2
+    out = capsys.readouterr().out
+    assert "nowhere does not exist" in out
+    assert 'data.root="nowhere")' in out
+
+
+def test_check__runs_that_a_sweep_waits_for_lie_beside_it(folder, capsys):
+    settings = ("--site", "generic-slurm", "--offline", "--set", "after={first: ok}")
+    assert run("check", "small", *settings) == 0
+    assert f"no run directory {folder}/jobs/first yet" in capsys.readouterr().out
+    assert run("render", "small", "--as", "first", "--set", "sweep=null") == 0
+    capsys.readouterr()
+    assert run("check", "small", *settings) == 0
+    assert "after.first" not in capsys.readouterr().out
+
+
+def test_check__a_sweep_with_points_gone(folder, capsys):
+    sweep = folder / "jobs" / "small"
+    assert run("render", "small", "--site", "generic-slurm") == 0
+    (sweep / "points" / "001").rename(folder / "elsewhere")
+    capsys.readouterr()
+    assert run("check", "jobs/small", "--offline") == 2
+    assert "error: jobs/small/points/001: is gone" in capsys.readouterr().out
+    assert run("verify", "small") == 2
+    assert "removed: jobs/small/points/001" in capsys.readouterr().out
+    assert run("submit", "jobs/small", "--no-check") == 2
+    assert "found 2 points of 3; render the sweep again" in capsys.readouterr().err
+
+
+def test_check__a_sweep_whose_first_manifest_is_gone(folder, capsys):
+    assert run("render", "small", "--site", "generic-slurm") == 0
+    (folder / "jobs" / "small" / "points" / "000" / "manifest.json").unlink()
+    capsys.readouterr()
+    assert run("check", "jobs/small", "--offline") == 2
+    assert "points/000/manifest.json: cannot be read" in capsys.readouterr().out
+
+
+def test_check__a_sweep_whose_facts_are_torn(folder, capsys):
+    assert run("render", "small", "--site", "generic-slurm") == 0
+    (folder / "jobs" / "small" / "sweep.json").write_text('{"how": "array"}')
+    capsys.readouterr()
+    for words in (("check", "jobs/small"), ("submit", "jobs/small", "--no-check")):
+        assert run(*words) == 2
+        assert "no sweep.json that can be read" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_convert__what_cobalt_refuses_is_not_written(old, capsys):
     ("argv", "message"),
     [
         (("nosuch", "--to", "pbs"), "nosuch: No such file or directory"),
-        (("old.pbs", "--to", "lsf"), "--to 'lsf': choose from pbs, slurm, cobalt"),
+        (("old.pbs", "--to", "lsf"), "--to: found 'lsf'; choose from pbs, slurm, cobalt"),
         (("old.pbs", "--to", "pbs"), "old.pbs: it is a script for PBS already"),
         (("plain.sh", "--to", "pbs"), "plain.sh: has no directives; allowed: lines that start"),
         (("old.pbs", "--to", "slurm", "--out", "no/x"), "no/x: No such file or directory; allowed"),
@@ -78,3 +78,16 @@ def test_convert__bad_input_is_one_sentence(old, capsys, argv, message):
     assert out == ""
     assert err.startswith(f"hpctrain: {message}")
     assert len(err.splitlines()) == 1
+
+
+def test_convert__a_full_disk_leaves_nothing(old, capsys):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        assert run("old.pbs", "--to", "slurm", "--out", "new.sh") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "new.sh: File too large" in capsys.readouterr().err
+    assert not (old / "new.sh").exists()

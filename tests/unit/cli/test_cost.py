@@ -48,3 +48,31 @@ def test_cost__for_programs(capsys):
 def test_cost__no_such_job(capsys):
     assert run("cost", "nosuch") == 2
     assert "no such job file" in capsys.readouterr().err
+
+
+def test_cost__points_of_different_size(capsys):
+    grid = "sweep.grid={resources.nodes: [1, 2, 4], resources.queue: [null, preempt]}"
+    settings = ("--site", "mine.yaml", "--set", grid)
+    settings += ("--set", "train.global_batch_size=4", "--set", "resources.ranks_per_node=1")
+    capsys.readouterr()
+    assert run("cost", "mantle", *settings) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "mantle on site mine: 6 points of different size: 14 node-hours at most",
+        "  charge: 33.6 GPU-hours, each point by its own size",
+    ]
+    assert run("cost", "mantle", *settings, "--json") == 0
+    page = json.loads(capsys.readouterr().out)
+    assert (page["runs"], page["total_node_hours"], page["total_charge"]) == (6, 14, 33.6)
+
+
+def test_cost__short_times_are_readable(capsys):
+    capsys.readouterr()
+    assert run("cost", "mantle", "--site", "mine.yaml", "--set", "resources.walltime=00:10:00") == 0
+    assert "1 node x 0.167 h = 0.167 node-hours" in capsys.readouterr().out
+
+
+def test_cost__too_many_points(capsys):
+    capsys.readouterr()
+    spec = "sweep.random={parameters: {train.seed: {low: 0, high: 9}}, num_points: 100000000}"
+    assert run("cost", "mantle", "--set", spec) == 2
+    assert "makes 100000000 points; allowed: 100000 or fewer" in capsys.readouterr().err

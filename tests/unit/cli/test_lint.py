@@ -106,7 +106,12 @@ def test_lint__rules(capsys):
         (("nosuch.sh",), "nosuch.sh: No such file or directory; allowed: a batch script"),
         ((".",), ".: Is a directory; allowed: a batch script"),
         (("binary",), "binary: is no text; allowed: a batch script"),
-        (("good.sh", "--scheduler", "lsf"), "--scheduler 'lsf': choose from pbs, slurm, cobalt"),
+        (("empty",), "empty: is empty; allowed: a batch script"),
+        (("--rules", "good.sh"), "--rules: reads no FILE"),
+        (
+            ("good.sh", "--scheduler", "lsf"),
+            "--scheduler: found 'lsf'; choose from pbs, slurm, cobalt",
+        ),
         (("good.sh", "--site", "nosuch"), "site: unknown site 'nosuch'; choose from"),
         (("good.sh", "--select", "X1"), "found 'X1'; allowed: codes of rules"),
         (("good.sh", "--ignore", ""), "found ''; allowed: codes of rules"),
@@ -114,6 +119,7 @@ def test_lint__rules(capsys):
 )
 def test_lint__bad_input_is_one_sentence(scripts, capsys, argv, message):
     (scripts / "binary").write_bytes(b"\x7fELF\0")
+    (scripts / "empty").write_text("\n")
     assert run(*argv) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -126,3 +132,20 @@ def test_lint__hostile_names_and_bytes(scripts, capsys):
     (scripts / name).write_bytes(BAD.encode() + b"echo \xff\xfe\n")
     assert run(name) == 2
     assert capsys.readouterr().out.startswith(f"{name}:2: HT014 ")
+
+
+def test_lint__silence_is_no_praise(scripts, capsys):
+    (scripts / "plain.sh").write_text("#!/bin/bash\nls\n")
+    assert run("plain.sh") == 0
+    out, err = capsys.readouterr()
+    assert out == "1 script: nothing to complain about\n"
+    assert err.startswith("note: plain.sh: has no #PBS, #SBATCH or #COBALT line")
+    assert run("plain.sh", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_lint__rules_for_programs(capsys):
+    assert run("--rules", "--json") == 0
+    first = json.loads(capsys.readouterr().out)[0]
+    assert first["code"] == "HT001"
+    assert first.keys() == {"code", "severity", "schedulers", "title"}

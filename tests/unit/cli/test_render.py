@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from hpctrain.cli import main
+from tests.queues import handed_in
 
 JOB = {
     "name": "small",
@@ -203,3 +204,18 @@ def test_render__files_that_are_gone_come_back(folder, capsys):
     assert render("small") == 0
     assert "nothing changed; what was missing is written again" in capsys.readouterr().out
     assert (folder / "jobs" / "small" / "rank.sh").is_file()
+
+
+def test_render__never_changes_files_under_a_queued_job(folder, programs, capsys):
+    programs("squeue", "echo '100|PENDING|0||||Priority|'")
+    assert render("small", "--site", "generic-slurm") == 0
+    target = folder / "jobs" / "small"
+    handed_in(target, "submit 100")
+    before = (target / "config.yaml").read_text()
+    assert render("small", "--site", "generic-slurm") == 0  # nothing changed
+    again = ("small", "--site", "generic-slurm", "--set", "train.epochs=9")
+    assert render(*again) == 3
+    assert "jobs/small: job 100 is waiting, and would find other files" in capsys.readouterr().err
+    assert (target / "config.yaml").read_text() == before
+    programs("squeue", "echo '100|CANCELLED|0||||None|'")
+    assert render(*again) == 0

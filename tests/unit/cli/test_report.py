@@ -40,3 +40,11 @@ def test_report__no_runs_at_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="hpctrain render mantle.yaml"):
         report.command(report.Path("mantle"), None)
+
+
+def test_report__a_sweep_has_points(mantle):
+    mantle.rename(mantle.parent / "000")
+    (mantle / "points").mkdir(parents=True)
+    (mantle.parent / "000").rename(mantle / "points" / "000")
+    with pytest.raises(ConfigError, match="is a sweep; give one of its points, such as jobs/"):
+        report.command(report.Path("mantle"), None)

@@ -60,6 +60,8 @@ def test_scale__writes_runs_that_differ_in_nodes(folder, capsys):
         (["small.yaml", "--nodes", "1", "--rate", "x"], "choose from linear, sqrt, none"),
         (["small.yaml", "--nodes", "1,2"], "found 2; allowed: 1 or fewer"),
         (["small.yaml", "--nodes", "1", "--run", "--site", "generic-slurm"], "leave it out"),
+        (["small.yaml", "--mode", "strong"], "needs --nodes 1,2,4 or --ranks 1,2"),
+        (["small.yaml", "--nodes", "1", "--json"], "there are none yet; add --run"),
         (["small.yaml", "--run"], "needs --nodes 1,2,4 or --ranks 1,2"),
         (["small.yaml", "--ranks", "1,3", "--mode", "strong"], "cannot be shared equally"),
     ],
@@ -78,3 +80,13 @@ def test_scale__nothing_ran_yet(folder, capsys):
     captured = capsys.readouterr()
     assert "no run of the study has a speed yet" in captured.err
     assert "rendered" in captured.out
+
+
+def test_scale__json_stays_json_while_runs_talk(folder, capfd, monkeypatch):
+    """The study is made to fail at once: what it prints must not mix with the results."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    settings = ("--set", "launch.python=/bin/false")
+    assert run("scale", "small.yaml", "--ranks", "1", "--run", "--json", *settings) == 6
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "weak scaling over ranks_per_node" in err

@@ -151,3 +151,23 @@ def test_list__says_which_are_the_users_own(slurm, capsys):
     own = [line for line in lines if line.endswith(")") and "settings" in line]
     assert [line.split()[0] for line in own] == ["mine", "polaris"]
     assert sum(line.startswith("*") for line in lines) == 1
+
+
+def test_show__a_file(here, capsys):
+    text = "name: own\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+    (here / "own.yaml").write_text(text)
+    assert run("show", "own.yaml") == 0
+    assert capsys.readouterr().out == text
+
+
+def test_new__a_full_disk_leaves_nothing(slurm, capsys, monkeypatch):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        assert run("new", "mine", "--from", "polaris") == 3
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written" in capsys.readouterr().err
+    assert not path_of(slurm, "mine").exists()

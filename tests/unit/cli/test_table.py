@@ -107,7 +107,7 @@ def test_table__for_people_and_programs(folder, capsys):
     ("argv", "words"),
     [
         (["nowhere"], "nowhere: no such folder"),
-        ([""], "no such folder"),
+        ([""], "no run directory in it"),
         (["data"], "no run directory in it"),
         (["small", "--sort", "x"], "--sort: unknown column 'x'"),
         (["small", "--csv", "--json"], "exclude each other"),
@@ -117,3 +117,21 @@ def test_table__bad_input(folder, capsys, argv, words):
     run("render", "small")
     assert run("table", *argv) == 2
     assert words in capsys.readouterr().err
+
+
+def test_table__in_the_folder_itself_and_without_the_values(folder, capsys, monkeypatch):
+    run("render", "small")
+    (folder / "jobs" / "small" / "sweep.csv").unlink()
+    monkeypatch.chdir(folder / "jobs" / "small")
+    capsys.readouterr()
+    assert run("table", ".", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == ["000", "001", "002", "003"]
+    assert len({str(row["train.seed"]) for row in rows}) > 1
+
+
+def test_aligned__lists_are_words():
+    from hpctrain.cli.table import aligned
+
+    text = aligned([{"filesystems": ["home", "eagle"]}, {"filesystems": []}])
+    assert text.splitlines() == ["filesystems", "home,eagle", "-"]

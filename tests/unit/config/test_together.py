@@ -44,6 +44,10 @@ SWEEP = "sweep.grid={train.seed: [1, 2, 3, 4, 5, 6], train.epochs: [1, 2]}"
             "error: launch.comm: Horovod's ranks",
         ),
         (("launch.launcher=none",), "error: launch.launcher: found 'none' for 8 ranks"),
+        (
+            ("chain={how: presubmit}", "resources.directives=['--export=NONE']"),
+            "error: resources.directives: found '--export=NONE', which takes away the number",
+        ),
     ],
 )
 def test_together__on_slurm(found, settings, words):
@@ -64,6 +68,11 @@ def test_together__on_slurm(found, settings, words):
             "Cobalt can only wait for a good end; allowed:",
         ),
         ("generic-cobalt", (SWEEP, "sweep.how=array"), "found 'array', and cobalt has none; choos"),
+        (
+            "generic-pbs",
+            ("chain={}", "resources.directives=['-v A=1']"),
+            "gets its number in the c",
+        ),
         ("generic-pbs", ("launch.launcher=srun",), "srun starts ranks only under slurm or local"),
         ("generic-cobalt", ("launch.launcher=ibrun",), "ibrun starts ranks only under slurm, and"),
     ],

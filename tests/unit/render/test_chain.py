@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.render.running import make_run, shorten, start, wait_for
+from tests.unit.render.running import make_run, shorten, start, wait_for, write_program
 
 SHORT = ("chain.max_jobs=3", "resources.walltime=00:01:00")
 """So short that every warning comes near the end."""
@@ -137,7 +137,7 @@ exec sleep 30"""
     if has_saved:
         assert [words[-1] for words in found] == ["goes on", "finished"], out
     else:
-        assert found == [["1", "143", "", "no step was saved since the job began"]], out
+        assert found == [["1", "137", "", "no step was saved since the job began"]], out
 
 
 def test_chain__a_stop_file_between_two_jobs_ends_it(tmp_path):
@@ -157,3 +157,110 @@ def test_chain__a_job_behind_a_finished_training_does_nothing(tmp_path):
     code, _, found = finish(run, HPCTRAIN_CHAIN_JOB="2")
     assert (code, found) == (0, [["2", "0", "30", "finished before this job began"]])
     assert not (run / "starts").exists()
+
+
+def test_chain__a_stop_file_of_the_user_is_kept_when_the_time_is_up(tmp_path):
+    run = chained(tmp_path, LISTENS)
+    process = start(run)
+    wait_for(run / "up")
+    (run / "STOP").touch()
+    process.send_signal(signal.SIGUSR1)
+    process.communicate(timeout=20)
+    assert log(run) == [["1", "75", "10", "stopped by the file STOP"]]
+
+
+def test_chain__a_stop_file_that_a_killed_job_left_behind_ends_nothing(tmp_path):
+    run = chained(tmp_path, "say finished '' 30 0")
+    (run / "STOP").write_text("signal TERM\n")
+    assert finish(run, HPCTRAIN_CHAIN_JOB="2")[2] == [["2", "0", "30", "finished"]]
+
+
+def test_chain__its_number_is_not_for_what_the_training_hands_in(tmp_path):
+    run = chained(tmp_path, "env >env; say finished '' 30 0")
+    finish(run, HPCTRAIN_CHAIN_JOB="2")
+    assert "HPCTRAIN_CHAIN_JOB" not in (run / "env").read_text()
+
+
+def test_chain__a_launcher_that_is_missing_has_its_line(tmp_path):
+    run = chained(tmp_path, "exit 0", "chain.max_jobs=3", "launch.launcher=aprun")
+    code, _, found = finish(run)
+    assert (code, found) == (5, [["1", "5", "", "failed with exit code 5"]])
+
+
+SLURM = {"SLURM_JOB_ID": "7"}
+STOPPED = "say stopped 'the deadline' \"$((${saved:-0} + 10))\" 75"
+
+
+def on_slurm(folder: Path, body: str, how: str = "resubmit") -> Path:
+    """A chain whose sbatch and scontrol write down what they are asked."""
+    spec = f"chain={{max_jobs: 3, how: {how}}}"
+    run = make_run(folder, TRAINER.format(body=body), spec, site="generic-slurm")
+    write_program(folder / "bin" / "sbatch", 'echo "sbatch $HPCTRAIN_CHAIN_JOB $*" >>asked; echo 8')
+    shown = "JobId=20 Dependency=afterok:7(unfulfilled):70(unfulfilled),afterany:5(unfulfilled) X=1"
+    program = f"""[ "$1" != show ] || {{ echo '{shown}'; exit; }}
+echo "scontrol $*" >>asked; [ "$1" != requeue ]"""
+    write_program(folder / "bin" / "scontrol", program)
+    return run
+
+
+def asked(run: Path) -> list[str]:
+    return (run / "asked").read_text().splitlines()
+
+
+def test_slurm__an_element_of_an_array_requeues_itself_alone(tmp_path):
+    """`scontrol requeue 7` throws out all elements of array 7, and one has that job id itself."""
+    run = on_slurm(tmp_path, STOPPED, "requeue")
+    finish(run, **SLURM, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="2")
+    assert asked(run) == ["scontrol requeue 7_2"]
+
+
+def test_slurm__a_stop_file_before_a_requeued_job_begins(tmp_path):
+    run = on_slurm(tmp_path, STOPPED, "requeue")
+    (run / "STOP").touch()
+    code, _, found = finish(run, **SLURM, SLURM_RESTART_COUNT="1")
+    assert (code, found[0][-1]) == (75, "stopped by the file STOP before this job began")
+
+
+def test_slurm__the_count_goes_along_where_the_environment_does_not(tmp_path):
+    run = on_slurm(tmp_path, STOPPED)
+    finish(run, **SLURM)
+    finish(run, **SLURM, SLURM_EXPORT_ENV="NONE")
+    plain, exported = asked(run)
+    assert plain == "sbatch 2 --parsable --dependency=afterany:7 run.slurm"
+    assert "--export=ALL,HPCTRAIN_CHAIN_JOB=2" in exported.split()
+
+
+def test_slurm__a_follower_keeps_its_other_waits(tmp_path):
+    run = on_slurm(tmp_path, STOPPED)
+    (run / "followers").write_text("20\tok\n")
+    finish(run, **SLURM)
+    assert asked(run)[-1] == "scontrol update JobId=20 Dependency=afterok:8:70,afterany:5"
+
+
+def test_slurm__jobs_handed_in_at_once_end_with_a_failure(tmp_path):
+    run = on_slurm(tmp_path, "say failed '' 10 6", "presubmit")
+    assert finish(run, **SLURM)[0] == 6
+    for number in ("2", "3"):
+        assert finish(run, **SLURM, HPCTRAIN_CHAIN_JOB=number)[0] == 75
+    assert len((run / "starts").read_text().split("\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("depend", "expected"),
+    [
+        (
+            "afterok:7.pbs@pbs:70.pbs@pbs,afterany:5.pbs@pbs,beforeany:9.pbs@pbs",
+            "afterok:8.pbs:70.pbs,afterany:5.pbs",
+        ),
+        ("", "afterok:8.pbs"),
+    ],
+)
+def test_pbs__a_follower_keeps_its_other_waits(tmp_path, depend, expected):
+    run = make_run(tmp_path, TRAINER.format(body=STOPPED), "chain.max_jobs=3", site="generic-pbs")
+    (run / "followers").write_text("20.pbs\tok\n")
+    page = f'{{\n    "Jobs":{{\n        "20.pbs":{{\n            "depend":"{depend}",\n'
+    write_program(tmp_path / "bin" / "qstat", f"cat <<E\n{page}\nE")
+    write_program(tmp_path / "bin" / "qsub", "echo 8.pbs")
+    write_program(tmp_path / "bin" / "qalter", 'echo "$*" >asked')
+    finish(run, PBS_JOBID="7.pbs", PBS_NODEFILE="/dev/null")
+    assert asked(run) == [f"-W depend={expected} 20.pbs"]

@@ -142,7 +142,32 @@ def test_run_script__a_second_warning_ends_it(tmp_path):
     wait_for(run / "STOP")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
-    assert process.returncode == 143
+    assert process.returncode == 137
+
+
+def test_run_script__a_halted_launcher_is_not_taken_for_ended(tmp_path):
+    run = make_run(tmp_path, 'echo $$ >"$3/pid.new"; mv "$3/pid.new" "$3/pid"; sleep 1; exit 0')
+    process = start(run)
+    wait_for(run / "pid")
+    pid = int((run / "pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.5)
+    assert process.poll() is None
+    os.kill(pid, signal.SIGCONT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, out
+
+
+def test_run_script__what_does_not_heed_a_signal_is_ended(tmp_path):
+    """A trainer only notes signals; where no launcher kills it, the script must."""
+    run = make_run(tmp_path, 'trap "" USR1 TERM; touch "$3/up"; exec sleep 30')
+    process = start(run)
+    wait_for(run / "up")
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        wait_for(run / "STOP")
+    process.communicate(timeout=20)
+    assert process.returncode == 137
 
 
 def test_run_script__leaves_no_timer_behind(tmp_path):
@@ -168,18 +193,31 @@ def test_run_script__ends_what_hangs_before_the_time_is_up(tmp_path):
     shorten(run, 6)
     process = start(run)
     process.communicate(timeout=20)
-    assert process.returncode == 143
+    assert process.returncode == 137
 
 
-def test_run_script__a_launcher_that_only_knows_failure_hides_no_stop(tmp_path):
+@pytest.mark.parametrize(("status", "code"), [("stopped", 75), ("finished", 0)])
+def test_run_script__a_launcher_that_only_knows_failure_hides_no_good_end(tmp_path, status, code):
     run = make_run(
         tmp_path,
-        'printf \'{\\n "status": "stopped",\\n "launch_id": "%s"\\n}\\n\''
+        f'printf \'{{\\n "status": "{status}",\\n "launch_id": "%s"\\n}}\\n\''
         ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"; exit 1',
     )
     process = start(run)
     process.communicate(timeout=20)
-    assert process.returncode == 75
+    assert process.returncode == code
+
+
+def test_run_script__a_launcher_that_says_0_makes_no_end_of_a_running_training(tmp_path):
+    run = make_run(
+        tmp_path,
+        'printf \'{\\n "status": "running",\\n "launch_id": "%s"\\n}\\n\''
+        ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"; exit 0',
+    )
+    process = start(run)
+    process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert state(run)["status"] == "failed"
 
 
 def test_run_script__a_warning_before_the_trainer_listens_kills_nothing(tmp_path):

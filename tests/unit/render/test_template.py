@@ -67,6 +67,15 @@ def test_template__for_another_scheduler(own, tmp_path):
         script(tmp_path, MINE, site="generic-slurm")
 
 
+def test_template__a_block_that_no_parent_has_is_refused(own, tmp_path):
+    """Jinja would leave it out without a word."""
+    (own / "my.pbs").write_text(CHILD.replace("prepare", "prepar") + "echo x\n{% endblock %}\n")
+    with pytest.raises(RenderError, match=r"my\.pbs:2: unknown block 'prepar'.*Did you mean 'prep"):
+        script(tmp_path, MINE)
+    (own / "my.pbs").write_text(CHILD + "{% block mine %}echo x{% endblock %}\n{% endblock %}\n")
+    assert "\necho x\n" in script(tmp_path, MINE), "a block within a known one is kept"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
