@@ -51,16 +51,15 @@ def _chain(job: Job, site: Site) -> list[Finding]:
 
 def _hidden_number(job: Job, site: Site) -> list[Finding]:
     """The next job gets its number as a variable, which directives may take away or hide."""
-    own, rest = [*site.directives.extra, *job.resources.directives], "number in the chain"
-    for line in own:
-        word = line.split()[0]
-        if site.scheduler == "pbs" and word.startswith("-v"):
-            text = f"found {line!r}, and a chained job gets its {rest} by -v; use launch.env"
-            return [error("resources.directives", text)]
-        if site.scheduler == "slurm" and line.replace(" ", "=").startswith("--export=NONE"):
-            if job.chain and job.chain.how == "presubmit":
-                text = f"found {line!r}, which takes away the {rest}; choose chain.how: resubmit"
-                return [error("resources.directives", text)]
+    is_presubmit = job.chain is not None and job.chain.how == "presubmit"
+    for line in [*site.directives.extra, *job.resources.directives]:
+        text = ""
+        if site.scheduler == "pbs" and line.startswith("-v"):
+            text = "and a chained job gets its number by -v; use launch.env"
+        elif site.scheduler == "slurm" and is_presubmit and line.startswith("--export=NONE"):
+            text = "which takes away the number in the chain; choose chain.how: resubmit"
+        if text:
+            return [error("resources.directives", f"found {line!r}, {text}")]
     return []
 
 
