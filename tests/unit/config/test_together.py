@@ -71,7 +71,7 @@ def test_together__on_slurm(found, settings, words):
         (
             "generic-pbs",
             ("chain={}", "resources.directives=['-v A=1']"),
-            "gets its number in the c",
+            "a chained job gets its number by -v",
         ),
         ("generic-pbs", ("launch.launcher=srun",), "srun starts ranks only under slurm or local"),
         ("generic-cobalt", ("launch.launcher=ibrun",), "ibrun starts ranks only under slurm, and"),
