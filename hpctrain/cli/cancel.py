@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hpctrain.cli.report import JOBS, find_run
+from hpctrain.cli.run_dir import RUNS, find_run
 from hpctrain.cli.submit_sweep import is_sweep, jobs_of_sweep
 from hpctrain.errors import HpctrainError
 
@@ -68,7 +68,7 @@ def _jobs(ids: Iterable[str]) -> str:
 
 def _folders(run: Path) -> list[Path]:
     """Where the jobs of a run, or of a sweep, are written down."""
-    for folder in (run, JOBS / run):
+    for folder in (run, RUNS / run):
         if is_sweep(folder):
             return jobs_of_sweep(folder)
     return [find_run(run)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpctrain import run_state
-from hpctrain.cli.report import find_run
+from hpctrain.cli.run_dir import find_run
 from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hpctrain.cli.sweep_state import is_finished
 from hpctrain.run_state import RunState
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class View:
 
 
 def _ask(states: Iterable[RunState]) -> tuple[dict[Path, RunJob], list[str]]:
-    open_runs = [state.path for state in states if state.text("status") != "finished"]
+    open_runs = [state.path for state in states if not is_finished(state)]
     handed_in = [path for path in open_runs if has_job(path)]
     if not handed_in:
         return {}, []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -14,7 +13,7 @@ import typer
 from hpctrain import __version__
 from hpctrain.cli.job import JobName, Overrides, SiteName, load
 from hpctrain.cli.sweep import render_sweep, start_line
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, RenderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,11 +79,35 @@ def render_run(
         return render_sweep(resolved, out, say)
     target = out / resolved.job.name
     files, rows = _files(resolved, target)
+    _refuse_queued(files, target)
     outcome = write_run(files, target)
     if note := _image_note(resolved.job, target, Path.cwd()):
         typer.echo(note, err=True)
     say(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, rows)}")
     return target
+
+
+def _refuse_queued(files: dict[str, File], target: Path) -> None:
+    """Stop before files change under a job that waits in the queue and would find the new ones.
+
+    Raises:
+        RenderError: there is such a job.
+    """
+    from hpctrain.render.existing import changes, has_started
+
+    if not (target / "submitted.log").is_file() or has_started(target):
+        return  # what has started is refused by the writer
+    if not changes(files, target):
+        return
+    from hpctrain.schedulers.control import first_live
+
+    job = first_live(target)
+    if job is not None:
+        raise RenderError(
+            f"{target}: job {job.job_id} is {job.state}, and would find other files than it was "
+            f"handed in with; end it first (hpctrain cancel {target}), or render under another "
+            "name (--as)"
+        )
 
 
 def show_diff(
@@ -109,8 +132,7 @@ def show_diff(
 def _resolve(
     name: str, overrides: Sequence[str], site: str | None, as_name: str | None
 ) -> Resolved:
-    words = [*overrides, *([f"name={json.dumps(as_name)}"] if as_name is not None else [])]
-    return load(name, words, site)
+    return load(name, overrides, site, as_name)
 
 
 def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpctrain import run_state
-from hpctrain.errors import ConfigError
+from hpctrain.cli.run_dir import find_run
 from hpctrain.registry import REPORT, resolve
-
-JOBS = Path("jobs")
 
 
 def command(
@@ -54,29 +50,3 @@ def headline(run: Path) -> list[str]:
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
         return []  # the page itself says what is missing
     return lines
-
-
-def find_run(run: Path) -> Path:
-    """The run directory that is meant: a path, or a name in jobs/.
-
-    Raises:
-        ConfigError: there is none; names the runs that there are.
-    """
-    for folder in (run, JOBS / run):
-        if run_state.is_run(folder):
-            return folder
-    for sweep in (run, JOBS / run):
-        if points := run_state.find(sweep / "points"):
-            raise ConfigError(
-                f"{sweep}: is a sweep; give one of its points, such as {points[0]}, or see "
-                f"hpctrain table {sweep}"
-            )
-    names = [path.name for path in run_state.find(JOBS)]
-    if not names:
-        raise ConfigError(
-            f"{run}: no run directory, and none in {JOBS}/; "
-            "make one with: hpctrain render mantle.yaml"
-        )
-    near = get_close_matches(run.name, names, 1)
-    hint = f". Did you mean '{JOBS / near[0]}'?" if near else ""
-    raise ConfigError(f"{run}: no run directory; choose from {', '.join(names)} in {JOBS}/{hint}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 import typer
 
 from hpctrain.cli.job import Overrides, SiteName, load
+from hpctrain.cli.run_dir import RUNS
 from hpctrain.cli.sweep import render_sweep, start_line
 from hpctrain.cli.table import aligned
 from hpctrain.errors import ConfigError, TrainError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hpctrain.sweep.scaling import Study
 
 PLOT = "hpctrain.analysis.scaling:write_plot"
-JOBS = Path("jobs")
 
 
 def command(
@@ -48,6 +48,7 @@ def command(
     ] = None,
     overrides: Overrides = None,
     site: SiteName = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = RUNS,
     run: Annotated[
         bool, typer.Option("--run", help="Run them here, one after another (site local).")
     ] = False,
@@ -57,13 +58,13 @@ def command(
     if nodes is None and ranks is None:
         if any((mode, rate, overrides, site, run, epochs)):
             raise ConfigError("scale: needs --nodes 1,2,4 or --ranks 1,2 to make a study")
-        _report(_study_folder(target), as_json)
+        _report(_study_folder(target, out), as_json)
         return
     if as_json and not run:
         raise ConfigError("--json: prints results, and there are none yet; add --run, or leave it")
     study = _study(nodes, ranks, mode or "weak", rate or "linear", epochs)
     say = partial(typer.echo, err=as_json)  # standard output is for the JSON alone
-    folder = _render(target, study, overrides or [], site, say, is_to_run=run)
+    folder = _render(target, study, overrides or [], site, say, out=out, is_to_run=run)
     if run:
         _run(folder, sys.stderr if as_json else None)
         _report(folder, as_json)
@@ -104,6 +105,7 @@ def _render(
     site: str | None,
     say: Callable[[str], None],
     *,
+    out: Path,
     is_to_run: bool,
 ) -> Path:
     from hpctrain.sweep.scaling import RULES, STUDY, study_text, with_study
@@ -116,7 +118,7 @@ def _render(
         )
     own = with_study(resolved, study)
     extra = {STUDY: study_text(resolved.job, study)}
-    folder = render_sweep(own, JOBS, say, extra)
+    folder = render_sweep(own, out, say, extra)
     rule = RULES[study.rule] if study.mode == "weak" else "batch and learning rate as they are"
     say(f"{study.mode} scaling over {study.key.split('.')[1]}: {rule}")
     return folder
@@ -136,8 +138,8 @@ def _run(folder: Path, output: TextIO | None) -> None:
         )
 
 
-def _study_folder(target: str) -> Path:
-    for folder in (Path(target), JOBS / target):
+def _study_folder(target: str, out: Path) -> Path:
+    for folder in (Path(target), out / target):
         if target and folder.is_dir():
             return folder
     raise ConfigError(

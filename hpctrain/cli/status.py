@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hpctrain import run_state
-from hpctrain.cli import queue
-from hpctrain.cli.submit_sweep import is_sweep
+from hpctrain.cli import queue, sweep_state
+from hpctrain.cli.run_dir import RUNS, find_folder, has_points, sweep_problem
 from hpctrain.errors import ConfigError
 from hpctrain.run_state import RunState
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from hpctrain.schedulers.overview import RunJob
 
-DEFAULT_FOLDER = Path("jobs")
 WATCH_EVERY_S = 2.0
 
 _RIGHT = ("epoch", "step", "loss", "samples/s", "left", "updated")
@@ -45,26 +44,23 @@ def command(
         typer.Argument(
             metavar="FOLDER", help="Folder of run directories, one of them or a sweep, or its name."
         ),
-    ] = DEFAULT_FOLDER,
+    ] = RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 s.")] = False,
     no_queue: Annotated[
         bool, typer.Option("--no-queue", help="Do not ask the scheduler about the jobs.")
     ] = False,
 ) -> None:
-    """Show every run: state, epoch, loss, speed, time left, last checkpoint, job and queue."""
+    """Show every run: state, epoch, loss, speed, time left, last checkpoint, job and queue.
+
+    A sweep is one row that counts its points; named by itself it is shown point by point.
+    """
     if as_json and watch:
         raise ConfigError("--json and --watch exclude each other; give one of them")
-    below = DEFAULT_FOLDER / folder
-    if not folder.is_dir() and (run_state.is_run(below) or is_sweep(below)):
-        folder = below
-    if is_sweep(folder):
-        folder = folder / "points"
-    if folder != DEFAULT_FOLDER and not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder; give one that holds run directories")
+    folder = _folder(folder)
     view = queue.View(no_queue)
     if as_json:
-        states = list(_states(folder))
+        states = _states(folder)
         jobs = view.look(states)
         pages = [as_dict(state, job=jobs.get(state.path)) for state in states]
         typer.echo(json.dumps(pages, indent=1))
@@ -72,6 +68,22 @@ def command(
         _watch(folder, view)
     else:
         _show(folder, view)
+
+
+def _folder(folder: Path) -> Path:
+    """The folder whose runs are shown; of a sweep that of its points.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if folder == RUNS and not folder.is_dir():
+        return folder  # nothing was rendered yet, which is no error
+    found = find_folder(folder)
+    if run_state.is_run(found) or not has_points(found):
+        return found
+    if problem := sweep_problem(found):
+        typer.echo(f"note: {found}: {problem}; its points are runs all the same", err=True)
+    return found / "points"
 
 
 def as_dict(state: RunState, now: float | None = None, job: RunJob | None = None) -> dict[str, Any]:
@@ -108,12 +120,15 @@ def row(state: RunState, now: float, job: RunJob | None = None) -> dict[str, str
     return {key: value or "-" for key, value in cells.items()}
 
 
-def _states(folder: Path) -> Iterator[RunState]:
-    return map(run_state.read, run_state.find(folder))
+def _states(folder: Path) -> list[RunState]:
+    """Runs and sweeps by name."""
+    runs = [run_state.read(run) for run in run_state.find(folder)]
+    sweeps = [sweep_state.read(sweep) for sweep in sweep_state.find(folder)]
+    return sorted(runs + sweeps, key=lambda state: state.path)
 
 
 def _rows(folder: Path, view: queue.View) -> list[dict[str, str]]:
-    states = list(_states(folder))
+    states = _states(folder)
     jobs = view.look(states)
     return [row(state, time.time(), jobs.get(state.path)) for state in states]
 

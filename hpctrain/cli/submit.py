@@ -28,6 +28,7 @@ def command(
     as_name: Annotated[
         str | None, typer.Option("--as", help="Name of the run, where it is not the job's.")
     ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = JOBS,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not look for what would fail later.")
     ] = False,
@@ -47,7 +48,7 @@ def command(
     found: list[Submission] = []
     try:
         for target in targets:
-            run_dir = _run_dir(target, overrides or [], site, as_name)
+            run_dir = _run_dir(target, overrides or [], site, as_name, out)
             if not no_check:
                 _check(run_dir)
             parts = submit_sweep(run_dir, hold) if is_sweep(run_dir) else [submit(run_dir, hold)]
@@ -60,12 +61,14 @@ def command(
             typer.echo(json.dumps([as_dict(one) for one in found], indent=1))
 
 
-def _run_dir(target: str, overrides: list[str], site: str | None, as_name: str | None) -> Path:
+def _run_dir(
+    target: str, overrides: list[str], site: str | None, as_name: str | None, out: Path
+) -> Path:
     """The run directory to hand in: one that is there, or that of a job file, rendered now."""
-    run_dir = existing_run(target)
+    run_dir = existing_run(target, out)
     if run_dir is None:
         return render_run(
-            target, overrides, site, as_name, say=lambda line: typer.echo(line, err=True)
+            target, overrides, site, as_name, out, say=lambda line: typer.echo(line, err=True)
         )
     if overrides or site or as_name:
         raise ConfigError(
@@ -75,12 +78,12 @@ def _run_dir(target: str, overrides: list[str], site: str | None, as_name: str |
     return run_dir
 
 
-def existing_run(target: str) -> Path | None:
+def existing_run(target: str, out: Path = JOBS) -> Path | None:
     """The run directory that is meant, or None where it must be a job file."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None
-    places = (path, JOBS / path)
+    places = (path, out / path)
     return next((p for p in places if run_state.is_run(p) or is_sweep(p)), None)
 
 

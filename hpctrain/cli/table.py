@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hpctrain.cli.run_dir import find_folder
 from hpctrain.errors import ConfigError
-
-JOBS = Path("jobs")
 
 
 def command(
@@ -45,18 +44,6 @@ def command(
     else:
         names = short_names(list(rows[0]))
         typer.echo(aligned([{names[key]: value for key, value in row.items()} for row in rows]))
-
-
-def find_folder(folder: Path) -> Path:
-    """A folder as it stands, or by its name in jobs/.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    for found in (folder, JOBS / folder):
-        if found.is_dir():
-            return found
-    raise ConfigError(f"{folder}: no such folder; looked for {folder} and {JOBS / folder}")
 
 
 def aligned(rows: Sequence[dict[str, Any]]) -> str:

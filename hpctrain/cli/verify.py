@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpctrain.cli.run_dir import find_run
+from hpctrain.cli.run_dir import find_run_or_sweep
 
 if TYPE_CHECKING:
     from hpctrain.preflight.verify import Verdict
@@ -28,7 +28,7 @@ def command(
     """
     from hpctrain.preflight.verify import verify_all
 
-    folder = find_run(run)
+    folder = find_run_or_sweep(run)
     verdicts = list(verify_all(folder, digests))
     if as_json:
         typer.echo(json.dumps([verdict.as_dict() for verdict in verdicts], indent=1))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hpctrain.cli.report import find_run
+from hpctrain.cli.run_dir import find_run
 
 
 def command(

@@ -57,8 +57,9 @@ def diagnose(run_dir: Path, job: RunJob | None) -> Diagnosis:
         found = _silent(state, job)
     elif verdict == "stopped":
         found = _stopped(run_dir, state)
-    elif verdict == "rendered" and status is None:
-        found = Diagnosis("never started", (), "", "hand it in: hpctrain submit RUN")
+    elif status is None and (verdict == "rendered" or _has_no_trace(run_dir, job)):
+        words = (state.problem,) if state.problem else ()
+        found = Diagnosis("never started", words, "", "hand it in: hpctrain submit RUN")
     else:
         found = _failed(run_dir, state, verdict, job)
     return Diagnosis(found.what, found.because, found.cause, found.fix.replace("RUN", str(run_dir)))
@@ -66,6 +67,12 @@ def diagnose(run_dir: Path, job: RunJob | None) -> Diagnosis:
 
 def _may_live(status: JobStatus | None) -> bool:
     return status is None or status.is_live or status.state == "unknown"
+
+
+def _has_no_trace(run_dir: Path, job: RunJob | None) -> bool:
+    """Whether nothing of the run tells of a start: it has no state.json, job or log."""
+    is_there = (run_dir / "state.json").exists()
+    return job is None and not (is_there or links(run_dir) or log_files(run_dir))
 
 
 def _queued(run_dir: Path, status: JobStatus) -> Diagnosis:
@@ -146,7 +153,7 @@ def _failed(run_dir: Path, state: RunState, verdict: str, job: RunJob | None) ->
     code = _exit_code(state, verdict, status)
     lines, log = _log(run_dir)
     symptom, exception = find_symptom(lines), last_exception(lines)
-    because = []
+    because = [state.problem] if state.problem else []
     if verdict == "failed" and state.text("message"):
         because.append(f"state.json: {state.text('message')}")
     because += [f"{log}: {line}" for line in _said(symptom, exception) if log]

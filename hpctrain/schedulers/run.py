@@ -16,7 +16,10 @@ TIMEOUT_S = 60.0
 """A busy server answers late; later than this it is taken for dead."""
 
 # set in the shell of a job, and never meant for the jobs that are handed in from there
-_NOT_PASSED_ON = ("HPCTRAIN_CHAIN_JOB", "SLURM_RESTART_COUNT")
+_NOT_PASSED_ON = (
+    *("HPCTRAIN_CHAIN_JOB", "SLURM_RESTART_COUNT"),
+    *("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def run(argv: Sequence[str], cwd: Path | None = None, timeout_s: float = TIMEOUT
             f"that has it; the command was\n  $ {shlex.join(argv)}"
         ) from e
     except OSError as e:
-        raise SchedulerError(f"{argv[0]}: cannot be started ({e.strerror})") from e
+        raise SchedulerError(
+            f"{argv[0]}: cannot be started ({e.strerror}); look at the program, or at PATH; the "
+            f"command was\n  $ {shlex.join(argv)}"
+        ) from e
     with process:
         try:
             out, err = process.communicate(timeout=timeout_s)

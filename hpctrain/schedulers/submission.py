@@ -199,7 +199,7 @@ def _ask(scheduler: Scheduler, command: list[str], script: Path) -> str:
     """Hand in a script and return the job id.
 
     Raises:
-        SubmitError: the scheduler refused, or answered without a job id.
+        SubmitError: the scheduler refused, answered without a job id, or cannot be asked.
     """
     folder, kept = script.parent, f"the script is kept: {script}"
     (folder / "logs").mkdir(exist_ok=True)  # schedulers lose the output where it is missing
@@ -209,6 +209,8 @@ def _ask(scheduler: Scheduler, command: list[str], script: Path) -> str:
         raise SubmitError(
             f"{e}\nit may have taken the job all the same: look before handing in again; {kept}"
         ) from e
+    except SchedulerError as e:
+        raise SubmitError(f"{e}\n{kept}") from e
     if answer.code:
         raise SubmitError(f"{folder}: {scheduler.name} refused the job\n{answer.words}\n{kept}")
     job_id = scheduler.parse_job_id(answer.out)

@@ -47,7 +47,7 @@ def test_cancel__one_of_several_fails_and_the_others_are_ended(programs, runs, c
 def test_cancel__unknown_run(runs, capsys):
     runs("mantle")
     assert run("cancel", "mantel") == 2
-    assert "Did you mean 'jobs/mantle'?" in capsys.readouterr().err
+    assert "Did you mean 'mantle'?" in capsys.readouterr().err
 
 
 def test_hold_and_release(programs, runs, capsys):

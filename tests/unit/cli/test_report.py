@@ -30,9 +30,7 @@ def test_report__out(mantle, capsys, tmp_path):
 
 
 def test_report__misspelt_run_names_the_near_one(mantle):
-    with pytest.raises(
-        ConfigError, match="choose from mantle in jobs/. Did you mean 'jobs/mantle'"
-    ):
+    with pytest.raises(ConfigError, match="choose from mantle in jobs/. Did you mean 'mantle'"):
         report.command(report.Path("mantel"), None)
 
 
@@ -46,5 +44,5 @@ def test_report__a_sweep_has_points(mantle):
     mantle.rename(mantle.parent / "000")
     (mantle / "points").mkdir(parents=True)
     (mantle.parent / "000").rename(mantle / "points" / "000")
-    with pytest.raises(ConfigError, match="is a sweep; give one of its points, such as jobs/"):
+    with pytest.raises(ConfigError, match="give one of its points, such as jobs/mantle/points/000"):
         report.command(report.Path("mantle"), None)

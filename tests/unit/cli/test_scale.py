@@ -90,3 +90,11 @@ def test_scale__json_stays_json_while_runs_talk(folder, capfd, monkeypatch):
     out, err = capfd.readouterr()
     assert out == ""
     assert "weak scaling over ranks_per_node" in err
+
+
+def test_scale__another_folder(folder, capsys):
+    argv = ("small.yaml", "--nodes", "1,2", "--site", "generic-slurm", "--out", "elsewhere")
+    assert run("scale", *argv, *SMALL) == 0
+    assert (folder / "elsewhere" / "small-scale" / "scaling.json").is_file()
+    assert not (folder / "jobs").exists()
+    assert "hpctrain submit elsewhere/small-scale" in capsys.readouterr().out

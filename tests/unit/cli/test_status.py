@@ -110,8 +110,46 @@ def test_status__no_runs_says_how_to_make_one(jobs, capsys, tmp_path):
     assert rows(capsys) == expected
 
 
+def test_status__a_sweep_is_one_row_that_counts_its_points(jobs, capsys):
+    jobs("a", status="finished")
+    points = jobs("sweep", status="rendered")
+    (points / "state.json").unlink()
+    (points / "sweep.json").write_text('{"how": "array"}')
+    (points / "points").mkdir()
+    for number, state in enumerate(("rendered", "finished", "failed", "finished")):
+        jobs(f"sweep/points/{number:03}", status=state)
+    lines = rows(capsys)
+    assert [line.split()[0] for line in lines] == ["run", "a", "sweep"]
+    assert "2 finished, 1 failed, 1 rendered" in lines[2]
+    assert [line.split()[0] for line in rows(capsys, folder=Path("sweep"))[1:]] == [
+        "000",
+        "001",
+        "002",
+        "003",
+    ]
+
+
+def test_status__a_sweep_with_a_torn_page_is_said(jobs, capsys):
+    sweep = jobs("sweep", status="rendered")
+    (sweep / "state.json").unlink()
+    (sweep / "sweep.json").write_text("{")
+    (sweep / "points").mkdir()
+    jobs("sweep/points/000", status="finished")
+    assert "has a sweep.json that is torn" in rows(capsys)[1]
+    status.command(Path("sweep"))
+    said = capsys.readouterr()
+    assert "note: jobs/sweep: has a sweep.json that is torn" in said.err
+    assert "finished" in said.out
+
+
+def test_status__near_miss_is_named(jobs):
+    jobs("small", status="finished")
+    with pytest.raises(ConfigError, match="Did you mean 'small'"):
+        status.command(Path("smal"))
+
+
 def test_status__folder_that_is_not_there(jobs, tmp_path):
-    with pytest.raises(ConfigError, match="nowhere: no such folder"):
+    with pytest.raises(ConfigError, match="nowhere: no such run directory"):
         status.command(tmp_path / "nowhere")
 
 

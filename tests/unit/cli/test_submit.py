@@ -6,6 +6,7 @@ import pytest
 
 from hpctrain.cli import main
 from tests.queues import handed_in, set_state
+from tests.runs import make_small
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +104,13 @@ def test_submit__no_scheduler_on_this_host(programs, runs, capsys):
     runs("a")
     assert run("submit", "--no-check", "a") == 4
     assert "sbatch: no such program in PATH; call this on a login node" in capsys.readouterr().err
+
+
+def test_submit__out_is_where_runs_are_made_and_looked_for(programs, tmp_path, monkeypatch):
+    programs("sbatch", "echo Submitted batch job 100")
+    make_small(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = ("submit", "--no-check", "--out", "elsewhere", "--site", "generic-slurm")
+    assert run(*asked, "small") == 0
+    assert (tmp_path / "elsewhere" / "small" / "submitted.log").is_file()
+    assert not (tmp_path / "jobs").exists()

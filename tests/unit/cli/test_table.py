@@ -106,7 +106,7 @@ def test_table__for_people_and_programs(folder, capsys):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["nowhere"], "nowhere: no such folder"),
+        (["nowhere"], "nowhere: no such run directory"),
         ([""], "no run directory in it"),
         (["data"], "no run directory in it"),
         (["small", "--sort", "x"], "--sort: unknown column 'x'"),

@@ -54,4 +54,24 @@ def test_why__without_its_scheduler_the_rest_still_tells(programs, runs, capsys)
 
 def test_why__unknown_run(capsys):
     assert run("why", "a") == 2
-    assert "a: no run directory" in capsys.readouterr().err
+    assert "a: no such run directory" in capsys.readouterr().err
+
+
+def test_why__a_run_without_a_trace_never_started(runs, capsys):
+    folder = runs("a")
+    (folder / "state.json").unlink()
+    assert run("why", "a") == 0
+    said = capsys.readouterr().out
+    assert "jobs/a: never started" in said
+    assert "hpctrain submit jobs/a" in said
+
+
+def test_why__a_sweep_is_asked_about_point_by_point(runs, capsys):
+    points = runs("s").parent / "sweep" / "points"
+    points.mkdir(parents=True)
+    (points.parent.parent / "s").rename(points / "000")
+    (points.parent / "sweep.json").write_text("{")
+    assert run("why", "sweep") == 2
+    said = capsys.readouterr().err
+    assert "jobs/sweep: is a sweep, but has a sweep.json that is torn; give one of its" in said
+    assert "such as jobs/sweep/points/000" in said

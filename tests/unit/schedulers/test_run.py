@@ -29,7 +29,7 @@ def test_run__missing_program(programs):
 def test_run__not_executable(programs, tmp_path):
     programs("qstat")
     (tmp_path / "bin" / "qstat").write_text("garbage")
-    with pytest.raises(SchedulerError, match="qstat: cannot be started"):
+    with pytest.raises(SchedulerError, match=r"qstat: cannot be started.*PATH.*\n  \$ qstat$"):
         run(["qstat"])
 
 
