@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.data import BatchLoader, SequentialSampler, stream
-from hpctrain.train.task import Data, Task
+from hpctrain.train.task import Data, Task, Validation
 from hpctrain.train.update import Update
 
 
-def validate(
-    task: Task, data: Data, job: Job, comm: Communicator, update: Update
-) -> tuple[dict[str, float], dict[str, Any]]:
+def validate(task: Task, data: Data, job: Job, comm: Communicator, update: Update) -> Validation:
     """Run the task's validation step over all samples and join the sums of all ranks.
 
     Every sample is seen once, whatever the number of ranks.
@@ -41,8 +37,7 @@ def validate(
             with update.autocast():
                 for key, value in task.validation_step(batch).items():
                     sums[key] = sums[key] + value if key in sums else value
-    result = task.validation_result(_join(sums, comm))
-    return result.scalars, result.files
+    return task.validation_result(_join(sums, comm))
 
 
 def _join(sums: dict[str, Tensor], comm: Communicator) -> dict[str, Tensor]:

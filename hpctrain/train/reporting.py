@@ -1,0 +1,107 @@
+"""What people and programs are told of a training: lines, metrics, TensorBoard, state.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from hpctrain.log import logger
+from hpctrain.train.clock import Clock
+from hpctrain.train.metrics import Recorder
+from hpctrain.train.progress import Progress
+from hpctrain.train.run import Run, RunState
+from hpctrain.train.task import Position, Task, Validation
+
+
+class Reporter:
+    """Rank 0's voice; on the other ranks all methods do nothing."""
+
+    def __init__(
+        self, run: Run, state: RunState, clock: Clock, steps_per_epoch: int, *, is_main: bool
+    ) -> None:
+        self._run, self._state, self._clock, self._is_main = run, state, clock, is_main
+        self._epochs, self._steps_per_epoch = run.job.train.epochs, steps_per_epoch
+        self._progress = Progress(self._epochs, steps_per_epoch)
+        self._recorder: Recorder | None = None
+
+    def open(self, first_step: int) -> None:
+        """Begin to record; what an earlier start wrote of later steps is taken away."""
+        if self._is_main:
+            self._recorder = Recorder(self._run.path, first_step)
+
+    def close(self, *, is_failed: bool) -> None:
+        """Return when everything is written."""
+        if self._recorder is not None:
+            self._recorder.close(is_failed=is_failed)
+
+    def say(self, message: str, *values: object) -> None:
+        """Log one line."""
+        if self._is_main:
+            logger.info(message, *values)
+
+    def training(
+        self,
+        at: Position,
+        losses: Mapping[str, float],
+        rates: Mapping[str, float],
+        shown: Mapping[str, float],
+    ) -> None:
+        """Tell where the training is.
+
+        Args:
+            at: position.
+            losses: means since the last call.
+            rates: learning rates now.
+            shown: those of the losses that the line for people has.
+        """
+        if not losses or self._recorder is None:
+            return
+        speed = self._clock.take()
+        left = self._epochs * self._steps_per_epoch - at.global_step
+        eta_s = left * self._clock.recent_step_s
+        self._recorder.scalars(
+            "train",
+            at.epoch,
+            at.global_step,
+            {
+                **{f"loss/{key}": value for key, value in losses.items()},
+                **{f"learning_rate/{key}": value for key, value in rates.items()},
+                **speed,
+            },
+        )
+        self._progress.show(at.epoch, at.step, dict(shown), speed["samples_per_s"], eta_s)
+        self._state.update(
+            at_most_every_s=1.0,
+            **asdict(at),
+            loss=dict(losses),
+            samples_per_s=round(speed["samples_per_s"], 2),
+            eta_s=round(eta_s, 1),
+        )
+
+    def validation(self, at: Position, result: Validation) -> None:
+        """Tell the outcome of a validation, and write its documents."""
+        if self._recorder is None:
+            return
+        self._recorder.scalars("validation", at.epoch, at.global_step, result.scalars)
+        facts = {
+            "epoch": at.epoch,
+            "step": at.global_step,
+            "samples_per_s": round(self._clock.mean_samples_per_s, 3),
+        }
+        self._run.write_eval({name: {**facts, **content} for name, content in result.files.items()})
+        numbers = "  ".join(f"{key} {value:.4g}" for key, value in result.scalars.items())
+        self.say("validation after epoch %d: %s", at.epoch, numbers)
+
+    def figures(self, at: Position, task: Task) -> None:
+        """Draw the task's figures, beside the training."""
+        if self._recorder is None:
+            return
+        for name, draw in task.figures(at.epoch):
+            self._recorder.figure(name, at.epoch, at.global_step, draw)
+
+    def stopped(self, reason: str) -> None:
+        """Tell why the training leaves before its end."""
+        self._progress.end_line()
+        if self._is_main:
+            self._state.fields["stop_reason"] = reason
+        self.say("stopped by %s", reason)
