@@ -106,7 +106,7 @@ NAMES = {
 @pytest.mark.parametrize("case", NAMES)
 def test_name_of_a_class__that_is_not_there(small: SmallRun, case: str) -> None:
     settings, begin = NAMES[case]
-    (small.folder / "mine").mkdir()
+    (small.folder / "mine").mkdir(exist_ok=True)
     (small.folder / "mine" / "mine.py").write_text("class Loss:\n    pass\n")
     run = small.render("run", ALONE, "launch.comm=single", *settings)
     env = environment(PYTHONPATH=f"{run}/code:{run}/code/user")
