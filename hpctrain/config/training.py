@@ -53,6 +53,8 @@ class Training(Schema):
     """Samples a step over all ranks: what the science fixes; ranks divide it."""
     accumulate: PositiveInt = 1
     """Micro-batches a rank cuts its share into; gradients are summed before they are sent."""
+    last_batch: Literal["drop", "keep"] = "drop"
+    """The batch that the samples of an epoch do not fill: left out, or a step on what is there."""
     seed: NonNegativeInt = 0
     """All random draws follow from it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

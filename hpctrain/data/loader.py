@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import torch
@@ -20,7 +20,7 @@ from hpctrain.data.sampler import Share
 
 @dataclass(frozen=True)
 class FieldBatch:
-    """One rank's share of a batch; empty (B = 0) when a short last batch does not reach it."""
+    """One rank's share of a batch, or a part of it."""
 
     ids: tuple[int, ...]
     epoch: int
@@ -30,21 +30,34 @@ class FieldBatch:
     """(B, C, n0, n1, n2)."""
     step: int = 0
     """Batch within the epoch."""
+    num_global: int = 0
+    """Samples of the batch over all ranks."""
+    is_filler: bool = False
+    """One sample that must count nothing; see `Share`."""
+
+    @property
+    def num_samples(self) -> int:
+        """Samples that count."""
+        return 0 if self.is_filler else len(self.ids)
 
     def micro(self, count: int) -> list[FieldBatch]:
-        """Cut into equal parts for gradient accumulation.
+        """Cut into parts of nearly one size for gradient accumulation.
 
-        Raises:
-            ValueError: the share does not divide.
+        There are always `count` parts: those that a small share does not reach are fillers.
         """
-        size, rest = divmod(len(self.ids), count)
-        if rest:
-            raise ValueError(f"{len(self.ids)} samples do not divide into {count} micro-batches")
-        return [self._part(slice(i * size, (i + 1) * size)) for i in range(count)]
+        n = self.num_samples
+        return [self._part(i * n // count, (i + 1) * n // count) for i in range(count)]
 
-    def _part(self, part: slice) -> FieldBatch:
-        parts = self.input[part], self.target[part]
-        return FieldBatch(self.ids[part], self.epoch, *parts, self.step)
+    def _part(self, first: int, end: int) -> FieldBatch:
+        is_filler = first == end
+        part = slice(0, 1) if is_filler else slice(first, end)
+        return replace(
+            self,
+            ids=self.ids[part],
+            input=self.input[part],
+            target=self.target[part],
+            is_filler=is_filler,
+        )
 
 
 class BatchLoader:
@@ -189,7 +202,9 @@ class BatchLoader:
         targets = torch.empty((count, *data.target_shape), dtype=torch.float32, pin_memory=pin)
         for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
             data.read_into(i, share.epoch, x, y)
-        return FieldBatch(share.ids, share.epoch, inputs, targets, share.step)
+        return FieldBatch(
+            share.ids, share.epoch, inputs, targets, share.step, share.num_global, share.is_filler
+        )
 
     def _moved(self, batch: FieldBatch) -> FieldBatch:
         if self._device is None:
@@ -198,4 +213,4 @@ class BatchLoader:
         # memory until they are done.
         inputs = batch.input.to(self._device, non_blocking=True)
         targets = batch.target.to(self._device, non_blocking=True)
-        return FieldBatch(batch.ids, batch.epoch, inputs, targets, batch.step)
+        return replace(batch, input=inputs, target=targets)

@@ -22,6 +22,11 @@ class Share:
     step: int
     """Batch within the epoch."""
     ids: tuple[int, ...]
+    num_global: int
+    """Samples of the batch over all ranks."""
+    is_filler: bool = False
+    """The rank has no part in a short batch; `ids` is one sample that must count nothing, so that
+    the rank computes, and communicates, as the others do."""
 
 
 def share(ids: Sequence[int], rank: int, world_size: int) -> tuple[int, ...]:
@@ -42,15 +47,18 @@ class Sampler(Protocol):
 
 
 class GlobalSampler:
-    """Random order, new in each epoch; a last batch that is not full is dropped."""
+    """Random order, new in each epoch; a last batch that is not full is dropped or kept short."""
 
-    def __init__(self, num_samples: int, global_batch_size: int, seed: int) -> None:
+    def __init__(
+        self, num_samples: int, global_batch_size: int, seed: int, *, is_last_kept: bool = False
+    ) -> None:
         """Set up the order.
 
         Args:
             num_samples: samples of the training set.
             global_batch_size: samples a batch over all ranks.
             seed: with the epoch it decides the order.
+            is_last_kept: keep a last batch that is not full.
 
         Raises:
             ConfigError: fewer samples than one batch.
@@ -63,12 +71,14 @@ class GlobalSampler:
         self.num_samples = num_samples
         self.global_batch_size = global_batch_size
         self.seed = seed
+        self.is_last_kept = is_last_kept
         self._cached: tuple[int, tuple[int, ...]] = (-1, ())
 
     @property
     def batches_per_epoch(self) -> int:
-        """Full batches an epoch."""
-        return self.num_samples // self.global_batch_size
+        """Batches an epoch; all are full, but for a last one that is kept."""
+        full, rest = divmod(self.num_samples, self.global_batch_size)
+        return full + bool(rest and self.is_last_kept)
 
     def order(self, epoch: int) -> tuple[int, ...]:
         """Permutation of all samples in that epoch."""
@@ -120,4 +130,6 @@ def stream(
     """
     for e in range(epoch, epochs):
         for s in range(step if e == epoch else 0, sampler.batches_per_epoch):
-            yield Share(e, s, share(sampler.batch(e, s), rank, world_size))
+            batch = sampler.batch(e, s)
+            own = share(batch, rank, world_size)
+            yield Share(e, s, own or batch[:1], len(batch), is_filler=not own)

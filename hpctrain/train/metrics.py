@@ -25,22 +25,28 @@ class Meter:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._steps: dict[str, int] = {}
+        self._weights: dict[str, float] = {}
 
-    def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Count one step; the values are detached scalars in float32."""
+    def add(self, losses: Mapping[str, Tensor], weight: float = 1.0) -> None:
+        """Count one step.
+
+        Args:
+            losses: detached scalars in float32.
+            weight: size of the step's batch as a share of a full one.
+        """
         for key, value in losses.items():
-            self._sums[key] = self._sums[key] + value if key in self._sums else value
-            self._steps[key] = self._steps.get(key, 0) + 1
+            part = value * weight
+            self._sums[key] = self._sums[key] + part if key in self._sums else part
+            self._weights[key] = self._weights.get(key, 0.0) + weight
 
     def take(self, comm: Communicator) -> dict[str, float]:
-        """Means over the steps and over the ranks; starts anew."""
+        """Means over the samples of all ranks since the last call; starts anew."""
         if not self._sums:
             return {}
         names = sorted(self._sums)
-        means = torch.stack([self._sums[key] / self._steps[key] for key in names])
+        means = torch.stack([self._sums[key] / self._weights[key] for key in names])
         comm.allreduce(means, "metrics")
-        self._sums, self._steps = {}, {}
+        self._sums, self._weights = {}, {}
         return dict(zip(names, means.tolist(), strict=True))
 
 

@@ -38,7 +38,7 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     size = settings.global_batch_size // comm.world_size // settings.accumulate
     if comm.device.type == "cpu":
         size = min(size, _CPU_PROBE_SAMPLES)
-    shares = iter([Share(0, 0, tuple(range(size)))])
+    shares = iter([Share(0, 0, tuple(range(size)), size)])
     with BatchLoader(data.train, shares, workers=0, device=comm.device) as loader:
         batch = next(loader)
     chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
@@ -72,5 +72,5 @@ class _Trial(Update):
     ) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for micro_batch in micro_batches:
-            self._backward(loss_function, micro_batch, len(micro_batches), sums)
+            self._backward(loss_function, micro_batch, 1.0, sums)
         return sums

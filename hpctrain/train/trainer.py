@@ -52,7 +52,10 @@ class Trainer:
         saved = self.saver.find()
         self.data = task.build_data(saved["task"] if saved else None, comm.broadcast_object)
         self.sampler = GlobalSampler(
-            len(self.data.train), self.settings.global_batch_size, self.settings.seed
+            len(self.data.train),
+            self.settings.global_batch_size,
+            self.settings.seed,
+            is_last_kept=self.settings.last_batch == "keep",
         )
         digest = run.digests().get("index", "")
         self.schedule_facts = schedule_facts(run.job, self.steps_per_epoch, digest)
@@ -78,7 +81,7 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of one epoch; the last partial batch is left out."""
+        """Steps of one epoch."""
         return self.sampler.batches_per_epoch
 
     def fit(self) -> bool:
@@ -142,7 +145,7 @@ class Trainer:
         losses = self.task.training_step(batch, self.update, replace(self.position))
         if self.comm.device.type == "cpu":
             self.finite.losses(losses, self.position, batch)
-        self.meter.add(losses)
+        self.meter.add(losses, batch.num_global / self.settings.global_batch_size)
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:

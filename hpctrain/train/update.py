@@ -22,6 +22,9 @@ class Update:
     scalars of which "loss" is minimised, averages the gradient over micro-batches and ranks,
     clips it, and steps. Ranks communicate during the last micro-batch only. Parameters of the
     other optimizers get no gradient meanwhile, so alternating losses never mix.
+
+    A micro-batch weighs as much as it has samples, so the result is the mean over the samples of
+    all ranks, also where a short last batch gives ranks shares of unequal size.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class Update:
         autocast: Callable[[], Any] | None = None,
     ) -> None:
         self.optimizers = optimizers
+        self._world_size = comm.world_size
+        self._weights: Sequence[float] = (1.0,)
         self.accumulate = accumulate
         self._autocast = autocast
         self._clip = clip_grad_norm
@@ -47,8 +52,11 @@ class Update:
         }
 
     def split(self, batch: Any) -> list[Any]:
-        """Cut a batch into the micro-batches of one step."""
-        parts: list[Any] = batch.micro(self.accumulate)
+        """Cut a batch into the micro-batches of one step; on all ranks the same number of them."""
+        largest_share = -(-batch.num_global // self._world_size)
+        parts: list[Any] = batch.micro(min(self.accumulate, largest_share))
+        # Ranks are averaged, so that a rank's part of the sum must be scaled by their number.
+        self._weights = [p.num_samples * self._world_size / batch.num_global for p in parts]
         return parts
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -58,15 +66,25 @@ class Update:
     def __call__(
         self, name: str, loss_function: LossFunction, micro_batches: Sequence[Any]
     ) -> dict[str, Tensor]:
-        """Step the optimizer `name` once; returns the scalars, detached, averaged."""
+        """Step the optimizer `name` once.
+
+        Args:
+            name: of the optimizer.
+            loss_function: scalars of a micro-batch, each a mean over its samples.
+            micro_batches: one for each that `split` made, in its order.
+
+        Returns:
+            The scalars, detached; their mean over ranks is the mean over all samples.
+        """
         reducer = self._reducers[name]
         reducer.zero()
         sums: dict[str, Tensor] = {}
         with self._only(name):
-            for micro_batch in micro_batches[:-1]:
-                self._backward(loss_function, micro_batch, len(micro_batches), sums)
+            *first, last = zip(micro_batches, self._weights, strict=True)
+            for micro_batch, weight in first:
+                self._backward(loss_function, micro_batch, weight, sums)
             with reducer.armed():
-                self._backward(loss_function, micro_batches[-1], len(micro_batches), sums)
+                self._backward(loss_function, *last, sums)
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
         self.optimizers[name].step()
@@ -80,14 +98,14 @@ class Update:
         return total
 
     def _backward(
-        self, loss_function: LossFunction, micro_batch: Any, count: int, sums: dict[str, Tensor]
+        self, loss_function: LossFunction, micro_batch: Any, weight: float, sums: dict[str, Tensor]
     ) -> None:
         with self.autocast():
             scalars = loss_function(micro_batch)
-        loss = scalars["loss"] if count == 1 else scalars["loss"] / count
+        loss = scalars["loss"] if weight == 1 else scalars["loss"] * weight
         torch.autograd.backward(loss)
         for key, value in scalars.items():
-            part = value.detach() / count
+            part = value.detach() * weight
             sums[key] = sums[key] + part if key in sums else part
 
     @contextmanager

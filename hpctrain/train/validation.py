@@ -32,7 +32,7 @@ def validate(task: Task, data: Data, job: Job, comm: Communicator, update: Updat
         torch.no_grad(),
     ):
         for batch in loader:
-            if not batch.ids:
+            if batch.is_filler:
                 continue
             with update.autocast():
                 for key, value in task.validation_step(batch).items():

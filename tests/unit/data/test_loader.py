@@ -120,11 +120,12 @@ def test_loader__close_in_the_middle_joins_the_threads(data):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_loader__empty_shares_keep_ranks_in_step(data, workers):
+def test_loader__empty_shares_are_filled_to_keep_ranks_in_step(data, workers):
     sampler = SequentialSampler(5, 4)
     with BatchLoader(data, stream(sampler, 0, 4), workers) as loader:
-        shapes = [tuple(batch.target.shape) for batch in loader]
-    assert shapes == [(1, *data.target_shape), (0, *data.target_shape)]
+        batches = list(loader)
+    assert [tuple(b.target.shape) for b in batches] == [(1, *data.target_shape)] * 2
+    assert [(b.num_samples, b.num_global) for b in batches] == [(1, 4), (0, 1)]
 
 
 def test_loader__counts_the_time_that_the_loop_waited(data):
@@ -143,8 +144,14 @@ def test_batch__micro_parts_make_up_the_whole(data):
     assert sum((p.ids for p in parts), ()) == batch.ids
     assert torch.equal(torch.cat([p.input for p in parts]), batch.input)
     assert torch.equal(torch.cat([p.target for p in parts]), batch.target)
-    with pytest.raises(ValueError, match="4 samples do not divide into 3"):
-        batch.micro(3)
+    assert [p.ids for p in batch.micro(3)] == [batch.ids[:1], batch.ids[1:2], batch.ids[2:]]
+
+
+def test_batch__micro_parts_beyond_the_samples_count_nothing(data):
+    with BatchLoader(data, stream(GlobalSampler(len(data), 2, 0), 0, 1), workers=0) as loader:
+        parts = next(loader).micro(3)
+    assert [p.num_samples for p in parts] == [0, 1, 1]
+    assert [len(p.target) for p in parts] == [1, 1, 1]
 
 
 @pytest.mark.cuda

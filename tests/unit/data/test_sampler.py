@@ -25,6 +25,13 @@ def test_batches__partial_last_is_dropped():
     assert sampler.batch(5, 0) + sampler.batch(5, 1) == sampler.order(5)[:8]
 
 
+def test_batches__partial_last_is_kept_if_asked_for():
+    sampler = GlobalSampler(11, 4, seed=0, is_last_kept=True)
+    assert sampler.batches_per_epoch == 3
+    assert sum((sampler.batch(5, s) for s in range(3)), ()) == sampler.order(5)
+    assert GlobalSampler(12, 4, seed=0, is_last_kept=True).batches_per_epoch == 3
+
+
 def test_batches__fewer_samples_than_one_batch_is_an_error():
     with pytest.raises(ConfigError, match="global_batch_size: 8, but .* only 7 samples"):
         GlobalSampler(7, 8, seed=0)
@@ -46,6 +53,14 @@ def test_sequential__keeps_the_partial_last_batch():
     sampler = SequentialSampler(10, 4)
     batches = [sampler.batch(7, s) for s in range(sampler.batches_per_epoch)]
     assert batches == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
+
+
+def test_stream__rank_without_a_part_gets_a_sample_that_counts_nothing():
+    sampler = GlobalSampler(10, 4, seed=1, is_last_kept=True)
+    last = [list(stream(sampler, rank, 4))[-1] for rank in range(4)]
+    assert [s.is_filler for s in last] == [True, False, True, False]
+    assert {s.num_global for s in last} == {2}
+    assert [s.ids for s in last[::2]] == [sampler.batch(0, 2)[:1]] * 2
 
 
 def test_stream__from_the_middle_is_the_rest_of_the_whole():

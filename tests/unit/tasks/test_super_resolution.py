@@ -36,7 +36,9 @@ class Bench:
         self.update = Update(comm, self.optimizers, accumulate=accumulate)
         self.advance = AdversarialStep(adversary, self.critic, nn.functional.mse_loss)
         torch.manual_seed(1)
-        self.batch = FieldBatch((3, 5), 0, torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8))
+        self.batch = FieldBatch(
+            (3, 5), 0, torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8), num_global=2
+        )
 
     def pairs(self) -> list[Pair]:
         return [Pair(b, self.generator, 2, HALO, seed=0) for b in self.update.split(self.batch)]
