@@ -12,6 +12,7 @@ import typer
 
 from hpctrain import __version__
 from hpctrain.cli.job import JobName, Overrides, SiteName, load
+from hpctrain.cli.run_dir import find_run
 from hpctrain.cli.sweep import render_sweep, start_line
 from hpctrain.errors import ConfigError, RenderError
 
@@ -35,6 +36,10 @@ def command(
         str | None, typer.Option("--as", help="Name of the run, where it is not the job's.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = JOBS,
+    resume_from: Annotated[
+        str | None,
+        typer.Option("--resume-from", help="Begin with the newest checkpoint of this other run."),
+    ] = None,
     is_diff: Annotated[
         bool,
         typer.Option("--diff", help="Write nothing; show what would change, code 1 if anything."),
@@ -44,8 +49,10 @@ def command(
     from hpctrain.schedulers import scheduler_of
 
     if is_diff:
+        if resume_from is not None:
+            raise ConfigError("--resume-from: copies a checkpoint, and --diff writes nothing")
         raise typer.Exit(show_diff(job, overrides or [], site, as_name, out))
-    target = render_run(job, overrides or [], site, as_name, out)
+    target = render_run(job, overrides or [], site, as_name, out, resume_from=resume_from)
     scheduler = scheduler_of(target)
     if scheduler is not None:
         start = scheduler.submit_command(str(target / scheduler.script))
@@ -61,6 +68,7 @@ def render_run(
     as_name: str | None = None,
     out: Path = JOBS,
     say: Callable[[str], None] = typer.echo,
+    resume_from: str | None = None,
 ) -> Path:
     """Write the run directory of a job; returns where it is.
 
@@ -71,16 +79,23 @@ def render_run(
         as_name: name of the run; None: that of the job.
         out: folder of all run directories.
         say: takes the line about what was done; notes go to standard error.
+        resume_from: the run whose newest checkpoint this one begins with.
     """
     from hpctrain.render import write_run
+    from hpctrain.render.resume import find_origin, take_checkpoint
 
     resolved = _resolve(name, overrides, site, as_name)
+    origin = find_origin(find_run(resume_from)) if resume_from is not None else None
     if resolved.job.sweep is not None:
+        if origin:
+            raise ConfigError(f"--resume-from: {name} is a sweep; only a single run can go on")
         return render_sweep(resolved, out, say)
     target = out / resolved.job.name
     files, rows = _files(resolved, target)
     _refuse_queued(files, target)
     outcome = write_run(files, target)
+    if origin:
+        say(f"{target}: begins with {take_checkpoint(origin, target)} of {origin.run}")
     if note := _image_note(resolved.job, target, Path.cwd()):
         typer.echo(note, err=True)
     say(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, rows)}")

@@ -1,0 +1,110 @@
+"""A new run that goes on from the newest checkpoint of another: a copy, and where it is from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpctrain.errors import RenderError
+from hpctrain.render.existing import manifest
+
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The checkpoint that a run begins with."""
+
+    run: Path
+    checkpoint: Path
+    """The file itself, not the link `latest`."""
+
+
+def find_origin(run: Path) -> Origin:
+    """The newest checkpoint of a run directory.
+
+    Raises:
+        RenderError: it has none.
+    """
+    link = run / "checkpoints" / "latest"
+    path = link.parent / os.readlink(link) if link.is_symlink() else link
+    if not path.is_file():
+        raise RenderError(
+            f"--resume-from: {run}: has no checkpoint to go on from (looked for {link}); "
+            "start that run first, or leave the option out"
+        )
+    return Origin(run, path)
+
+
+def take_checkpoint(origin: Origin, target: Path) -> str:
+    """Copy a checkpoint into a run directory that has none, and write its origin down.
+
+    Args:
+        origin: what `find_origin` returned; its run directory is not changed.
+        target: a rendered run directory.
+
+    Returns:
+        Name of the checkpoint.
+
+    Raises:
+        RenderError: the target has checkpoints of its own, or cannot be written.
+    """
+    name = origin.checkpoint.name
+    folder = target / "checkpoints"
+    earlier = _earlier(target)
+    temporary = folder / f".{name}.tmp"
+    try:
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(origin.checkpoint, temporary)
+        digest = _sha256(temporary)
+        temporary.replace(folder / name)
+        link = folder / ".latest.tmp"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        link.replace(folder / "latest")
+        _note_origin(target, origin, digest)
+        for old in earlier - {name}:
+            (folder / old).unlink()
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise RenderError(
+            f"--resume-from: {origin.checkpoint}: cannot be copied to {folder} ({e.strerror}); "
+            "make room or mend the permissions, and render again"
+        ) from e
+    return name
+
+
+def _earlier(target: Path) -> set[str]:
+    """What an earlier call copied, if the target has not trained since."""
+    noted = manifest(target).get("resumed_from", {})
+    own = {path.name for path in (target / "checkpoints").glob("state_*")}
+    if own - {noted.get("checkpoint")}:
+        raise RenderError(
+            f"--resume-from: {target}: has checkpoints of its own ({', '.join(sorted(own)[:3])}); "
+            "render under another name (--as)"
+        )
+    return own
+
+
+def _note_origin(target: Path, origin: Origin, digest: str) -> None:
+    page = manifest(target)
+    page["resumed_from"] = {
+        "run": str(origin.run.resolve()),
+        "checkpoint": origin.checkpoint.name,
+        "sha256": digest,
+    }
+    temporary = target / ".manifest.json.tmp"
+    temporary.write_text(json.dumps(page, indent=1) + "\n")
+    temporary.replace(target / "manifest.json")
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hpctrain.errors import RenderError
+from hpctrain.render.resume import find_origin, take_checkpoint
+
+
+def run_with(path: Path, *names: str) -> Path:
+    (path / "checkpoints").mkdir(parents=True)
+    (path / "manifest.json").write_text('{"files": {}}')
+    for name in names:
+        (path / "checkpoints" / name).write_bytes(name.encode())
+    if names:
+        (path / "checkpoints" / "latest").symlink_to(names[-1])
+    return path
+
+
+def test_take_checkpoint__copies_the_newest_and_says_from_where(tmp_path: Path) -> None:
+    old = run_with(tmp_path / "old", "state_1.pt", "state_2_step_4.pt")
+    new = run_with(tmp_path / "new")
+    for _ in range(2):  # the second time changes nothing
+        assert take_checkpoint(find_origin(old), new) == "state_2_step_4.pt"
+        assert sorted(os.listdir(new / "checkpoints")) == ["latest", "state_2_step_4.pt"]
+        assert os.readlink(new / "checkpoints" / "latest") == "state_2_step_4.pt"
+    page = json.loads((new / "manifest.json").read_text())
+    assert page["resumed_from"] == {
+        "run": str(old),
+        "checkpoint": "state_2_step_4.pt",
+        "sha256": hashlib.sha256(b"state_2_step_4.pt").hexdigest(),
+    }
+    assert page["files"] == {}
+
+
+def test_take_checkpoint__again_takes_a_newer_one(tmp_path: Path) -> None:
+    old, new = run_with(tmp_path / "old", "state_1.pt"), run_with(tmp_path / "new")
+    take_checkpoint(find_origin(old), new)
+    (old / "checkpoints" / "state_2.pt").write_bytes(b"2")
+    (old / "checkpoints" / "latest").unlink()
+    (old / "checkpoints" / "latest").symlink_to("state_2.pt")
+    take_checkpoint(find_origin(old), new)
+    assert sorted(os.listdir(new / "checkpoints")) == ["latest", "state_2.pt"]
+
+
+def test_take_checkpoint__a_run_with_its_own_is_refused(tmp_path: Path) -> None:
+    old, new = run_with(tmp_path / "old", "state_9.pt"), run_with(tmp_path / "new", "state_1.pt")
+    with pytest.raises(RenderError, match=r"new: has checkpoints of its own \(state_1.pt\).*--as"):
+        take_checkpoint(find_origin(old), new)
+    assert (new / "checkpoints" / "latest").read_bytes() == b"state_1.pt"
+
+
+def test_find_origin__without_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(RenderError, match="has no checkpoint to go on from"):
+        find_origin(run_with(tmp_path / "old"))
