@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from hpctrain.config.schema import Schema
 
@@ -42,6 +49,17 @@ class Checkpoints(Schema):
     """Also save every so many steps within an epoch."""
     keep_last: PositiveInt = 3
     """How many of the newest are kept, of those at epoch ends and of those within epochs each."""
+    keep_every: PositiveInt | None = None
+    """Keep those of every so many epochs for good; null: none beyond `keep_last`."""
+
+    @model_validator(mode="after")
+    def _kept_are_saved(self) -> Checkpoints:
+        if self.keep_every and self.keep_every % self.every_epochs:
+            raise ValueError(
+                f"keep_every is {self.keep_every}, but only every {self.every_epochs} epochs are "
+                "saved; give a multiple of every_epochs"
+            )
+        return self
 
 
 class Training(Schema):

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,16 @@ class CheckpointFolder:
     the link `latest` names the newest.
     """
 
-    def __init__(self, path: Path, keep_last: int) -> None:
+    def __init__(self, path: Path, keep_last: int, keep_every: int | None = None) -> None:
+        """Name the folder.
+
+        Args:
+            path: where it is, or will be.
+            keep_last: how many of the newest of each kind are kept.
+            keep_every: of which epochs' ends all are kept; None: of none.
+        """
         self.path = path
-        self.keep_last = keep_last
+        self.keep_last, self.keep_every = keep_last, keep_every
 
     def names(self) -> list[str]:
         """Checkpoints from the oldest to the newest."""
@@ -47,7 +55,9 @@ class CheckpointFolder:
         temporary = self.path / f".{name}.tmp"
         try:
             self.path.mkdir(exist_ok=True)
+            self._clear()
             with open(temporary, "wb") as file:
+                # a Python file: its writes let the training's thread run, torch's own do not
                 torch.save({"version": VERSION, **state}, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -91,7 +101,20 @@ class CheckpointFolder:
             [n for n in names if "_step_" not in n],
         ):
             for old in of_kind[: -self.keep_last]:
-                (self.path / old).unlink()
+                if not self._is_for_good(old):
+                    (self.path / old).unlink()
+
+    def _is_for_good(self, name: str) -> bool:
+        match = _NAME.fullmatch(name)
+        if self.keep_every is None or match is None or match[2]:
+            return False
+        return int(match[1]) % self.keep_every == 0
+
+    def _clear(self) -> None:
+        """Take away what a killed write has left."""
+        for left in self.path.glob(".state_*.tmp"):
+            with suppress(OSError):
+                left.unlink()
 
     def load(self, name: str) -> dict[str, Any]:
         """State of the checkpoint `name`; see `load`."""

@@ -1,9 +1,12 @@
-"""Saving the state of all ranks, and finding it again at the next start."""
+"""Saving the state of all ranks beside the training, and finding it again at the next start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from torch.optim import Optimizer
@@ -11,21 +14,41 @@ from torch.optim import Optimizer
 from hpctrain.comm import Communicator
 from hpctrain.log import logger
 from hpctrain.train.checkpoint import CheckpointFolder
+from hpctrain.train.hostcopy import HostCopy
 from hpctrain.train.run import RunState
 from hpctrain.train.snapshot import collect
 from hpctrain.train.task import Position, Task
+from hpctrain.train.writer import Writer
+
+_TOLD_WAIT_S = 1.0
+"""A save that had to wait so long for the one before it is told of, once."""
+_LAST_WAIT_S = 30.0
+"""How long a failing training lets a checkpoint under way be finished."""
 
 
 class Saver:
-    """Every rank has one and calls it at the same steps; rank 0 reads and writes the files."""
+    """Every rank has one and calls it at the same steps; rank 0 reads and writes the files.
+
+    The loop pauses while the state is copied into host memory. The copy is written by a thread,
+    one at a time: a second save waits for the first, because a checkpoint that was asked for must
+    be there, and because there is memory for one copy.
+    """
 
     def __init__(self, folder: CheckpointFolder, comm: Communicator, state: RunState) -> None:
         self.folder, self._comm, self._state = folder, comm, state
+        self._copy, self._writer = HostCopy(), Writer()
+        self._is_prepared = self._is_told = False
         self.saved_step = 0
-        """`global_step` of the newest checkpoint."""
+        """`global_step` of the newest state that was copied; on disk after `finish`."""
+
+    @property
+    def longest_write_s(self) -> float:
+        """Seconds that the longest write took."""
+        return self._writer.longest_s
 
     def find(self) -> dict[str, Any] | None:
         """The newest checkpoint that is whole, the same on all ranks; None at a fresh start."""
+        self.finish()
         found = self.folder.load_newest() if self._comm.rank == 0 else None
         name = self._comm.broadcast_object(found[0] if found else None)
         if name is None:
@@ -34,6 +57,23 @@ class Saver:
             logger.info("resuming from %s", name)
         return found[1] if found else self.folder.load(name)
 
+    def look(self, task: Task, optimizers: Mapping[str, Optimizer]) -> None:
+        """Between steps: take note of a checkpoint that is on disk now.
+
+        The first call, when optimizers have their state, makes memory for the copies.
+
+        Raises:
+            CheckpointError: the write under way has failed.
+        """
+        self._writer.look()
+        if not self._is_prepared and self._comm.rank == 0:
+            self._is_prepared = True
+            models = {name: model.state_dict() for name, model in task.models.items()}
+            states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
+            self._writer.start(
+                partial(self._copy.prepare, {"models": models, "optimizers": states})
+            )
+
     def save(
         self,
         task: Task,
@@ -41,7 +81,7 @@ class Saver:
         at: Position,
         facts: Mapping[str, Any],
     ) -> None:
-        """Write a checkpoint.
+        """Copy the state and begin to write it.
 
         Args:
             task: its models and its own state are saved.
@@ -50,11 +90,47 @@ class Saver:
             facts: what else belongs to the run; equal on all ranks.
 
         Raises:
-            CheckpointError: it cannot be written.
+            CheckpointError: the one before it could not be written.
         """
         content = collect(task, optimizers, self._comm, at)
         self.saved_step = at.global_step
         if self._comm.rank != 0:
             return
-        name = self.folder.save({**content, **facts}, at.epoch, at.step)
-        self._state.update(**asdict(at), checkpoint=name, saved_step=at.global_step)
+        self._wait_for_writer()
+        self._state.update(**asdict(at))
+        copied = self._copy.take({**content, **facts})
+        self._writer.start(partial(self._write, copied, at.epoch, at.step, at.global_step))
+
+    def finish(self) -> None:
+        """Return when the newest checkpoint is on disk.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        self._writer.wait()
+
+    def close(self) -> None:
+        """Let what is under way be finished, after a failure; its own is no news then."""
+        with suppress(Exception):
+            self._writer.wait(_LAST_WAIT_S)
+
+    def _write(
+        self, content: dict[str, Any], epoch: int, step: int, total: int
+    ) -> Callable[[], None]:
+        """In the thread: write, and say what state.json may say then."""
+        self._copy.wait()
+        name = self.folder.save(content, epoch, step)
+        return partial(self._state.update, checkpoint=name, saved_step=total)
+
+    def _wait_for_writer(self) -> None:
+        begin = time.perf_counter()
+        self._writer.wait()
+        waited = time.perf_counter() - begin
+        if waited > _TOLD_WAIT_S and not self._is_told:
+            self._is_told = True
+            logger.warning(
+                "a checkpoint had to wait %.1f s until the one before it was written, which takes "
+                "%.1f s here; raise train.checkpoints.every_steps",
+                waited,
+                self.longest_write_s,
+            )

@@ -46,7 +46,8 @@ class Trainer:
         self.run, self.task, self.comm = run, task, comm
         self.settings = run.job.train
         self.position = Position()
-        folder = CheckpointFolder(run.path / "checkpoints", self.settings.checkpoints.keep_last)
+        kept = self.settings.checkpoints
+        folder = CheckpointFolder(run.path / "checkpoints", kept.keep_last, kept.keep_every)
         self.saver = Saver(folder, comm, state)
         seed_everything(self.settings.seed)
         saved = self.saver.find()
@@ -104,6 +105,7 @@ class Trainer:
             return is_finished
         finally:
             loader.close()
+            self.saver.close()
             stop.close()
             self.reporter.close(is_failed=is_failed)
 
@@ -127,10 +129,13 @@ class Trainer:
                     self._end_epoch()
                 elif self._is_due(self.settings.checkpoints.every_steps):
                     self._save()
-            stop.needs(3 * self.clock.longest_step_s + 2 * self.clock.longest_aside_s)
+            self.saver.look(self.task, self.optimizers)
+            saving_s = self.clock.longest_aside_s + self.saver.longest_write_s
+            stop.needs(3 * self.clock.longest_step_s + 2 * saving_s)
             if stop.agreed() and self.position.epoch < self.settings.epochs:
                 self._leave(stop.reason)
                 return False
+        self.saver.finish()
         return True
 
     def _leave(self, reason: str) -> None:
@@ -138,6 +143,7 @@ class Trainer:
         if self.saver.saved_step != self.position.global_step:
             self._log()
             self._save()
+        self.saver.finish()
         self.reporter.stopped(reason)
 
     def _step(self, batch: Any) -> None:

@@ -97,3 +97,18 @@ def test_save__unwritable_folder_keeps_the_old(tmp_path: Path) -> None:
     found = checkpoints.load_newest()
     assert found is not None
     assert found[0] == "state_1.pt"
+
+
+def test_save__keep_every_keeps_for_good(tmp_path: Path) -> None:
+    checkpoints = CheckpointFolder(tmp_path / "checkpoints", keep_last=1, keep_every=2)
+    for epoch, step in ((1, 0), (2, 0), (2, 2), (3, 0), (4, 0), (5, 0), (5, 2)):
+        checkpoints.save(state(epoch), epoch, step)
+    assert checkpoints.names() == ["state_2.pt", "state_4.pt", "state_5.pt", "state_5_step_2.pt"]
+
+
+def test_save__takes_away_what_a_killed_write_left(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    checkpoints.path.mkdir()
+    (checkpoints.path / ".state_1_step_3.pt.tmp").write_bytes(b"half")
+    checkpoints.save(state(1.0), 1, 0)
+    assert sorted(os.listdir(checkpoints.path)) == ["latest", "state_1.pt"]

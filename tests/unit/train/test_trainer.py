@@ -151,3 +151,24 @@ def test_loss_curve__is_the_recorded_one(run_dir: Path) -> None:
     first.fit()
     recorded = [float(x) for x in LOSS_CURVE.read_text().split()]
     assert losses[:10] == pytest.approx(recorded, rel=1e-4)
+
+
+def test_full_disk__ends_at_a_step_boundary_and_the_older_stays(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(run_dir, checkpoints={"every_steps": 2})
+    write = torch.save
+    written = iter(range(1, 100))
+
+    def fills_up(*arguments: object) -> None:
+        if next(written) == 2:
+            raise OSError(28, "No space left on device")
+        write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch, "save", fills_up)
+    with pytest.raises(CheckpointError, match=r"step_4.pt: cannot be written .*No space left"):
+        trainer(run_dir).fit()
+    monkeypatch.undo()
+    state = RunState(run_dir).fields
+    assert (state["checkpoint"], state["saved_step"]) == ("state_0_step_2.pt", 2)
+    assert trainer(run_dir).position.global_step == 2

@@ -1,0 +1,68 @@
+"""One piece of slow work beside the training, at most one at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Writer:
+    """Does work in a thread; its outcome is asked for by the loop, and so are its errors."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._done: Callable[[], None] | None = None
+        self._error: BaseException | None = None
+        self.longest_s = 0.0
+        """Seconds that the longest piece of work took."""
+
+    def start(self, work: Callable[[], Callable[[], None] | None]) -> None:
+        """Begin the work, when what is under way has ended.
+
+        Args:
+            work: called in the thread; what it returns is called by the loop's next `look`.
+
+        Raises:
+            Exception: what the work before has raised.
+        """
+        self.wait()
+        # a daemon: a process that must end at once is not held up by a file system that hangs
+        self._thread = threading.Thread(target=self._run, args=(work,), name="writer", daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        """Take note of work that has ended; costs nothing otherwise.
+
+        Raises:
+            Exception: what the work has raised.
+        """
+        if self._thread is not None and not self._thread.is_alive():
+            self.wait()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when nothing is under way, or after the timeout.
+
+        Raises:
+            Exception: what the work has raised.
+        """
+        if self._thread is None:
+            return
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return
+        self._thread = None
+        error, done = self._error, self._done
+        self._error = self._done = None
+        if error is not None:
+            raise error
+        if done is not None:
+            done()
+
+    def _run(self, work: Callable[[], Callable[[], None] | None]) -> None:
+        begin = time.perf_counter()
+        try:
+            self._done = work()
+        except BaseException as e:  # raised by the loop
+            self._error = e
+        self.longest_s = max(self.longest_s, time.perf_counter() - begin)
