@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from hpctrain.schedulers.overview import RunJob
 
 WATCH_EVERY_S = 2.0
+_OVERHEAD = 0.1
+"""Share of the time from which on data, communication, optimizer or other are shown."""
 
 _RIGHT = ("epoch", "step", "loss", "samples/s", "left", "updated")
-_SPARE = ("job", "queue", "note")
+_SPARE = ("job", "queue", "overhead", "note")
 _COLORS = {
     "finished": "green",
     "running": "cyan",
@@ -112,6 +114,7 @@ def row(state: RunState, now: float, job: RunJob | None = None) -> dict[str, str
         "step": _number(state.step, "{:.0f}"),
         "loss": _number(state.loss, "{:.4g}"),
         "samples/s": _number(state.number("samples_per_s"), "{:.1f}"),
+        "overhead": _overhead(state),
         "left": _left(state, verdict, now),
         "checkpoint": _checkpoint(state),
         "updated": f"{quiet} ago" if quiet else "-",
@@ -221,10 +224,10 @@ def _table(rows: list[dict[str, str]], width: int) -> Group:
 def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:
     """Columns that a terminal has room for; the least telling ones go first."""
     columns = [key for key in _columns(rows) if key != "note"]
-    for spare in ("step", "checkpoint", "updated", "samples/s"):
+    for spare in ("step", "overhead", "checkpoint", "updated", "samples/s"):
         # Three characters between two columns and one at either end.
         needed = sum(max(len(key), *(len(r[key]) for r in rows)) + 3 for key in columns) - 1
-        if needed > width:
+        if needed > width and spare in columns:
             columns.remove(spare)
     return columns
 
@@ -245,6 +248,17 @@ def _left(state: RunState, verdict: str, now: float) -> str:
     if eta is None or verdict not in run_state.ACTIVE:
         return ""
     return run_state.duration(eta - (now - (state.updated or now)))
+
+
+def _overhead(state: RunState) -> str:
+    """The largest share of a step's time beside forward and backward, if it is worth a look."""
+    shares = state.fields.get("shares")
+    if not isinstance(shares, dict):
+        return ""
+    known = {key: run_state.finite(value) or 0.0 for key, value in shares.items()}
+    known.pop("forward_backward", None)
+    name = max(known, key=lambda key: known[key], default="")
+    return f"{name} {known[name]:.0%}" if name and known[name] >= _OVERHEAD else ""
 
 
 def _checkpoint(state: RunState) -> str:

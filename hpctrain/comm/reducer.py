@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,10 +44,18 @@ class GradientReducer:
         name: str,
         parameters: Sequence[nn.Parameter],
         bucket_bytes: int = 25 * 2**20,
+        mark: Callable[[Literal["forward_backward", "communication"]], None] = lambda _: None,
     ) -> None:
-        self.comm = comm
-        self.wait_s = 0.0
-        """Seconds spent waiting for the other ranks since the caller last set it to 0."""
+        """Take over the gradients.
+
+        Args:
+            comm: the other ranks.
+            name: the same on every rank; of no other reducer.
+            parameters: whose gradients are averaged.
+            bucket_bytes: least size of a message but the last.
+            mark: called at the end of the backward pass and when all messages are there.
+        """
+        self.comm, self._mark = comm, mark
         self._parameters = list(parameters)
         self._buckets: list[_Bucket] = []
         self._next = 0
@@ -80,12 +88,13 @@ class GradientReducer:
     def _finish(self) -> None:
         for bucket in self._buckets[self._next :]:
             self._send(bucket)  # holds parameters that this loss does not reach
-        begin = time.perf_counter()
+        self._mark("forward_backward")
         for bucket in self._buckets:
             if bucket.handle is not None:
                 bucket.handle.wait()
                 bucket.handle = None
-        self.wait_s += time.perf_counter() - begin
+        if self._buckets:
+            self._mark("communication")
 
     def _fill_buckets(self, name: str, bucket_bytes: int) -> None:
         group: list[nn.Parameter] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.log import logger
+from hpctrain.train.phases import Phase
 from hpctrain.train.precision import Precision
 from hpctrain.train.schedule import LearningRates
 from hpctrain.train.setup import choose_precision
@@ -33,6 +34,7 @@ def build(
     data: Data,
     total_steps: int,
     saved_precision: Mapping[str, Any] | None,
+    mark: Callable[[Phase], None],
 ) -> Built:
     """Make everything that learns, equal on all ranks.
 
@@ -42,6 +44,7 @@ def build(
         data: samples for the probe of precisions.
         total_steps: steps of the whole run.
         saved_precision: that of the checkpoint which the run goes on from.
+        mark: told what each part of a step was.
     """
     settings = task.job.train
     models = task.build_models()
@@ -62,6 +65,7 @@ def build(
         accumulate=settings.accumulate,
         clip_grad_norm=settings.clip_grad_norm,
         autocast=precision.autocast(comm.device),
+        mark=mark,
     )
     rates = LearningRates(settings.schedule, optimizers, total_steps)
     return Built(precision, optimizers, update, rates)

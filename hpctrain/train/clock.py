@@ -1,10 +1,14 @@
-"""Where the loop's time goes: computing, waiting for data, waiting for other ranks."""
+"""How fast the loop is, and where its time goes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
+
+from hpctrain.train.phases import Phase, Phases
 
 _MEMORY = 0.95
 """Weight of the past in the running mean of a step's time: about the last twenty steps."""
@@ -17,13 +21,13 @@ class Clock:
     not. On CUDA a step's end may come before its kernels', but no log line does.
     """
 
-    def __init__(self, global_batch_size: int) -> None:
+    def __init__(self, global_batch_size: int, device: torch.device | None = None) -> None:
         self._batch = global_batch_size
+        self._phases = Phases(device)
         self._mark = time.perf_counter()
         self._aside_s = 0.0
-        self._asked = 0.0
         self._steps = 0
-        self._total_s = self._data_s = self._communication_s = 0.0
+        self._total_s = 0.0
         self._is_warm = False
         self._recent_s = 0.0
         self._all_steps = 0
@@ -34,23 +38,20 @@ class Clock:
     def start(self) -> None:
         """The loop begins."""
         self._mark = time.perf_counter()
+        self._phases.begin()
 
-    def ask(self) -> None:
-        """The loop asks for a batch."""
-        self._asked = time.perf_counter()
+    def mark(self, phase: Phase) -> None:
+        """What was done since the last mark belongs to this phase of a step."""
+        self._phases.mark(phase)
 
-    def data_arrived(self) -> None:
-        """The batch is there."""
-        self._data_s += time.perf_counter() - self._asked
-
-    def end(self, communication_s: float) -> None:
-        """The step is done; it waited `communication_s` for other ranks."""
+    def end(self) -> None:
+        """The step is done."""
+        self._phases.mark("forward_backward")
         now = time.perf_counter()
         step_s = now - self._mark - self._aside_s
         self._mark, self._aside_s = now, 0.0
         self._steps += 1
         self._total_s += step_s
-        self._communication_s += communication_s
         self.longest_step_s = max(self.longest_step_s, step_s)
         memory = _MEMORY if self._is_warm and self._recent_s else 0.0
         self._recent_s = memory * self._recent_s + (1 - memory) * step_s
@@ -62,10 +63,12 @@ class Clock:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Around what is no part of a step."""
+        self._phases.mark("other")
         begin = time.perf_counter()
         try:
             yield
         finally:
+            self._phases.begin()
             spent = time.perf_counter() - begin
             self._aside_s += spent
             self.longest_aside_s = max(self.longest_aside_s, spent)
@@ -85,14 +88,9 @@ class Clock:
         """Samples of all ranks a second since the start."""
         return self._batch / self.mean_step_s if self.mean_step_s else 0.0
 
-    def take(self) -> dict[str, float]:
-        """Speed and shares since the last call; starts anew."""
-        total = self._total_s or 1e-9
-        shares = {
-            "samples_per_s": self._steps * self._batch / total,
-            "share/data": self._data_s / total,
-            "share/communication": self._communication_s / total,
-        }
+    def take(self) -> tuple[float, dict[Phase, float]]:
+        """Samples a second, and each phase's share of the time, since the last call."""
+        speed = self._steps * self._batch / (self._total_s or 1e-9)
         self._steps = 0
-        self._total_s = self._data_s = self._communication_s = 0.0
-        return shares
+        self._total_s = 0.0
+        return speed, self._phases.take()

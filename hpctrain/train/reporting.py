@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from hpctrain.log import logger
+from hpctrain.train.advice import WORTH_TELLING, advise, worst
 from hpctrain.train.clock import Clock
 from hpctrain.train.metrics import Recorder
+from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.task import Position, Task, Validation
@@ -23,6 +25,8 @@ class Reporter:
         self._epochs, self._steps_per_epoch = run.job.train.epochs, steps_per_epoch
         self._progress = Progress(self._epochs, steps_per_epoch)
         self._recorder: Recorder | None = None
+        self._suspect: Phase | None = None
+        self._is_advised, self._lines = False, 0
 
     def open(self, first_step: int) -> None:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
@@ -56,7 +60,7 @@ class Reporter:
         """
         if not losses or self._recorder is None:
             return
-        speed = self._clock.take()
+        samples_per_s, shares = self._clock.take()
         left = self._epochs * self._steps_per_epoch - at.global_step
         eta_s = left * self._clock.recent_step_s
         self._recorder.scalars(
@@ -66,17 +70,31 @@ class Reporter:
             {
                 **{f"loss/{key}": value for key, value in losses.items()},
                 **{f"learning_rate/{key}": value for key, value in rates.items()},
-                **speed,
+                "samples_per_s": samples_per_s,
+                **{f"share/{phase}": value for phase, value in shares.items()},
             },
         )
-        self._progress.show(at.epoch, at.step, dict(shown), speed["samples_per_s"], eta_s)
+        self._progress.show(at.epoch, at.step, dict(shown), samples_per_s, eta_s)
+        self._advise(shares)
         self._state.update(
             at_most_every_s=1.0,
             **asdict(at),
             loss=dict(losses),
-            samples_per_s=round(speed["samples_per_s"], 2),
+            samples_per_s=round(samples_per_s, 2),
+            shares={phase: round(value, 3) for phase, value in shares.items()},
             eta_s=round(eta_s, 1),
         )
+
+    def _advise(self, shares: Mapping[Phase, float]) -> None:
+        """Say once what keeps the arithmetic waiting, if it does so twice in a row."""
+        phase = worst(shares)
+        is_high = phase in ("data", "communication") and shares[phase] > WORTH_TELLING
+        if is_high and phase == self._suspect and not self._is_advised:
+            self._is_advised = True
+            self._progress.end_line()
+            self.say("%s", advise(shares, self._run.job, self._run.job.data.workers))
+        self._suspect = phase if is_high and self._lines else None
+        self._lines += 1
 
     def validation(self, at: Position, result: Validation) -> None:
         """Tell the outcome of a validation, and write its documents."""

@@ -68,13 +68,15 @@ class Trainer:
                 step=saved["position"]["step"],
             )
         total_steps = self.settings.epochs * self.steps_per_epoch
-        built = build(task, comm, self.data, total_steps, saved["precision"] if saved else None)
+        self.clock = Clock(self.settings.global_batch_size, comm.device)
+        saved_precision = saved["precision"] if saved else None
+        built = build(task, comm, self.data, total_steps, saved_precision, self.clock.mark)
         self.precision, self.optimizers = built.precision, built.optimizers
         self.update, self.rates = built.update, built.rates
         if saved:
             self.position = restore(saved, task, self.optimizers, comm)
             self.saver.saved_step = self.position.global_step
-        self.meter, self.clock = Meter(), Clock(self.settings.global_batch_size)
+        self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder)
         self.reporter = Reporter(
             run, state, self.clock, self.steps_per_epoch, is_main=comm.rank == 0
@@ -116,11 +118,11 @@ class Trainer:
         self.clock.start()
         while self.position.epoch < self.settings.epochs:
             stop.ask()
-            self.clock.ask()
+            self.clock.mark("other")
             batch = next(batches)
-            self.clock.data_arrived()
+            self.clock.mark("data")
             self._step(batch)
-            self.clock.end(self.update.take_wait_s())
+            self.clock.end()
             is_last = self.position.step >= self.steps_per_epoch
             if self._is_due(self.settings.log_every_steps) or is_last:
                 self._log()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator, GradientReducer
+from hpctrain.train.phases import Phase
 
 LossFunction = Callable[[Any], Mapping[str, Tensor]]
 
@@ -35,19 +36,20 @@ class Update:
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
         autocast: Callable[[], Any] | None = None,
+        mark: Callable[[Phase], None] = lambda _: None,
     ) -> None:
         self.optimizers = optimizers
         self._world_size = comm.world_size
         self._weights: Sequence[float] = (1.0,)
         self.accumulate = accumulate
-        self._autocast = autocast
+        self._autocast, self._mark = autocast, mark
         self._clip = clip_grad_norm
         self._parameters = {
             name: [p for group in optimizer.param_groups for p in group["params"]]
             for name, optimizer in optimizers.items()
         }
         self._reducers = {
-            name: GradientReducer(comm, name, parameters)
+            name: GradientReducer(comm, name, parameters, mark=mark)
             for name, parameters in self._parameters.items()
         }
 
@@ -88,14 +90,8 @@ class Update:
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
         self.optimizers[name].step()
+        self._mark("optimizer")
         return sums
-
-    def take_wait_s(self) -> float:
-        """Seconds waited for other ranks since the last call."""
-        total = sum(reducer.wait_s for reducer in self._reducers.values())
-        for reducer in self._reducers.values():
-            reducer.wait_s = 0.0
-        return total
 
     def _backward(
         self, loss_function: LossFunction, micro_batch: Any, weight: float, sums: dict[str, Tensor]

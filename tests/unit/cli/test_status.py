@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from hpctrain import run_state
 from hpctrain.cli import status
 from hpctrain.errors import ConfigError
 from tests.queues import handed_in
 
 PROGRAM = """
 import typer
+from hpctrain import run_state
 from hpctrain.cli import status
 status.WATCH_EVERY_S = 0.2
 typer.run(status.command)
@@ -280,3 +282,22 @@ def test_status__json_has_the_queue(jobs, capsys, programs):
     (entry,) = json.loads("".join(rows(capsys, as_json=True)))
     assert (entry["job_id"], entry["queue_state"]) == ("100", "waiting")
     assert entry["queue_reason"] == "Priority"
+
+
+def test_status__the_share_that_hurts_most(jobs, capsys):
+    shares = {"data": 0.41, "forward_backward": 0.5, "communication": 0.05, "other": 0.04}
+    jobs("a", **RUNNING, updated=time.time(), host="nid9999", shares=shares)
+    jobs("b", **RUNNING, updated=time.time(), host="nid9999", shares={"data": 0.02, "other": "x"})
+    head, a, b = rows(capsys)
+    at = head.index("overhead")
+    assert a[at:].startswith("data 41%")
+    assert b[at:].startswith("-")
+
+
+def test_status__fits_a_terminal_of_120_columns(jobs):
+    shares = {"communication": 0.41}
+    run = jobs("mantle-long-run", **RUNNING, updated=time.time(), host="nid9999", shares=shares)
+    rows = [status.row(run_state.read(run), time.time())]
+    columns = status._fitting(rows, 120)
+    assert "overhead" in columns
+    assert "overhead" not in status._fitting(rows, 70)
