@@ -28,8 +28,27 @@ def sample_seeds(seed: int, epoch: int, samples: Sequence[int], stream: int = 0)
     return [sample_seed(seed, epoch, sample, stream) for sample in samples]
 
 
+RANK_STREAM = 3
+"""Key of the random stream that seeds the global generators of a rank."""
+
+
+def seed_rank(seed: int, rank: int, step: int = 0) -> None:
+    """Give the global generators of each rank draws of their own.
+
+    They are for user code, such as dropout: with equal draws on all ranks the samples of a batch
+    would lose the same units.
+
+    Args:
+        seed: the run's seed.
+        rank: this rank.
+        step: steps done, so that a rank that joins later does not repeat draws.
+    """
+    entropy = np.random.SeedSequence([seed, rank, step], spawn_key=(RANK_STREAM,))
+    seed_everything(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
 def seed_everything(seed: int) -> None:
-    """Set the global generators, which user code may draw from, equally on all ranks."""
+    """Set the global generators equally on all ranks, as for the first weights."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

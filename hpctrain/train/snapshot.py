@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.errors import CheckpointError
-from hpctrain.train.draws import global_states, set_global_states
+from hpctrain.train.draws import global_states, seed_rank, set_global_states
 from hpctrain.train.task import Position, Task
 
 
@@ -55,6 +55,9 @@ def restore(
             f"the checkpoint holds other networks or optimizers than the job asks for "
             f"({first_line}); put the job's train block back, or render a new run"
         ) from e
-    states = saved["random"]
-    set_global_states(states[comm.rank % len(states)])
-    return Position(**saved["position"])
+    position = Position(**saved["position"])
+    if comm.rank < len(saved["random"]):
+        set_global_states(saved["random"][comm.rank])
+    else:
+        seed_rank(task.job.train.seed, comm.rank, position.global_step)
+    return position

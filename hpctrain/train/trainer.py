@@ -10,7 +10,7 @@ from hpctrain.data import BatchLoader, GlobalSampler, stream
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
-from hpctrain.train.draws import seed_everything
+from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
@@ -73,6 +73,7 @@ class Trainer:
         built = build(task, comm, self.data, total_steps, saved_precision, self.clock.mark)
         self.precision, self.optimizers = built.precision, built.optimizers
         self.update, self.rates = built.update, built.rates
+        seed_rank(self.settings.seed, comm.rank)
         if saved:
             self.position = restore(saved, task, self.optimizers, comm)
             self.saver.saved_step = self.position.global_step

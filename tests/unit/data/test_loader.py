@@ -41,6 +41,25 @@ def test_loader__equals_reading_one_by_one(data, workers):
                 np.testing.assert_array_equal(batch.target[k], y)
 
 
+@pytest.mark.parametrize(("workers", "world_size"), [(0, 2), (1, 3), (3, 2), (5, 1)])
+def test_loader__workers_and_ranks_change_no_bit_of_a_batch(data, workers, world_size):
+    """Augmentation is on, and the last batch of each epoch is short."""
+    sampler = GlobalSampler(len(data), 5, seed=0, is_last_kept=True)
+    assert data.fields.augment.roll_longitude
+    with BatchLoader(data, stream(sampler, 0, 1, epochs=3), workers=0) as alone:
+        expected = [(b.ids, b.input, b.target) for b in alone]
+    parts = []
+    for rank in range(world_size):
+        shares = stream(sampler, rank, world_size, epochs=3)
+        with BatchLoader(data, shares, workers) as loader:
+            parts.append([b for b in loader])
+    for (ids, x, y), *found in zip(expected, *parts, strict=True):
+        own = [b for b in found if b.num_samples]
+        assert sum((b.ids for b in own), ()) == ids
+        assert torch.equal(torch.cat([b.input for b in own]), x)
+        assert torch.equal(torch.cat([b.target for b in own]), y)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader__resumes_in_the_middle_of_an_epoch(data, workers):
     sampler = GlobalSampler(len(data), 4, seed=0)

@@ -11,6 +11,7 @@ from hpctrain.train.draws import (
     sample_seed,
     sample_seeds,
     seed_everything,
+    seed_rank,
     set_global_states,
 )
 
@@ -25,6 +26,16 @@ def test_sample_seed__depends_on_each_argument() -> None:
 
 def test_sample_seeds__do_not_depend_on_the_batch() -> None:
     assert sample_seeds(0, 1, [5, 9])[1] == sample_seeds(0, 1, [9])[0]
+
+
+def test_seed_rank__ranks_and_steps_draw_differently() -> None:
+    drawn = []
+    for rank, step in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        seed_rank(5, rank, step)
+        drawn.append((random.random(), float(np.random.rand()), float(torch.rand(()))))
+    assert drawn[0] == drawn[3]
+    for values in zip(*drawn[:3], strict=True):
+        assert len(set(values)) == 3
 
 
 def test_global_states__come_back_through_a_checkpoint(tmp_path: Path) -> None:
