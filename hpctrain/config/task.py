@@ -14,6 +14,7 @@ from pydantic import (
 
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Optimizer, Training
+from hpctrain.config.words import nearest
 
 
 class Channels(Schema):
@@ -112,6 +113,17 @@ class SuperResolution(Training):
     pretrain_epochs: NonNegativeInt = 0
     """First epochs in which the generator learns from the criterion alone."""
 
+    @model_validator(mode="after")
+    def _metric_exists(self) -> SuperResolution:
+        plateau = self.schedule.plateau
+        known = [*_LOSSES, *(_ADVERSARIAL_LOSSES if self.adversary else ()), *_VALIDATION]
+        if plateau and plateau.metric not in known:
+            raise ValueError(
+                f"schedule.plateau.metric: unknown {plateau.metric!r}; choose from "
+                f"{', '.join(known)}{nearest(plateau.metric, known)}"
+            )
+        return self
+
     @field_validator("upscale_factor")
     @classmethod
     def _power_of_two(cls, value: int) -> int:
@@ -119,6 +131,10 @@ class SuperResolution(Training):
             raise ValueError(f"{value} is not a power of two; choose 2, 4, 8 or 16")
         return value
 
+
+_LOSSES = ("train/loss/generator",)
+_ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/loss/discriminator")
+_VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
 Task = SuperResolution
 """Union of all tasks, discriminated by `task`."""

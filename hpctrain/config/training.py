@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import (
-    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -13,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpctrain.config.schedule import Schedule
 from hpctrain.config.schema import Schema
 
 
@@ -27,17 +27,6 @@ class Optimizer(Schema):
     """Adam's decay rates; left out for optimizers that do not take them."""
     weight_decay: NonNegativeFloat = 0.0
     """Weight decay as the optimizer defines it."""
-
-
-class Schedule(Schema):
-    """Learning rate by step; it belongs to the run and is stored in every checkpoint."""
-
-    kind: Literal["constant", "cosine"] = "constant"
-    """Shape after warm-up."""
-    warmup_steps: NonNegativeInt = 0
-    """Steps of linear rise from 0."""
-    final_factor: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Cosine: last rate as a share of the first."""
 
 
 class Checkpoints(Schema):

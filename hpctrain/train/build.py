@@ -67,5 +67,5 @@ def build(
         autocast=precision.autocast(comm.device),
         mark=mark,
     )
-    rates = LearningRates(settings.schedule, optimizers, total_steps)
+    rates = LearningRates(settings.schedule, optimizers, total_steps, comm)
     return Built(precision, optimizers, update, rates)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
-from hpctrain.config.training import Schedule
+from hpctrain.comm import Communicator
+from hpctrain.config.schedule import Schedule
+from hpctrain.train.plateau import PlateauRule
 
 
 def factor(schedule: Schedule, step: int, total_steps: int) -> float:
-    """Share of the full rate at `step`.
+    """Share of the full rate at `step`; the linear warm-up is that of Goyal et al. 2017.
 
     Args:
         schedule: shape, warm-up and last value.
@@ -20,10 +24,13 @@ def factor(schedule: Schedule, step: int, total_steps: int) -> float:
     """
     if step < schedule.warmup_steps:
         return (step + 1) / schedule.warmup_steps
-    if schedule.kind == "constant":
-        return 1.0
+    if schedule.kind == "step":
+        return schedule.gamma ** sum(step >= milestone for milestone in schedule.milestones)
+    if schedule.kind != "cosine":
+        return 1.0  # plateau's factor is no function of the step; see plateau.py
     span = max(1, total_steps - schedule.warmup_steps)
     progress = min(1.0, (step - schedule.warmup_steps) / span)
+    # Loshchilov & Hutter 2017, equation 5, for a single cycle
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return schedule.final_factor + (1 - schedule.final_factor) * cosine
 
@@ -32,8 +39,13 @@ class LearningRates:
     """Sets the rates of all optimizers before each step."""
 
     def __init__(
-        self, schedule: Schedule, optimizers: Mapping[str, Optimizer], total_steps: int
+        self,
+        schedule: Schedule,
+        optimizers: Mapping[str, Optimizer],
+        total_steps: int,
+        comm: Communicator,
     ) -> None:
+        self.plateau = PlateauRule(schedule.plateau, comm) if schedule.plateau else None
         self.schedule, self.optimizers, self.total_steps = schedule, optimizers, total_steps
         self._full = {
             name: [group["lr"] for group in optimizer.param_groups]
@@ -43,9 +55,40 @@ class LearningRates:
     def set(self, step: int) -> None:
         """Set the rates of the step that is about to run."""
         share = factor(self.schedule, step, self.total_steps)
+        if self.plateau:
+            share *= self.plateau.state.factor
         for name, optimizer in self.optimizers.items():
             for group, full in zip(optimizer.param_groups, self._full[name], strict=True):
                 group["lr"] = full * share
+
+    def observe(self, losses: Mapping[str, Tensor], weight: float) -> None:
+        """Take in the losses of one step; see `Meter.add`."""
+        if self.plateau:
+            self.plateau.step(losses, weight)
+
+    def end_epoch(self) -> None:
+        """Take in that an epoch is over; all ranks must call."""
+        if self.plateau:
+            self.plateau.end_epoch()
+
+    def validated(self, scalars: Mapping[str, float]) -> None:
+        """Take in the outcome of a validation; nothing where there was none."""
+        if self.plateau and scalars:
+            self.plateau.validated(scalars)
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether a validation decides the rate, so that it belongs before the checkpoint."""
+        return self.plateau is not None and self.plateau.is_validation
+
+    def save(self) -> dict[str, Any] | None:
+        """What is no function of the step, for a checkpoint; all ranks must call."""
+        return self.plateau.save() if self.plateau else None
+
+    def restore(self, saved: Mapping[str, Any] | None) -> None:
+        """Put back what `save` returned; nothing where the run had another schedule."""
+        if self.plateau and saved:
+            self.plateau.restore(saved)
 
     def now(self) -> dict[str, float]:
         """First rate of each optimizer."""

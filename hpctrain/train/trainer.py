@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -76,6 +77,7 @@ class Trainer:
         seed_rank(self.settings.seed, comm.rank)
         if saved:
             self.position = restore(saved, task, self.optimizers, comm)
+            self.rates.restore(saved.get("rates"))
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder)
@@ -154,7 +156,9 @@ class Trainer:
         losses = self.task.training_step(batch, self.update, replace(self.position))
         if self.comm.device.type == "cpu":
             self.finite.losses(losses, self.position, batch)
-        self.meter.add(losses, batch.num_global / self.settings.global_batch_size)
+        weight = batch.num_global / self.settings.global_batch_size
+        self.meter.add(losses, weight)
+        self.rates.observe(losses, weight)
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:
@@ -170,20 +174,30 @@ class Trainer:
         self.reporter.training(self.position, losses, self.rates.now(), shown)
 
     def _end_epoch(self) -> None:
-        """Save first: validation and figures can be made again, steps cannot."""
+        """Save first: validation and figures can be made again, steps cannot.
+
+        Where a validation decides the learning rate it comes first, so that its verdict is saved.
+        """
         self.position = Position(self.position.epoch + 1, 0, self.position.global_step)
+        self.rates.end_epoch()
+        if self.rates.needs_validation:
+            self.rates.validated(self._validate())
         if self._is_epoch_due(self.settings.checkpoints.every_epochs):
             self._save()
-        self._validate()
+        if not self.rates.needs_validation:
+            self._validate()
 
-    def _validate(self) -> None:
-        """Validation and figures, where they are due after this epoch."""
+    def _validate(self) -> Mapping[str, float]:
+        """Validation and figures, where they are due after this epoch; returns the scalars."""
+        scalars: Mapping[str, float] = {}
         if self._is_epoch_due(self.settings.validate_every_epochs):
             result = validate(self.task, self.data, self.run.job, self.comm, self.update)
+            scalars = result.scalars
             self.reporter.validation(self.position, result)
         figures_every = self.settings.figures_every_epochs
         if figures_every and self._is_epoch_due(figures_every):
             self.reporter.figures(self.position, self.task)
+        return scalars
 
     def _lacks_validation(self) -> bool:
         """True if an earlier start was killed between an epoch's checkpoint and its validation."""
@@ -212,5 +226,9 @@ class Trainer:
 
     def _save(self) -> None:
         self.finite.parameters(self.task.models, self.position)
-        facts = {"schedule": self.schedule_facts, "precision": asdict(self.precision)}
+        facts = {
+            "schedule": self.schedule_facts,
+            "precision": asdict(self.precision),
+            "rates": self.rates.save(),
+        }
         self.saver.save(self.task, self.optimizers, self.position, facts)

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from hpctrain.config.training import Schedule
+from hpctrain.comm import Ranks
+from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.schedule import Schedule
 from hpctrain.train.schedule import LearningRates, factor
+
+
+def alone() -> SingleCommunicator:
+    return SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
 
 
 def test_factor__constant_is_one() -> None:
@@ -25,9 +32,41 @@ def test_factor__cosine_ends_at_the_final_factor() -> None:
 
 def test_learning_rates__are_a_function_of_the_step_alone() -> None:
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.2)
-    rates = LearningRates(Schedule(kind="cosine"), {"g": optimizer}, 100)
+    rates = LearningRates(Schedule(kind="cosine"), {"g": optimizer}, 100, alone())
     for step in (0, 50, 50, 100):
         rates.set(step)
     assert rates.now()["g"] == pytest.approx(0.0)
     rates.set(50)
     assert rates.now()["g"] == pytest.approx(0.1)
+
+
+def test_factor__step_equals_torchs_multi_step() -> None:
+    schedule = Schedule(kind="step", milestones=[3, 7], gamma=0.5)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 7], gamma=0.5)
+    for step in range(10):
+        assert factor(schedule, step, 10) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
+
+
+def test_factor__a_run_shorter_than_its_warmup_rises_to_its_end() -> None:
+    schedule = Schedule(kind="cosine", warmup_steps=100)
+    assert [factor(schedule, step, 4) for step in range(4)] == [0.01, 0.02, 0.03, 0.04]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"final_factor": 0.1}, "final_factor has no effect with kind: constant"),
+        ({"kind": "cosine", "gamma": 0.5}, "set kind: step"),
+        ({"kind": "cosine", "plateau": {"metric": "validation/x"}}, "plateau has no effect"),
+        ({"kind": "step"}, "lacks milestones"),
+        ({"kind": "step", "milestones": [5, 5]}, "do not rise"),
+        ({"kind": "plateau"}, "lacks a block plateau"),
+        ({"kind": "plateau", "plateau": {"metric": "loss"}}, "pattern"),
+    ],
+)
+def test_schedule__options_without_effect_are_refused(values: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Schedule.model_validate(values)
