@@ -56,7 +56,7 @@ def time_bare_loop(folder: Path) -> float:
     trainer = trainer_for(folder)
     model, optimizer = trainer.task.models["generator"], trainer.optimizers["generator"]
     loss_function = criterion("mse")
-    epochs, data = trainer.settings.epochs, trainer.run.job.data
+    epochs, data = trainer.settings.epochs, trainer.reading
     shares = stream(trainer.sampler, 0, 1, epochs=epochs)
     seen, begin = 0, 0.0
     with BatchLoader(trainer.data.train, shares, data.workers, data.prefetch_batches) as loader:

@@ -68,10 +68,20 @@ class Fields(Schema):
     """One scale a variable, measured on training files; vector components share theirs."""
     augment: Augment = Augment()
     """Random changes of a sample."""
-    workers: NonNegativeInt = 1
-    """Threads that read samples ahead of the training; 0 reads in the loop itself."""
-    prefetch_batches: PositiveInt = 4
-    """How many batches are read ahead."""
+    workers: NonNegativeInt | Literal["auto"] = "auto"
+    """Threads of each rank that read samples ahead of the training; 0: the loop itself reads;
+    auto: chosen by a measurement of less than a second at the start."""
+    prefetch_batches: PositiveInt | Literal["auto"] = "auto"
+    """How many batches are read ahead; auto: as many as bridge the slowest samples."""
+
+    @model_validator(mode="after")
+    def _nothing_ahead(self) -> Fields:
+        if self.workers == 0 and self.prefetch_batches != "auto":
+            raise ValueError(
+                f"prefetch_batches is {self.prefetch_batches}, but with workers: 0 nothing is read "
+                "ahead; leave it out, or give at least one worker"
+            )
+        return self
 
     @model_validator(mode="after")
     def _twins(self) -> Fields:

@@ -1,8 +1,8 @@
 """Field data for the trainer: samples, scales, the order of samples, batches read ahead."""
 
+from hpctrain.data.batch import FieldBatch as FieldBatch
 from hpctrain.data.dataset import FieldDataset as FieldDataset
 from hpctrain.data.loader import BatchLoader as BatchLoader
-from hpctrain.data.loader import FieldBatch as FieldBatch
 from hpctrain.data.sampler import GlobalSampler as GlobalSampler
 from hpctrain.data.sampler import SequentialSampler as SequentialSampler
 from hpctrain.data.sampler import share as share

@@ -9,55 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from types import TracebackType
 
 import torch
 
+from hpctrain.data.ahead import CopyStream, Staged
+from hpctrain.data.batch import FieldBatch
 from hpctrain.data.dataset import FieldDataset
 from hpctrain.data.sampler import Share
-
-
-@dataclass(frozen=True)
-class FieldBatch:
-    """One rank's share of a batch, or a part of it."""
-
-    ids: tuple[int, ...]
-    epoch: int
-    input: torch.Tensor
-    """(B, C, n0, n1, n2) with halo."""
-    target: torch.Tensor
-    """(B, C, n0, n1, n2)."""
-    step: int = 0
-    """Batch within the epoch."""
-    num_global: int = 0
-    """Samples of the batch over all ranks."""
-    is_filler: bool = False
-    """One sample that must count nothing; see `Share`."""
-
-    @property
-    def num_samples(self) -> int:
-        """Samples that count."""
-        return 0 if self.is_filler else len(self.ids)
-
-    def micro(self, count: int) -> list[FieldBatch]:
-        """Cut into parts of nearly one size for gradient accumulation.
-
-        There are always `count` parts: those that a small share does not reach are fillers.
-        """
-        n = self.num_samples
-        return [self._part(i * n // count, (i + 1) * n // count) for i in range(count)]
-
-    def _part(self, first: int, end: int) -> FieldBatch:
-        is_filler = first == end
-        part = slice(0, 1) if is_filler else slice(first, end)
-        return replace(
-            self,
-            ids=self.ids[part],
-            input=self.input[part],
-            target=self.target[part],
-            is_filler=is_filler,
-        )
 
 
 class BatchLoader:
@@ -83,6 +42,8 @@ class BatchLoader:
         self._dataset = dataset
         self._shares = shares
         self._device = device if device is not None and device.type == "cuda" else None
+        self._copies = CopyStream(self._device) if self._device is not None else None
+        self._staged: Staged | None = None
         self._limit = max(prefetch_batches, workers)
         self._state = threading.Condition()
         self._ready: dict[int, FieldBatch | BaseException] = {}
@@ -103,17 +64,13 @@ class BatchLoader:
         return self
 
     def __next__(self) -> FieldBatch:
-        start = time.perf_counter()
-        try:
-            batch = self._next_read() if self._threads else self._read(self._next_share())
-        except StopIteration:
-            raise
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self.waited_s += time.perf_counter() - start
-        return self._moved(batch)
+        if self._copies is None:
+            return self._next()
+        staged = self._staged or self._copies.stage(self._next())
+        batch = self._copies.take(staged)
+        # the next one's copy runs beside this one's kernels; one at a time, to spare the device
+        self._staged = self._copies.stage(self._next()) if self._is_next_read() else None
+        return batch
 
     def __enter__(self) -> BatchLoader:
         return self
@@ -134,6 +91,23 @@ class BatchLoader:
             self._state.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _next(self) -> FieldBatch:
+        start = time.perf_counter()
+        try:
+            return self._next_read() if self._threads else self._read(self._next_share())
+        except StopIteration:
+            raise
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self.waited_s += time.perf_counter() - start
+
+    def _is_next_read(self) -> bool:
+        """True if the next batch is there, and no error; that is raised at its place."""
+        with self._state:
+            return isinstance(self._ready.get(self._delivered), FieldBatch)
 
     def _next_share(self) -> Share:
         if self._is_closed:
@@ -205,12 +179,3 @@ class BatchLoader:
         return FieldBatch(
             share.ids, share.epoch, inputs, targets, share.step, share.num_global, share.is_filler
         )
-
-    def _moved(self, batch: FieldBatch) -> FieldBatch:
-        if self._device is None:
-            return batch
-        # The copies are queued on the current stream; the caching host allocator keeps the pinned
-        # memory until they are done.
-        inputs = batch.input.to(self._device, non_blocking=True)
-        targets = batch.target.to(self._device, non_blocking=True)
-        return replace(batch, input=inputs, target=targets)

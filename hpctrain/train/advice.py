@@ -13,8 +13,12 @@ WORTH_TELLING = 0.25
 
 def worst(shares: Mapping[Phase, float]) -> Phase | None:
     """The phase that takes most of the time beside forward and backward; None without shares."""
-    others = {phase: share for phase, share in shares.items() if phase != "forward_backward"}
-    return max(others, key=lambda phase: others[phase]) if others else None
+    others: dict[Phase, float] = {**shares}
+    others.pop("forward_backward", None)
+    if not others:
+        return None
+    phase: Phase = max(others, key=lambda phase: others[phase])
+    return phase
 
 
 def advise(shares: Mapping[Phase, float], job: Job, workers: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
 from hpctrain.train.clock import Clock
@@ -19,9 +20,17 @@ class Reporter:
     """Rank 0's voice; on the other ranks all methods do nothing."""
 
     def __init__(
-        self, run: Run, state: RunState, clock: Clock, steps_per_epoch: int, *, is_main: bool
+        self,
+        run: Run,
+        state: RunState,
+        clock: Clock,
+        steps_per_epoch: int,
+        reading: Reading,
+        *,
+        is_main: bool,
     ) -> None:
         self._run, self._state, self._clock, self._is_main = run, state, clock, is_main
+        self._reading = reading
         self._epochs, self._steps_per_epoch = run.job.train.epochs, steps_per_epoch
         self._progress = Progress(self._epochs, steps_per_epoch)
         self._recorder: Recorder | None = None
@@ -31,6 +40,7 @@ class Reporter:
     def open(self, first_step: int) -> None:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
         if self._is_main:
+            self._state.update(reading=asdict(self._reading))
             self._recorder = Recorder(self._run.path, first_step)
 
     def close(self, *, is_failed: bool) -> None:
@@ -92,7 +102,7 @@ class Reporter:
         if is_high and phase == self._suspect and not self._is_advised:
             self._is_advised = True
             self._progress.end_line()
-            self.say("%s", advise(shares, self._run.job, self._run.job.data.workers))
+            self.say("%s", advise(shares, self._run.job, self._reading.workers))
         self._suspect = phase if is_high and self._lines else None
         self._lines += 1
 

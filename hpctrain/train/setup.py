@@ -12,9 +12,12 @@ from torch import Tensor
 
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.data import Fields
 from hpctrain.config.training import Training
-from hpctrain.data import BatchLoader
-from hpctrain.data.sampler import Share
+from hpctrain.data import BatchLoader, FieldDataset, share
+from hpctrain.data.reading import Reading, choose_reading
+from hpctrain.data.sampler import Sampler, Share
+from hpctrain.log import logger
 from hpctrain.train.precision import Precision, probe
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import LossFunction, Update
@@ -44,6 +47,40 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
     name, reason = comm.broadcast_object((chosen.name, chosen.reason))
     return Precision(name, reason)
+
+
+def agree_on_reading(
+    data: Fields, dataset: FieldDataset, sampler: Sampler, at: Position, comm: Communicator
+) -> Reading:
+    """How all ranks read samples: what is asked for, or the most that any of them has chosen.
+
+    Ranks measure at the same time, so that a disk or core that they share is as busy as it will be.
+    """
+    batch = sampler.batch(at.epoch, at.step)
+    later = (sampler.batch(at.epoch, s) for s in range(at.step, sampler.batches_per_epoch))
+    own = choose_reading(
+        dataset,
+        (i for ids in later for i in share(ids, comm.rank, comm.world_size)),
+        cores_of_rank(comm.ranks.local_size),
+        len(share(batch, comm.rank, comm.world_size)),
+        None if data.workers == "auto" else data.workers,
+        None if data.prefetch_batches == "auto" else data.prefetch_batches,
+    )
+    found = comm.allgather_object((own.workers, own.prefetch_batches, own.reason))
+    chosen = Reading(*max(found, key=lambda reading: reading[:2]))
+    if comm.rank == 0:
+        logger.info(
+            "data is read by %d threads, %d batches ahead (%s)",
+            chosen.workers,
+            chosen.prefetch_batches,
+            chosen.reason,
+        )
+    return chosen
+
+
+def cores_of_rank(local_size: int) -> int:
+    """Cores for one rank: its threads of arithmetic at least, or its part of those it may use."""
+    return max(torch.get_num_threads(), len(os.sched_getaffinity(0)) // local_size)
 
 
 def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precision) -> None:

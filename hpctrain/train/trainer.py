@@ -18,6 +18,7 @@ from hpctrain.train.metrics import Meter
 from hpctrain.train.reporting import Reporter
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
+from hpctrain.train.setup import agree_on_reading
 from hpctrain.train.snapshot import restore
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Position, Task
@@ -81,8 +82,11 @@ class Trainer:
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder)
+        self.reading = agree_on_reading(
+            run.job.data, self.data.train, self.sampler, self.position, comm
+        )
         self.reporter = Reporter(
-            run, state, self.clock, self.steps_per_epoch, is_main=comm.rank == 0
+            run, state, self.clock, self.steps_per_epoch, self.reading, is_main=comm.rank == 0
         )
 
     @property
@@ -191,7 +195,9 @@ class Trainer:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
         scalars: Mapping[str, float] = {}
         if self._is_epoch_due(self.settings.validate_every_epochs):
-            result = validate(self.task, self.data, self.run.job, self.comm, self.update)
+            result = validate(
+                self.task, self.data, self.run.job, self.comm, self.update, self.reading
+            )
             scalars = result.scalars
             self.reporter.validation(self.position, result)
         figures_every = self.settings.figures_every_epochs
@@ -219,10 +225,8 @@ class Trainer:
             step=self.position.step,
             epochs=self.settings.epochs,
         )
-        data = self.run.job.data
-        return BatchLoader(
-            self.data.train, shares, data.workers, data.prefetch_batches, self.comm.device
-        )
+        workers, ahead = self.reading.workers, self.reading.prefetch_batches
+        return BatchLoader(self.data.train, shares, workers, ahead, self.comm.device)
 
     def _save(self) -> None:
         self.finite.parameters(self.task.models, self.position)

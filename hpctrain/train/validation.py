@@ -8,11 +8,14 @@ from torch import Tensor
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.data import BatchLoader, SequentialSampler, stream
+from hpctrain.data.reading import Reading
 from hpctrain.train.task import Data, Task, Validation
 from hpctrain.train.update import Update
 
 
-def validate(task: Task, data: Data, job: Job, comm: Communicator, update: Update) -> Validation:
+def validate(
+    task: Task, data: Data, job: Job, comm: Communicator, update: Update, reading: Reading
+) -> Validation:
     """Run the task's validation step over all samples and join the sums of all ranks.
 
     Every sample is seen once, whatever the number of ranks.
@@ -24,11 +27,9 @@ def validate(task: Task, data: Data, job: Job, comm: Communicator, update: Updat
     size = max(comm.world_size, job.train.global_batch_size // job.train.accumulate)
     shares = stream(SequentialSampler(len(data.validation), size), comm.rank, comm.world_size)
     sums: dict[str, Tensor] = {}
-    workers = job.data.workers
+    workers, ahead = reading.workers, reading.prefetch_batches
     with (
-        BatchLoader(
-            data.validation, shares, workers, job.data.prefetch_batches, comm.device
-        ) as loader,
+        BatchLoader(data.validation, shares, workers, ahead, comm.device) as loader,
         torch.no_grad(),
     ):
         for batch in loader:

@@ -186,3 +186,57 @@ def test_loader__batches_arrive_on_the_device(data, workers):
             assert b.input.device == device
             assert torch.equal(a.input, b.input.cpu())
             assert torch.equal(a.target, b.target.cpu())
+
+
+class FakeCopies:
+    """Stands for the copy stream of a CUDA device: notes what was staged and taken, in order."""
+
+    def __init__(self):
+        self.events = []
+
+    def stage(self, batch):
+        self.events.append(("stage", batch.step))
+        return batch
+
+    def take(self, staged):
+        self.events.append(("take", staged.step))
+        return staged
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader__copies_the_next_batch_beside_this_one(data, workers):
+    sampler = GlobalSampler(len(data), 4, seed=0)
+    with BatchLoader(data, stream(sampler, 0, 1), workers, prefetch_batches=4) as loader:
+        loader._copies = copies = FakeCopies()
+        steps = []
+        for batch in loader:
+            steps.append(batch.step)
+            time.sleep(0.05)  # the next one has been read, but for a very busy machine
+    count = sampler.batches_per_epoch
+    assert steps == list(range(count))
+    for kind in ("stage", "take"):
+        assert [step for what, step in copies.events if what == kind] == steps
+    ahead = 0
+    for kind, _ in copies.events:
+        ahead += 1 if kind == "stage" else -1
+        assert 0 <= ahead <= 1  # the device holds one batch that waits
+
+
+def test_loader__an_error_after_a_staged_batch_is_raised_at_its_place(tmp_path):
+    write_boxes(tmp_path)
+    bad = dataset(box(tmp_path))
+    read_into = bad.read_into
+
+    def fails(i, epoch, x, y):
+        if i == 2:
+            raise DataError("sample 2")
+        read_into(i, epoch, x, y)
+
+    bad.read_into = fails
+    with BatchLoader(bad, stream(SequentialSampler(4, 1), 0, 1), 1) as loader:
+        loader._copies = FakeCopies()
+        assert next(loader).ids == (0,)
+        time.sleep(0.1)
+        assert next(loader).ids == (1,)
+        with pytest.raises(DataError, match="sample 2"):
+            next(loader)

@@ -1,0 +1,132 @@
+"""How many threads read, and how far ahead: as asked for, or found by a short measurement.
+
+Neither changes the order or the content of samples.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from hpctrain.data.dataset import FieldDataset
+from hpctrain.data.loader import BatchLoader
+from hpctrain.data.sampler import Share
+
+_BUDGET_S = 0.8
+"""All of the measurement together, but for one sample that takes longer."""
+_MAX_TRIALS = 4
+_MAX_WORKERS = 8
+_MIN_GAIN = 1.1
+"""Twice the threads must read so many times faster to be taken."""
+_SLOW_SAMPLE_S = 0.2
+_ENOUGH_SAMPLES = 512
+_FEWEST_AHEAD, _MOST_AHEAD = 4, 16
+_MOST_BYTES_AHEAD = 2**30
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How samples are read."""
+
+    workers: int
+    prefetch_batches: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Trial:
+    workers: int
+    samples_per_s: float
+    unevenness: float
+    """Time of the slowest sample over the mean."""
+
+
+def choose_reading(
+    dataset: FieldDataset,
+    ids: Iterator[int],
+    cores: int,
+    batch_size: int,
+    workers: int | None,
+    prefetch_batches: int | None,
+) -> Reading:
+    """Choose what is not given, in less than a second.
+
+    Args:
+        dataset: whose samples are read.
+        ids: samples of which some are read; those that come first in the training are best, as
+            they stay in the page cache.
+        cores: that this rank may use.
+        batch_size: samples of this rank in a batch.
+        workers: as asked for; None: choose.
+        prefetch_batches: as asked for; None: choose.
+    """
+    if workers is not None and prefetch_batches is not None:
+        return Reading(workers, prefetch_batches, "asked for")
+    counts = [workers] if workers is not None else _candidates(cores)
+    try:
+        trials = _measure(dataset, ids, counts)
+    except Exception as e:  # the training meets the same error at the sample's place
+        chosen, ahead = counts[0], _FEWEST_AHEAD
+        return Reading(chosen, prefetch_batches or ahead, f"no measurement: {type(e).__name__}")
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.samples_per_s > _MIN_GAIN * best.samples_per_s:
+            best = trial
+    ahead = _ahead(dataset, best, batch_size)
+    measured = ", ".join(f"{t.samples_per_s:.0f} samples/s with {t.workers}" for t in trials)
+    given = "asked for" if workers is not None else f"{cores} core{'s' * (cores > 1)} a rank"
+    return Reading(best.workers, prefetch_batches or ahead, f"{given}; measured {measured}")
+
+
+def _candidates(cores: int) -> list[int]:
+    counts = [1]
+    while 2 * counts[-1] <= min(cores, _MAX_WORKERS):
+        counts.append(2 * counts[-1])
+    return counts
+
+
+def _measure(dataset: FieldDataset, ids: Iterator[int], counts: Sequence[int]) -> list[_Trial]:
+    """Read with each number of threads until more do not help."""
+    trials: list[_Trial] = []
+    for workers in counts:
+        trial = _read_for(dataset, ids, workers, _BUDGET_S / _MAX_TRIALS)
+        if trial is None:
+            break  # no samples are left
+        trials.append(trial)
+        is_gain = len(trials) < 2 or trial.samples_per_s > _MIN_GAIN * trials[-2].samples_per_s
+        if not is_gain or 1 / trial.samples_per_s > _SLOW_SAMPLE_S:
+            break
+    if not trials:
+        raise ValueError("no samples")
+    return trials
+
+
+def _read_for(
+    dataset: FieldDataset, ids: Iterator[int], workers: int, budget_s: float
+) -> _Trial | None:
+    """Read single samples for some time; other ones each time, as a second reading is faster."""
+    shares = (Share(0, 0, (i,), 1) for i in islice(ids, _ENOUGH_SAMPLES))
+    begin = last = time.perf_counter()
+    times: list[float] = []
+    with BatchLoader(dataset, shares, workers, prefetch_batches=2 * workers) as loader:
+        for _ in loader:
+            now = time.perf_counter()
+            times.append(now - last)
+            last = now
+            if now - begin > budget_s:
+                break
+    if not times:
+        return None
+    mean = (last - begin) / len(times)
+    return _Trial(workers, 1 / mean, max(times) / mean)
+
+
+def _ahead(dataset: FieldDataset, trial: _Trial, batch_size: int) -> int:
+    """Batches that bridge a sample as slow as the slowest one, within bounds of memory."""
+    wanted = min(max(_FEWEST_AHEAD, trial.workers + math.ceil(trial.unevenness)), _MOST_AHEAD)
+    sample_bytes = 4 * (math.prod(dataset.input_shape) + math.prod(dataset.target_shape))
+    fitting = _MOST_BYTES_AHEAD // (sample_bytes * max(1, batch_size))
+    return max(1, trial.workers, min(wanted, fitting))
