@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from hpctrain.config.schema import Schema
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
+
+
+def _count(lowest: int) -> Callable[[Any], Any]:
+    """Check a whole number or `auto`; pydantic would give one error for each of the two."""
+
+    def check(value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if value != "auto" and not (is_number and value >= lowest):
+            raise ValueError(f"found {value!r}; allowed: auto, or a whole number from {lowest} on")
+        return value
+
+    return check
 
 
 class Steps(Schema):
@@ -68,10 +81,10 @@ class Fields(Schema):
     """One scale a variable, measured on training files; vector components share theirs."""
     augment: Augment = Augment()
     """Random changes of a sample."""
-    workers: NonNegativeInt | Literal["auto"] = "auto"
+    workers: Annotated[NonNegativeInt | Literal["auto"], BeforeValidator(_count(0))] = "auto"
     """Threads of each rank that read samples ahead of the training; 0: the loop itself reads;
     auto: chosen by a measurement of less than a second at the start."""
-    prefetch_batches: PositiveInt | Literal["auto"] = "auto"
+    prefetch_batches: Annotated[PositiveInt | Literal["auto"], BeforeValidator(_count(1))] = "auto"
     """How many batches are read ahead; auto: as many as bridge the slowest samples."""
 
     @model_validator(mode="after")
