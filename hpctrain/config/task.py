@@ -12,8 +12,9 @@ from pydantic import (
     model_validator,
 )
 
+from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.schema import Schema
-from hpctrain.config.training import Optimizer, Training
+from hpctrain.config.training import Training
 from hpctrain.config.words import nearest
 
 
@@ -122,6 +123,17 @@ class SuperResolution(Training):
                 f"schedule.plateau.metric: unknown {plateau.metric!r}; choose from "
                 f"{', '.join(known)}{nearest(plateau.metric, known)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _averaged_exist(self) -> SuperResolution:
+        known = ["generator", *(["discriminator"] if self.adversary else [])]
+        for name in self.ema.models if self.ema else ():
+            if name not in known:
+                raise ValueError(
+                    f"ema.models: unknown {name!r}; choose from {', '.join(known)}"
+                    f"{nearest(name, known)}"
+                )
         return self
 
     @field_validator("upscale_factor")

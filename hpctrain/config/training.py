@@ -5,28 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import (
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
+from hpctrain.config.averaging import Ema
 from hpctrain.config.schedule import Schedule
 from hpctrain.config.schema import Schema
-
-
-class Optimizer(Schema):
-    """One optimizer, by its name in torch.optim or as `module.Class` of the user's code."""
-
-    name: str = "Adam"
-    """Class name in torch.optim, or module.Class."""
-    learning_rate: PositiveFloat = 1e-4
-    """Rate after warm-up."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's decay rates; left out for optimizers that do not take them."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Weight decay as the optimizer defines it."""
 
 
 class Checkpoints(Schema):
@@ -64,12 +51,20 @@ class Training(Schema):
     """The batch that the samples of an epoch do not fill: left out, or a step on what is there."""
     seed: NonNegativeInt = 0
     """All random draws follow from it."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 with channels last where a short probe finds it faster, else float32."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 where a short probe finds it faster, else float32; float16 scales losses."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Layout of 2D and 3D networks; auto: found by the same probe, or fitting to precision."""
+    compile: bool = False
+    """Compile networks with torch.compile: minutes at the start, and a C++ compiler is needed."""
+    activation_checkpointing: bool = False
+    """Compute activations of blocks again in the backward pass: less memory, a third more work."""
     deterministic: bool = False
     """Only algorithms that repeat bit for bit; slower on GPUs."""
     clip_grad_norm: PositiveFloat | None = None
     """Clip the global norm of each optimizer's gradient."""
+    ema: Ema | None = None
+    """Moving average of weights; null: none."""
     schedule: Schedule = Schedule()
     """Learning rate by step, for all optimizers."""
     checkpoints: Checkpoints = Checkpoints()
@@ -80,3 +75,12 @@ class Training(Schema):
     """Epochs between validations."""
     figures_every_epochs: NonNegativeInt = 1
     """Epochs between figures in TensorBoard, and after the last one; 0: none."""
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Training:
+        if self.compile and self.activation_checkpointing:
+            raise ValueError(
+                "compile and activation_checkpointing do not go together, because a compiler "
+                "cannot follow draws that are repeated; choose one"
+            )
+        return self

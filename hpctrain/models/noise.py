@@ -50,6 +50,18 @@ class SampleNoise:
             row.normal_(generator=generator)
         return noise
 
+    def state(self) -> list[torch.Tensor] | None:
+        """Where the streams are, for `set_state`; None before the first draw."""
+        return [g.get_state() for g in self._generators] or None
+
+    def set_state(self, state: list[torch.Tensor] | None) -> None:
+        """Go on where the streams were."""
+        if state is None:
+            self._generators = []  # the next call starts them
+            return
+        for generator, value in zip(self._generators, state, strict=True):
+            generator.set_state(value)
+
 
 def _generator(seed: int, device: torch.device) -> torch.Generator:
     generator = torch.Generator(device)

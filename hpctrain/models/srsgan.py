@@ -8,6 +8,7 @@ shrinks negative corrections to a fifth. Sizes, widths and numbers of parameters
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -106,6 +107,10 @@ class SrGenerator(nn.Module):
             UpBlock(a, b, out_channels, noise) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
 
+    def checkpointed_blocks(self) -> Sequence[nn.Module]:
+        """Blocks whose activations may be computed twice."""
+        return list(self.blocks)
+
     def min_size(self) -> int:
         """Smallest input, in cells along each axis, that gives any output."""
         size = 1
@@ -198,6 +203,10 @@ class SrDiscriminator(nn.Module):
         assert isinstance(last, nn.Conv3d)
         assert isinstance(last.bias, nn.Parameter)
         return last.bias
+
+    def checkpointed_blocks(self) -> Sequence[nn.Module]:
+        """Blocks whose activations may be computed twice."""
+        return list(self.blocks)
 
     def min_size(self) -> int:
         """Smallest input, in cells along each axis, that gives a score."""

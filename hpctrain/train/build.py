@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
+from hpctrain.config.training import Training
 from hpctrain.log import logger
+from hpctrain.train.compiling import compile_models
+from hpctrain.train.ema import Ema
 from hpctrain.train.phases import Phase
 from hpctrain.train.precision import Precision
+from hpctrain.train.recompute import checkpoint_activations
+from hpctrain.train.scaling import LossScalers
 from hpctrain.train.schedule import LearningRates
 from hpctrain.train.setup import choose_precision
 from hpctrain.train.task import Data, Task
@@ -26,6 +33,40 @@ class Built:
     optimizers: dict[str, Optimizer]
     update: Update
     rates: LearningRates
+    ema: Ema | None
+
+    def after_step(self, losses: Mapping[str, Tensor], weight: float) -> None:
+        """Take in one step; see `Meter.add` for the arguments."""
+        self.rates.observe(losses, weight)
+        if self.ema:
+            self.ema.step()
+
+    def now(self) -> dict[str, float]:
+        """Numbers for the log: learning rates, and in float16 the scales of losses."""
+        rates = {f"learning_rate/{name}": rate for name, rate in self.rates.now().items()}
+        return {**rates, **(self.update.scalers.now() if self.update.scalers else {})}
+
+    def for_validation(self) -> AbstractContextManager[None]:
+        """Around validation and figures: the weights that are to be judged."""
+        return self.ema.for_validation() if self.ema else nullcontext()
+
+    def save(self) -> dict[str, Any]:
+        """What a checkpoint holds beside models and optimizers; all ranks must call."""
+        scalers = self.update.scalers
+        return {
+            "precision": asdict(self.precision),
+            "rates": self.rates.save(),
+            "ema": self.ema.save() if self.ema else None,
+            "scalers": scalers.save() if scalers else None,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Put back what `save` returned, after the models themselves."""
+        self.rates.restore(saved.get("rates"))
+        if self.ema:
+            self.ema.restore(saved.get("ema"))
+        if self.update.scalers:
+            self.update.scalers.restore(saved.get("scalers"))
 
 
 def build(
@@ -51,13 +92,15 @@ def build(
     for model in models.values():
         model.to(comm.device)
     task.models = models
-    precision = Precision(**saved_precision) if saved_precision else None
-    if precision is None or settings.precision not in ("auto", precision.name):
-        precision = choose_precision(task, settings, comm, data)
+    if settings.activation_checkpointing:
+        checkpoint_activations(models)
+    precision = _saved(saved_precision, settings) or choose_precision(task, settings, comm, data)
     if comm.rank == 0:
-        logger.info("precision %s (%s)", precision.name, precision.reason)
+        logger.info("precision %s (%s)", precision, precision.reason)
     comm.broadcast(t.data for m in models.values() for t in (*m.parameters(), *m.buffers()))
     precision.apply_layout(models)
+    if settings.compile:
+        compile_models(models, task.compilable(), comm.device)
     optimizers = task.build_optimizers(models)
     update = Update(
         comm,
@@ -65,7 +108,21 @@ def build(
         accumulate=settings.accumulate,
         clip_grad_norm=settings.clip_grad_norm,
         autocast=precision.autocast(comm.device),
+        scalers=LossScalers(optimizers, comm.device) if precision.is_float16 else None,
         mark=mark,
     )
     rates = LearningRates(settings.schedule, optimizers, total_steps, comm)
-    return Built(precision, optimizers, update, rates)
+    ema = Ema(settings.ema, models) if settings.ema else None
+    return Built(precision, optimizers, update, rates, ema)
+
+
+def _saved(values: Mapping[str, Any] | None, settings: Training) -> Precision | None:
+    """The precision of a checkpoint, unless the job asks for another."""
+    precision = Precision(**values) if values else None
+    asked = (settings.precision, settings.memory_format)
+    if precision is None or any(
+        one not in ("auto", own)
+        for one, own in zip(asked, (precision.name, precision.memory_format), strict=True)
+    ):
+        return None
+    return precision

@@ -12,6 +12,9 @@ _FREE = {
     "deterministic",
     "figures_every_epochs",
     "log_every_steps",
+    "activation_checkpointing",
+    "compile",
+    "memory_format",
     "precision",
     "validate_every_epochs",
 }

@@ -1,4 +1,4 @@
-"""Optimizers by name: classes of torch.optim, or of the user's own code."""
+"""Optimizers by name: ours, classes of torch.optim, or of the user's own code."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from hpctrain.config.training import Optimizer
+from hpctrain.config.optimizer import Optimizer
 from hpctrain.errors import ConfigError
+from hpctrain.train.optim import Lamb, Lars
+
+_OWN: dict[str, Any] = {"LARS": Lars, "LAMB": Lamb}
 
 
 def build_optimizer(
@@ -24,25 +27,56 @@ def build_optimizer(
         ConfigError: there is no such class, or it does not take what the job file sets.
     """
     target = _find(settings.name)
-    known = inspect.signature(target).parameters
-    options: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if "betas" in known:
-        options["betas"] = settings.betas
-    elif "betas" in settings.model_fields_set:
-        raise ConfigError(f"optimizer: {settings.name} takes no betas; remove them")
-    if "weight_decay" not in known:
-        if settings.weight_decay:
-            raise ConfigError(f"optimizer: {settings.name} takes no weight_decay; remove it")
-        del options["weight_decay"]
+    options = _options(settings, set(inspect.signature(target).parameters))
     trained = [p for p in parameters if p.requires_grad]
+    groups: list[Any] = _groups(settings, trained) if settings.exclude_1d else trained
     try:
-        made: torch.optim.Optimizer = target(trained, **options)
-    except (TypeError, ValueError) as e:
+        made: torch.optim.Optimizer = target(groups, **options)
+    except (TypeError, ValueError, RuntimeError) as e:
         raise ConfigError(f"optimizer: {settings.name} cannot be made: {e}") from e
     return made
 
 
+def _options(settings: Optimizer, known: set[str]) -> dict[str, Any]:
+    """Arguments of the class; what is given must be among those it knows."""
+    how = settings.implementation
+    values: dict[str, Any] = {
+        "betas": settings.betas,
+        "weight_decay": settings.weight_decay,
+        "momentum": settings.momentum,
+        "nesterov": settings.nesterov or None,
+        "eps": settings.eps,
+        "trust_coefficient": settings.trust_coefficient,
+        "foreach": {"foreach": True, "for_loop": False}.get(how),
+        "fused": {"fused": True, "for_loop": False}.get(how) if "fused" in known else None,
+    }
+    given = settings.given()
+    if how == "fused" and "fused" not in known:
+        raise ConfigError(f"optimizer: {settings.name} has no fused implementation; choose auto")
+    for name in values:
+        if name in given and name not in known:
+            raise ConfigError(f"optimizer: {settings.name} takes no {name}; remove it")
+    if "weight_decay" not in known and settings.exclude_1d:
+        raise ConfigError(f"optimizer: {settings.name} takes no weight_decay; remove exclude_1d")
+    taken = {n: v for n, v in values.items() if n in known and v is not None}
+    return {"lr": settings.learning_rate, **taken}
+
+
+def _groups(settings: Optimizer, parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """Matrices and kernels, and apart from them what is 1-d: biases and scales of norms."""
+    plain: dict[str, Any] = {"weight_decay": 0.0}
+    if settings.name in _OWN:
+        plain["is_adapted"] = False
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], **plain},
+    ]
+    return [group for group in groups if group["params"]]
+
+
 def _find(name: str) -> Any:
+    if name in _OWN:
+        return _OWN[name]
     if "." in name:
         module_name, _, class_name = name.rpartition(".")
         try:
@@ -59,10 +93,10 @@ def _find(name: str) -> Any:
         and n not in ("Optimizer", "LBFGS")  # LBFGS wants a closure, which no step here has
     ]
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1)
+        near = difflib.get_close_matches(name, [*_OWN, *names], 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"optimizer: {name!r} is not in torch.optim; choose from {', '.join(sorted(names))}, "
-            f"or module.Class of your own code{hint}"
+            f"optimizer: {name!r} is not in torch.optim; choose from LARS, LAMB, "
+            f"{', '.join(sorted(names))}, or module.Class of your own code{hint}"
         )
     return getattr(torch.optim, name)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import nn
 
+from hpctrain.config.training import Training
+
 _GAIN = 0.95
-"""bfloat16 must need less than this share of float32's time; else rounding buys nothing."""
+"""Another choice must need less than this share of plain float32's time, else it buys nothing."""
 
 _OBVIOUS = 0.6
-"""Share of float32's time at which bfloat16 has won at once."""
+"""Share of float32's time at which another has won at once."""
 
 _CLEAR = 1.3
 """A ratio of times that two repetitions settle."""
+
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -28,51 +33,82 @@ class Precision:
 
     name: str
     reason: str
+    memory_format: str = "contiguous"
 
     @property
-    def is_bfloat16(self) -> bool:
-        """True for bfloat16 autocast with channels last."""
-        return self.name == "bfloat16"
+    def is_float16(self) -> bool:
+        """True for float16, whose losses must be scaled."""
+        return self.name == "float16"
 
     def autocast(self, device: torch.device) -> Callable[[], AbstractContextManager[None]] | None:
         """A fresh autocast context for each use, or None for float32."""
-        if not self.is_bfloat16:
+        if self.name not in _DTYPES:
             return None
-        return partial(torch.autocast, device.type, torch.bfloat16)
+        return partial(torch.autocast, device.type, _DTYPES[self.name])
 
     def apply_layout(self, models: Mapping[str, nn.Module]) -> None:
-        """Lay convolution weights out with channels last, where bfloat16 kernels want them."""
-        if self.is_bfloat16:
-            for model in models.values():
-                model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        """Lay the weights of 2D and 3D convolutions out with channels last, if so chosen."""
+        if self.memory_format != "channels_last":
+            return
+        for weight in (p for model in models.values() for p in model.parameters()):
+            if weight.ndim in _CHANNELS_LAST:
+                layout = _CHANNELS_LAST[weight.ndim]
+                weight.data = weight.data.contiguous(memory_format=layout)
+
+    def __str__(self) -> str:
+        layout = self.memory_format.replace("_", " ")
+        return self.name if layout == "contiguous" else f"{self.name}, {layout}"
+
+
+def candidates(settings: Training) -> list[Precision]:
+    """What may be chosen; more than one only where a measurement is to decide."""
+    names, layouts = [settings.precision], [settings.memory_format]
+    if settings.precision == "auto":
+        if settings.deterministic:
+            layout = "contiguous" if settings.memory_format == "auto" else settings.memory_format
+            reason = "deterministic: no measurement may decide"
+            return [Precision("float32", reason, layout)]
+        names = ["float32", "bfloat16"]
+        if settings.memory_format == "auto":
+            layouts = ["contiguous", "channels_last"]
+    elif settings.memory_format == "auto":
+        # kernels of both half precisions want channels last
+        layouts = ["contiguous" if settings.precision == "float32" else "channels_last"]
+    return [Precision(name, "asked for", layout) for layout in layouts for name in names]
 
 
 def probe(
-    run_step: Callable[[Precision], None], device: torch.device, rounds: int = 4
+    run_step: Callable[[Precision], None],
+    device: torch.device,
+    choices: Sequence[Precision],
+    rounds: int = 4,
 ) -> Precision:
-    """Time both precisions on a step of the real model and take the faster.
+    """Time the choices on a step of the real model and take the fastest.
 
     Each is judged by its best time: whatever else runs on the machine only ever adds to a time.
 
     Args:
         run_step: one forward and backward pass in the given precision; must leave no trace.
         device: where it runs.
+        choices: what to compare; the first one stays unless another is clearly faster.
         rounds: timed repetitions of each at most, after one that warms up; two are enough where
-            they differ clearly, one where bfloat16 is far ahead, as no disturbance makes it.
+            they differ clearly, one where another is far ahead, as no disturbance makes it.
     """
-    candidates = [Precision("float32", ""), Precision("bfloat16", "")]
-    best = {c.name: math.inf for c in candidates}
+    first = choices[0]
+    best = dict.fromkeys(choices, math.inf)
     for round_ in range(rounds + 1):
-        for candidate in candidates:
+        for choice in choices:
             begin = time.perf_counter()
-            run_step(candidate)
+            run_step(choice)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if round_:
-                best[candidate.name] = min(best[candidate.name], time.perf_counter() - begin)
-        ratio = best["bfloat16"] / best["float32"] if round_ else 1.0
-        if ratio < _OBVIOUS or (round_ >= 2 and not 1 / _CLEAR < ratio < _CLEAR):
+                best[choice] = min(best[choice], time.perf_counter() - begin)
+        ratios = [best[c] / best[first] for c in choices[1:]] if round_ else [1.0]
+        is_clear = all(not 1 / _CLEAR < ratio < _CLEAR for ratio in ratios)
+        if min(ratios) < _OBVIOUS or (round_ >= 2 and is_clear):
             break
-    name = "bfloat16" if best["bfloat16"] < _GAIN * best["float32"] else "float32"
-    measured = ", ".join(f"{kind} {1e3 * seconds:.1f} ms" for kind, seconds in best.items())
-    return Precision(name, f"probe on {device.type}: {measured}")
+    fastest = min(choices, key=lambda choice: best[choice])
+    chosen = fastest if best[fastest] < _GAIN * best[first] else first
+    measured = "; ".join(f"{choice} {1e3 * seconds:.1f} ms" for choice, seconds in best.items())
+    return replace(chosen, reason=f"probe on {device.type}: {measured}")

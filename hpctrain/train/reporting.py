@@ -57,7 +57,7 @@ class Reporter:
         self,
         at: Position,
         losses: Mapping[str, float],
-        rates: Mapping[str, float],
+        settings: Mapping[str, float],
         shown: Mapping[str, float],
     ) -> None:
         """Tell where the training is.
@@ -65,7 +65,7 @@ class Reporter:
         Args:
             at: position.
             losses: means since the last call.
-            rates: learning rates now.
+            settings: learning rates now, and what else changes by itself.
             shown: those of the losses that the line for people has.
         """
         if not losses or self._recorder is None:
@@ -79,7 +79,7 @@ class Reporter:
             at.global_step,
             {
                 **{f"loss/{key}": value for key, value in losses.items()},
-                **{f"learning_rate/{key}": value for key, value in rates.items()},
+                **settings,
                 "samples_per_s": samples_per_s,
                 **{f"share/{phase}": value for phase, value in shares.items()},
             },

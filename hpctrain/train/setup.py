@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from hpctrain.data import BatchLoader, FieldDataset, share
 from hpctrain.data.reading import Reading, choose_reading
 from hpctrain.data.sampler import Sampler, Share
 from hpctrain.log import logger
-from hpctrain.train.precision import Precision, probe
+from hpctrain.train.precision import Precision, candidates, probe
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import LossFunction, Update
 
@@ -36,17 +37,19 @@ def set_determinism(settings: Training) -> None:
 
 def choose_precision(task: Task, settings: Training, comm: Communicator, data: Data) -> Precision:
     """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks."""
-    if settings.precision != "auto":
-        return Precision(settings.precision, "asked for")
+    choices = candidates(settings)
+    if len(choices) == 1:
+        return choices[0]
     size = settings.global_batch_size // comm.world_size // settings.accumulate
     if comm.device.type == "cpu":
         size = min(size, _CPU_PROBE_SAMPLES)
     shares = iter([Share(0, 0, tuple(range(size)), size)])
     with BatchLoader(data.train, shares, workers=0, device=comm.device) as loader:
         batch = next(loader)
-    chosen = probe(lambda precision: _trial_step(task, batch, comm, precision), comm.device)
-    name, reason = comm.broadcast_object((chosen.name, chosen.reason))
-    return Precision(name, reason)
+    chosen = probe(
+        lambda precision: _trial_step(task, batch, comm, precision), comm.device, choices
+    )
+    return Precision(**comm.broadcast_object(asdict(chosen)))
 
 
 def agree_on_reading(
@@ -109,5 +112,5 @@ class _Trial(Update):
     ) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for micro_batch in micro_batches:
-            self._backward(loss_function, micro_batch, 1.0, sums)
+            self._backward(name, loss_function, micro_batch, 1.0, sums)
         return sums

@@ -94,6 +94,10 @@ class Task(ABC):
     def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
         """Turn the sums over all validation samples into numbers."""
 
+    def compilable(self) -> Sequence[str]:
+        """Networks that torch.compile may take; not those that are differentiated twice."""
+        return list(self.models)
+
     def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
         """Functions without arguments that draw a figure, by name; run beside the training."""
         return ()

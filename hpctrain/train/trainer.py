@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from hpctrain.comm import Communicator
@@ -73,12 +73,12 @@ class Trainer:
         self.clock = Clock(self.settings.global_batch_size, comm.device)
         saved_precision = saved["precision"] if saved else None
         built = build(task, comm, self.data, total_steps, saved_precision, self.clock.mark)
-        self.precision, self.optimizers = built.precision, built.optimizers
+        self.built, self.precision, self.optimizers = built, built.precision, built.optimizers
         self.update, self.rates = built.update, built.rates
         seed_rank(self.settings.seed, comm.rank)
         if saved:
             self.position = restore(saved, task, self.optimizers, comm)
-            self.rates.restore(saved.get("rates"))
+            built.restore(saved)
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder)
@@ -162,7 +162,7 @@ class Trainer:
             self.finite.losses(losses, self.position, batch)
         weight = batch.num_global / self.settings.global_batch_size
         self.meter.add(losses, weight)
-        self.rates.observe(losses, weight)
+        self.built.after_step(losses, weight)
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:
@@ -175,7 +175,7 @@ class Trainer:
         losses = self.meter.take(self.comm)
         self.finite.losses(losses, self.position)
         shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
-        self.reporter.training(self.position, losses, self.rates.now(), shown)
+        self.reporter.training(self.position, losses, self.built.now(), shown)
 
     def _end_epoch(self) -> None:
         """Save first: validation and figures can be made again, steps cannot.
@@ -194,15 +194,16 @@ class Trainer:
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
         scalars: Mapping[str, float] = {}
-        if self._is_epoch_due(self.settings.validate_every_epochs):
-            result = validate(
-                self.task, self.data, self.run.job, self.comm, self.update, self.reading
-            )
-            scalars = result.scalars
-            self.reporter.validation(self.position, result)
-        figures_every = self.settings.figures_every_epochs
-        if figures_every and self._is_epoch_due(figures_every):
-            self.reporter.figures(self.position, self.task)
+        with self.built.for_validation():
+            if self._is_epoch_due(self.settings.validate_every_epochs):
+                result = validate(
+                    self.task, self.data, self.run.job, self.comm, self.update, self.reading
+                )
+                scalars = result.scalars
+                self.reporter.validation(self.position, result)
+            figures_every = self.settings.figures_every_epochs
+            if figures_every and self._is_epoch_due(figures_every):
+                self.reporter.figures(self.position, self.task)
         return scalars
 
     def _lacks_validation(self) -> bool:
@@ -230,9 +231,5 @@ class Trainer:
 
     def _save(self) -> None:
         self.finite.parameters(self.task.models, self.position)
-        facts = {
-            "schedule": self.schedule_facts,
-            "precision": asdict(self.precision),
-            "rates": self.rates.save(),
-        }
+        facts = {"schedule": self.schedule_facts, **self.built.save()}
         self.saver.save(self.task, self.optimizers, self.position, facts)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator, GradientReducer
 from hpctrain.train.phases import Phase
+from hpctrain.train.scaling import LossScalers
 
 LossFunction = Callable[[Any], Mapping[str, Tensor]]
 
@@ -36,6 +37,7 @@ class Update:
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
         autocast: Callable[[], Any] | None = None,
+        scalers: LossScalers | None = None,
         mark: Callable[[Phase], None] = lambda _: None,
     ) -> None:
         self.optimizers = optimizers
@@ -44,6 +46,7 @@ class Update:
         self.accumulate = accumulate
         self._autocast, self._mark = autocast, mark
         self._clip = clip_grad_norm
+        self.scalers = scalers
         self._parameters = {
             name: [p for group in optimizer.param_groups for p in group["params"]]
             for name, optimizer in optimizers.items()
@@ -84,22 +87,36 @@ class Update:
         with self._only(name):
             *first, last = zip(micro_batches, self._weights, strict=True)
             for micro_batch, weight in first:
-                self._backward(loss_function, micro_batch, weight, sums)
+                self._backward(name, loss_function, micro_batch, weight, sums)
             with reducer.armed():
-                self._backward(loss_function, *last, sums)
-        if self._clip is not None:
-            nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
-        self.optimizers[name].step()
+                self._backward(name, loss_function, *last, sums)
+        self._step(name)
         self._mark("optimizer")
         return sums
 
+    def _step(self, name: str) -> None:
+        optimizer = self.optimizers[name]
+        if self.scalers:
+            self.scalers.unscale(name, optimizer)
+        if self._clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
+        if self.scalers:
+            self.scalers.step(name, optimizer)
+        else:
+            optimizer.step()
+
     def _backward(
-        self, loss_function: LossFunction, micro_batch: Any, weight: float, sums: dict[str, Tensor]
+        self,
+        name: str,
+        loss_function: LossFunction,
+        micro_batch: Any,
+        weight: float,
+        sums: dict[str, Tensor],
     ) -> None:
         with self.autocast():
             scalars = loss_function(micro_batch)
         loss = scalars["loss"] if weight == 1 else scalars["loss"] * weight
-        torch.autograd.backward(loss)
+        torch.autograd.backward(self.scalers.scale(name, loss) if self.scalers else loss)
         for key, value in scalars.items():
             part = value.detach() * weight
             sums[key] = sums[key] + part if key in sums else part

@@ -112,6 +112,12 @@ class SuperResolutionTask(Task):
         """RMSE and log-spectrum error, in physical units by variable."""
         return self.evaluation.result(sums)
 
+    def compilable(self) -> Sequence[str]:
+        """All networks, but for a critic with a gradient penalty."""
+        adversary = self.settings.adversary
+        has_penalty = adversary is not None and adversary.gradient_penalty is not None
+        return [n for n in self.models if not (n == "discriminator" and has_penalty)]
+
     def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
         """Slices of a validation field, and the spectra of all of them."""
         return self.evaluation.figures(self._generator, self.place.device, epoch)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.task import Adversary, GradientPenalty
-from hpctrain.config.training import Optimizer
 from hpctrain.data import FieldBatch
 from hpctrain.models import SrDiscriminator, SrGenerator
 from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
