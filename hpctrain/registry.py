@@ -21,6 +21,7 @@ SAMPLES = {
 }
 
 REPORT = "hpctrain.analysis.report:write_report"
+PROFILE = "hpctrain.train.profile_run:profile_run"
 
 
 def tasks() -> dict[str, str]:

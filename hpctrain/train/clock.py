@@ -73,6 +73,15 @@ class Clock:
             self._aside_s += spent
             self.longest_aside_s = max(self.longest_aside_s, spent)
 
+    def seconds(self) -> dict[Phase, float]:
+        """Seconds of each phase since the start."""
+        return self._phases.seconds()
+
+    @property
+    def counted_s(self) -> float:
+        """Seconds of all steps but the first."""
+        return self._all_s
+
     @property
     def mean_step_s(self) -> float:
         """Seconds a step since the start."""

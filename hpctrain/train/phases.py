@@ -22,6 +22,7 @@ class Phases:
     def __init__(self, device: torch.device | None = None) -> None:
         self._is_cuda = device is not None and device.type == "cuda"
         self._seconds = dict.fromkeys(PHASES, 0.0)
+        self._taken = dict.fromkeys(PHASES, 0.0)
         self._last = 0.0
         self._events: list[tuple[Phase | None, Any]] = []
         self._free: list[Any] = []
@@ -43,16 +44,19 @@ class Phases:
         self._seconds[phase] += now - self._last
         self._last = now
 
-    def take(self) -> dict[Phase, float]:
-        """Share of each phase since the last call, with a sum of 1; starts anew."""
+    def seconds(self) -> dict[Phase, float]:
+        """Seconds of each phase since the beginning."""
         if self._is_cuda:
             self._read()
-        total = sum(self._seconds.values())
-        shares = (
-            {phase: seconds / total for phase, seconds in self._seconds.items()} if total else {}
-        )
-        self._seconds = dict.fromkeys(PHASES, 0.0)
-        return shares
+        return dict(self._seconds)
+
+    def take(self) -> dict[Phase, float]:
+        """Share of each phase since the last call, with a sum of 1."""
+        now = self.seconds()
+        new = {phase: seconds - self._taken[phase] for phase, seconds in now.items()}
+        self._taken = now
+        total = sum(new.values())
+        return {phase: seconds / total for phase, seconds in new.items()} if total else {}
 
     def _record(self, phase: Phase | None) -> None:
         event = self._free.pop() if self._free else torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

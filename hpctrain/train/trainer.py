@@ -15,6 +15,7 @@ from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
+from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
@@ -76,6 +77,8 @@ class Trainer:
         self.built, self.precision, self.optimizers = built, built.precision, built.optimizers
         self.update, self.rates = built.update, built.rates
         seed_rank(self.settings.seed, comm.rank)
+        self.profiler = Profiler(run, comm, self.clock)
+        self.position = self.profiler.first_position()
         if saved:
             self.position = restore(saved, task, self.optimizers, comm)
             built.restore(saved)
@@ -115,6 +118,7 @@ class Trainer:
         finally:
             loader.close()
             self.saver.close()
+            self.profiler.close()
             stop.close()
             self.reporter.close(is_failed=is_failed)
 
@@ -139,6 +143,7 @@ class Trainer:
                 elif self._is_due(self.settings.checkpoints.every_steps):
                     self._save()
             self.saver.look(self.task, self.optimizers)
+            self.profiler.step(self.reading.workers)
             saving_s = self.clock.longest_aside_s + self.saver.longest_write_s
             stop.needs(3 * self.clock.longest_step_s + 2 * saving_s)
             if stop.agreed() and self.position.epoch < self.settings.epochs:
