@@ -28,7 +28,9 @@ def test_table__reads_as_plain_text() -> None:
         "advice": "sit down and wait",
     }
     lines = table(facts).splitlines()
-    assert lines[0] == "12.3 ms a step on cpu, 2 ranks x 1 sample; memory of rank 0: 1024 MiB at most"
+    assert (
+        lines[0] == "12.3 ms a step on cpu, 2 ranks x 1 sample; memory of rank 0: 1024 MiB at most"
+    )
     assert "  data                    25.0%" in lines
     assert "  forward and backward    75.0%" in lines
     assert lines[-3].split() == ["aten::conv3d", "50.0%", "12"]
