@@ -9,9 +9,11 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from hpctrain.comm.control import Control
 from hpctrain.comm.ranks import Ranks
+from hpctrain.comm.vote import ControlVote, TensorVote, Vote
 
-Op = Literal["mean", "sum", "max"]
+Op = Literal["mean", "sum", "max", "adasum"]
 
 
 class Handle(Protocol):
@@ -36,9 +38,11 @@ class Communicator(ABC):
 
     kind: str
 
-    def __init__(self, ranks: Ranks, device: torch.device) -> None:
+    def __init__(self, ranks: Ranks, device: torch.device, control: Control | None = None) -> None:
         self.ranks = ranks
         self.device = device
+        self.control = control
+        """MPI for small values, where there is one; see control.py."""
 
     @property
     def rank(self) -> int:
@@ -57,16 +61,19 @@ class Communicator(ABC):
         Args:
             tensor: any shape, on the communicator's device.
             name: the same on every rank, and of no other collective under way.
-            op: how values of the ranks are joined.
+            op: how values of the ranks are joined; adasum only where `has_adasum`.
         """
 
     @abstractmethod
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors with those of rank 0."""
 
-    @abstractmethod
     def allgather_object(self, value: Any) -> list[Any]:
         """Picklable values of all ranks, in the order of ranks."""
+        return self.control.allgather(value) if self.control else self._allgather_object(value)
+
+    def _allgather_object(self, value: Any) -> list[Any]:
+        raise NotImplementedError(f"{self.kind} has no way of its own")
 
     def allreduce(self, tensor: Tensor, name: str, op: Op = "mean") -> Tensor:
         """Do the same as `allreduce_async` and wait; returns `tensor`."""
@@ -75,12 +82,19 @@ class Communicator(ABC):
 
     def broadcast_object(self, value: Any) -> Any:
         """Rank 0's value."""
+        if self.control:
+            return self.control.broadcast(value)
         return self.allgather_object(value if self.rank == 0 else None)[0]
 
     def barrier(self) -> None:
         """Return when all ranks have called."""
         self.allgather_object(None)
 
-    @abstractmethod
+    def vote(self) -> Vote:
+        """A question that goes round while a step computes: does any rank say yes."""
+        return ControlVote(self.control) if self.control else TensorVote(self)
+
     def close(self) -> None:
         """Leave in order; no collective may follow."""
+        if self.control:
+            self.control.close()

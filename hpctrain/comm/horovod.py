@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from hpctrain.comm.base import Communicator, Handle, Op
+from hpctrain.comm.control import Control, check_world
 from hpctrain.comm.ranks import Ranks
-from hpctrain.errors import LaunchError
 
-_OPS = {"mean": hvd.Average, "sum": hvd.Sum, "max": hvd.Max}
+_OPS = {"mean": hvd.Average, "sum": hvd.Sum, "max": hvd.Max, "adasum": hvd.Adasum}
 
 
 def has_nccl() -> bool:
@@ -34,15 +34,10 @@ class HorovodCommunicator(Communicator):
 
     kind = "horovod"
 
-    def __init__(self, ranks: Ranks, device: torch.device) -> None:
+    def __init__(self, ranks: Ranks, device: torch.device, control: Control | None = None) -> None:
         hvd.init()
-        if (hvd.rank(), hvd.size()) != (ranks.rank, ranks.world_size):
-            raise LaunchError(
-                f"{ranks} Horovod sees rank {hvd.rank()} of {hvd.size()}; its MPI is not the "
-                "launcher's: build Horovod with the MPI that starts the job, or set "
-                "launch.comm: ddp"
-            )
-        super().__init__(ranks, device)
+        check_world("Horovod", ranks, hvd.rank(), hvd.size())
+        super().__init__(ranks, device, control)
 
     def allreduce_async(self, tensor: Tensor, name: str, op: Op = "mean") -> Handle:
         """See `Communicator`; small tensors of one cycle are fused by Horovod itself."""
@@ -57,10 +52,10 @@ class HorovodCommunicator(Communicator):
         for number in numbers:
             hvd.synchronize(number)
 
-    def allgather_object(self, value: Any) -> list[Any]:
-        """See `Communicator`."""
+    def _allgather_object(self, value: Any) -> list[Any]:
         return list(hvd.allgather_object(value, name="object"))
 
     def close(self) -> None:
-        """Shut Horovod down, which finalises MPI."""
+        """Shut Horovod down, then MPI, which Horovod only does where it started it."""
         hvd.shutdown()
+        super().close()

@@ -25,6 +25,3 @@ class SingleCommunicator(Communicator):
     def allgather_object(self, value: Any) -> list[Any]:
         """Return the only value."""
         return [value]
-
-    def close(self) -> None:
-        """Do nothing."""

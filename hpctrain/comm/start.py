@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from hpctrain.comm.base import Communicator
+from hpctrain.comm.control import open_control, require_control
 from hpctrain.comm.ranks import Ranks
 from hpctrain.errors import LaunchError
 from hpctrain.log import logger
@@ -18,7 +19,7 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
     """Open the communicator that `launch.comm` names.
 
     Args:
-        kind: auto, horovod, ddp or single; auto takes Horovod where it is installed,
+        kind: auto, horovod, ddp, mpi or single; auto takes Horovod where it is installed,
             and no wrapper at all for one rank.
         ranks: this process's place.
         run_dir: where the ranks can leave each other an address.
@@ -31,20 +32,35 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
         torch.cuda.set_device(device)  # rank.sh left exactly this rank's device visible
     if kind == "auto":
         kind = _choose(device) if ranks.world_size > 1 else "single"
-    if kind == "single":
-        if ranks.world_size > 1:
-            raise LaunchError(
-                f"launch.comm is single but {ranks.world_size} ranks were started; "
-                "choose auto, horovod or ddp"
-            )
-        from hpctrain.comm.single import SingleCommunicator
+    return _OPEN[kind](ranks, device, run_dir)
 
-        return SingleCommunicator(ranks, device)
-    if kind == "ddp":
-        from hpctrain.comm.ddp import DdpCommunicator
 
-        return DdpCommunicator(ranks, device, run_dir)
-    try:
+def _single(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
+    if ranks.world_size > 1:
+        raise LaunchError(
+            f"launch.comm is single but {ranks.world_size} ranks were started; "
+            "choose auto, horovod, ddp or mpi"
+        )
+    from hpctrain.comm.single import SingleCommunicator
+
+    return SingleCommunicator(ranks, device)
+
+
+def _ddp(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
+    from hpctrain.comm.ddp import DdpCommunicator
+
+    control = open_control(ranks) if ranks.world_size > 1 else None
+    return DdpCommunicator(ranks, device, run_dir, control)
+
+
+def _mpi(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
+    from hpctrain.comm.mpi import MpiCommunicator
+
+    return MpiCommunicator(ranks, device, require_control(ranks))
+
+
+def _horovod(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
+    try:  # before mpi4py, which then takes the MPI library that Horovod has loaded
         from hpctrain.comm.horovod import HorovodCommunicator, has_nccl
     except ImportError as e:
         raise LaunchError(
@@ -56,7 +72,11 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
             "launch.comm is horovod but this Horovod was built for CPUs; build it with "
             "HOROVOD_GPU_OPERATIONS=NCCL, or set launch.comm: ddp"
         )
-    return HorovodCommunicator(ranks, device)
+    control = open_control(ranks, "Horovod") if ranks.world_size > 1 else None
+    return HorovodCommunicator(ranks, device, control)
+
+
+_OPEN = {"single": _single, "ddp": _ddp, "mpi": _mpi, "horovod": _horovod}
 
 
 def _choose(device: torch.device) -> str:

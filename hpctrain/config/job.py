@@ -51,7 +51,7 @@ class Launch(Schema):
     ] = "site"
     """What starts the ranks; site: what the machine's profile says; torchrun: DDP, one torchrun a
     node, which the site's launcher starts."""
-    comm: Literal["auto", "horovod", "ddp", "single"] = "auto"
+    comm: Literal["auto", "horovod", "ddp", "mpi", "single"] = "auto"
     """auto: Horovod where it is installed, else torch's DDP; single: one rank, no exchange."""
     python: Line | None = None
     """Interpreter on the compute nodes: path or name; null: this one (in a container: python3)."""
@@ -142,7 +142,7 @@ class Job(Schema):
             raise PydanticCustomError(
                 "rule",
                 "single means one rank, and the job has {ranks}; "
-                "choose auto, horovod or ddp, or ranks_per_node: 1",
+                "choose auto, horovod, ddp or mpi, or ranks_per_node: 1",
                 {"ranks": self.total_ranks, "path": ("launch", "comm")},
             )
         return self

@@ -7,11 +7,8 @@ import signal
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-import torch
-
-from hpctrain.comm import Communicator, Handle
+from hpctrain.comm import Communicator
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 _POLL_S = 0.25
@@ -31,9 +28,7 @@ class StopRequest:
         self._deadline = float(os.environ.get("HPCTRAIN_DEADLINE") or "inf")
         self._margin_s = 30.0
         self._next_poll = 0.0
-        self._flag = torch.zeros(1, device=comm.device)
-        self._handle: Handle | None = None
-        self._previous_flag: tuple[Any, torch.Tensor] | None = None
+        self._vote = comm.vote()
         self._previous = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -48,35 +43,16 @@ class StopRequest:
         self._look()
         if self.comm.world_size == 1:
             return
-        self._flag.fill_(1.0 if self.reason else 0.0)
-        self._handle = self.comm.allreduce_async(self._flag, "stop", "sum")
+        self._vote.ask(bool(self.reason))
 
     def agreed(self) -> bool:
         """True on all ranks, or on none."""
         if self.comm.world_size == 1:
             return bool(self.reason)
-        if self._handle is None:
-            return False
-        self._handle.wait()
-        self._handle = None
-        if not self._value():
+        if not self._vote.answer():
             return False
         self.reason = self.reason or "another rank's request"
         return True
-
-    def _value(self) -> bool:
-        """The joined flag; on CUDA that of the step before, to keep the stream from waiting."""
-        if self._flag.device.type == "cpu":
-            return bool(self._flag.item())
-        event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        host = torch.empty(1, pin_memory=True)
-        host.copy_(self._flag, non_blocking=True)
-        event.record()
-        previous, self._previous_flag = self._previous_flag, (event, host)
-        if previous is None:
-            return False
-        previous[0].synchronize()
-        return bool(previous[1].item())
 
     def close(self) -> None:
         """Put the signal handlers back; the run script takes a STOP file away at the next start."""

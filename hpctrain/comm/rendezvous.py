@@ -1,0 +1,76 @@
+"""Where the ranks of torch.distributed meet: an address that only the running job knows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from torch._C._distributed_c10d import TCPStore
+
+from hpctrain.comm.control import Control
+from hpctrain.comm.ranks import Ranks
+from hpctrain.errors import LaunchError
+
+_TIMEOUT_S = 120.0
+
+
+def meet(ranks: Ranks, run_dir: Path, host: str, control: Control | None) -> TCPStore:
+    """A store on a port that rank 0 is given by its kernel.
+
+    Rank 0 tells the others over MPI where there is one, else by a file in the run directory.
+
+    Raises:
+        LaunchError: rank 0 cannot be found, or a rank was started twice.
+    """
+    timeout, path = timedelta(seconds=_TIMEOUT_S), _file(run_dir)
+    if ranks.rank == 0:
+        store = TCPStore(host, 0, ranks.world_size, True, timeout, wait_for_workers=False)
+        address = f"{host} {store.port}"
+        if control is None:
+            path.with_suffix(".tmp").write_text(address)
+            path.with_suffix(".tmp").replace(path)
+        else:
+            control.broadcast(address)
+    else:
+        address = control.broadcast(None) if control else _wait_for(path, ranks)
+        name, port = address.split()
+        store = TCPStore(name, int(port), ranks.world_size, False, timeout)
+    _roll_call(store, ranks, timeout)
+    if ranks.rank == 0 and control is None:
+        path.unlink()
+    return store
+
+
+def _file(run_dir: Path) -> Path:
+    return run_dir / "logs" / f".rendezvous-{os.environ.get('HPCTRAIN_LAUNCH_ID', '0')}"
+
+
+def _roll_call(store: TCPStore, ranks: Ranks, timeout: timedelta) -> None:
+    """Wait until every rank is here, once."""
+    here = f"{ranks.host}, process {os.getpid()}"
+    if store.add(f"count/{ranks.rank}", 1) > 1:
+        store.wait([f"here/{ranks.rank}"], timeout)
+        other = store.get(f"here/{ranks.rank}").decode()
+        raise LaunchError(
+            f"rank {ranks.rank} was started twice, on {other} and on {here}; "
+            "HPCTRAIN_RANK must come from rank.sh under one launcher: check the run script"
+        )
+    store.set(f"here/{ranks.rank}", here)
+    store.wait([f"here/{r}" for r in range(ranks.world_size)], timeout)
+
+
+def _wait_for(path: Path, ranks: Ranks) -> str:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline:
+        # listing the folder makes network file systems look again
+        if path.name in os.listdir(path.parent):
+            return path.read_text()
+        time.sleep(0.05)
+    raise LaunchError(
+        f"{ranks} rank 0 left no address in {path} within {_TIMEOUT_S:.0f} s; "
+        "check that all ranks see the same run directory and that rank 0 started "
+        f"(this rank runs on {socket.gethostname()})"
+    )
