@@ -6,8 +6,8 @@ Each figure is images a second over all ranks of one process group that was star
 one thread a rank; a group warms up, then times several stretches and reports the median. Rounds go
 through all of them in turn, and the median of the rounds is shown.
 
-The rivals are written as their users write them, and started by mpirun alone. Ours use `Update`, the
-trainer's own optimizer step, and the environment that a rendered run script sets.
+The rivals are written as their users write them, and started by mpirun alone. Ours use `Update`,
+the trainer's own optimizer step, and the environment that a rendered run script sets.
 """
 
 from __future__ import annotations

@@ -9,7 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from hpctrain.comm.base import Communicator, Handle
+from hpctrain.comm.base import Communicator, Handle, Op
+from hpctrain.config.reduction import Reduction
+
+_TYPES = {"none": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class _Bucket:
@@ -21,6 +24,7 @@ class _Bucket:
         first = parameters[0]
         sizes = [p.numel() for p in parameters]
         self.flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
+        self.wire = self.flat  # what travels
         self.waiting = 0
         self.handle: Handle | None = None
         for p, chunk in zip(parameters, torch.split(self.flat, sizes), strict=True):
@@ -29,7 +33,10 @@ class _Bucket:
 
 
 class GradientReducer:
-    """Owns the gradients of one optimizer's parameters.
+    """Joins the gradients of one optimizer's parameters over ranks, and owns them.
+
+    A loss must be multiplied by `loss_factor` before its backward pass: sums over ranks are then
+    means, without another pass over all gradients.
 
     Gradients live in flat buckets, filled from the last parameter to the first, which is about
     the order in which a backward pass makes them. Within `armed` a bucket is sent as soon as its
@@ -43,7 +50,7 @@ class GradientReducer:
         comm: Communicator,
         name: str,
         parameters: Sequence[nn.Parameter],
-        bucket_bytes: int = 25 * 2**20,
+        settings: Reduction | None = None,
         mark: Callable[[Literal["forward_backward", "communication"]], None] = lambda _: None,
     ) -> None:
         """Take over the gradients.
@@ -51,17 +58,24 @@ class GradientReducer:
         Args:
             comm: the other ranks.
             name: the same on every rank; of no other reducer.
-            parameters: whose gradients are averaged.
-            bucket_bytes: least size of a message but the last.
+            parameters: whose gradients are joined.
+            settings: how.
             mark: called at the end of the backward pass and when all messages are there.
         """
         self.comm, self._mark = comm, mark
+        settings = settings or Reduction()
+        self._op: Op = "adasum" if settings.op == "adasum" else "sum"
+        self._wire = _TYPES[settings.compression]
+        is_mean = settings.op == "mean" and comm.world_size > 1
+        self.loss_factor = 1 / comm.world_size if is_mean else 1.0
         self._parameters = list(parameters)
         self._buckets: list[_Bucket] = []
         self._next = 0
         self._armed = False
         if comm.world_size > 1:
-            self._fill_buckets(name, bucket_bytes)
+            # Adasum weighs two gradients of a layer by the angle between them: a bucket each
+            is_whole = settings.op == "mean"
+            self._fill_buckets(name, int(settings.bucket_mb * 2**20) if is_whole else 1)
 
     def zero(self) -> None:
         """Forget all gradients."""
@@ -74,7 +88,7 @@ class GradientReducer:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Around the last backward pass of a step: send gradients, leave with their mean."""
+        """Around the last backward pass of a step: send gradients, leave with them joined."""
         for bucket in self._buckets:
             bucket.waiting = len(bucket.parameters)
         self._next = 0
@@ -93,6 +107,8 @@ class GradientReducer:
             if bucket.handle is not None:
                 bucket.handle.wait()
                 bucket.handle = None
+                if bucket.wire is not bucket.flat:
+                    bucket.flat.copy_(bucket.wire)
         if self._buckets:
             self._mark("communication")
 
@@ -123,7 +139,9 @@ class GradientReducer:
             self._next += 1
 
     def _send(self, bucket: _Bucket) -> None:
-        bucket.handle = self.comm.allreduce_async(bucket.flat, bucket.name)
+        if self._wire is not None and self._wire.itemsize < bucket.flat.dtype.itemsize:
+            bucket.wire = bucket.flat.to(self._wire)
+        bucket.handle = self.comm.allreduce_async(bucket.wire, bucket.name, self._op)
 
 
 def _dense(tensor: Tensor) -> bool:

@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from hpctrain.config.averaging import Ema
+from hpctrain.config.reduction import Reduction
 from hpctrain.config.schedule import Schedule
 from hpctrain.config.schema import Schema
 
@@ -65,6 +66,10 @@ class Training(Schema):
     """Clip the global norm of each optimizer's gradient."""
     ema: Ema | None = None
     """Moving average of weights; null: none."""
+    reduction: Reduction = Reduction()
+    """How gradients are joined over ranks."""
+    sync_batch_norm: bool = False
+    """BatchNorm over the samples of all ranks, instead of each rank's own."""
     schedule: Schedule = Schedule()
     """Learning rate by step, for all optimizers."""
     checkpoints: Checkpoints = Checkpoints()

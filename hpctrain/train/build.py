@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
+from hpctrain.comm.batch_norm import synchronise
 from hpctrain.config.training import Training
 from hpctrain.log import logger
 from hpctrain.train.compiling import compile_models
@@ -98,6 +99,8 @@ def build(
     if comm.rank == 0:
         logger.info("precision %s (%s)", precision, precision.reason)
     comm.broadcast(t.data for m in models.values() for t in (*m.parameters(), *m.buffers()))
+    if settings.sync_batch_norm:  # after the probe, in which every rank goes its own way
+        task.models = models = {name: synchronise(m, comm) for name, m in models.items()}
     precision.apply_layout(models)
     if settings.compile:
         compile_models(models, task.compilable(), comm.device)
@@ -110,6 +113,7 @@ def build(
         autocast=precision.autocast(comm.device),
         scalers=LossScalers(optimizers, comm.device) if precision.is_float16 else None,
         mark=mark,
+        reduction=settings.reduction,
     )
     rates = LearningRates(settings.schedule, optimizers, total_steps, comm)
     ema = Ema(settings.ema, models) if settings.ema else None

@@ -24,7 +24,8 @@ _FREE_DATA = {"root", "workers", "prefetch_batches"}
 
 def schedule_facts(job: Job, steps_per_epoch: int, index_digest: str) -> dict[str, Any]:
     """What decides the samples, the learning rate and the update at each step."""
-    train = job.train.model_dump(mode="json", exclude=_FREE)
+    excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
+    train = job.train.model_dump(mode="json", exclude=excluded)
     data = job.data.model_dump(mode="json", exclude=_FREE_DATA)
     return {**train, "data": data, "steps_per_epoch": steps_per_epoch, "index": index_digest}
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator, GradientReducer
+from hpctrain.comm.batch_norm import SyncBatchNorm
+from hpctrain.config.reduction import Reduction
 from hpctrain.train.phases import Phase
 from hpctrain.train.scaling import LossScalers
 
@@ -39,6 +41,7 @@ class Update:
         autocast: Callable[[], Any] | None = None,
         scalers: LossScalers | None = None,
         mark: Callable[[Phase], None] = lambda _: None,
+        reduction: Reduction | None = None,
     ) -> None:
         self.optimizers = optimizers
         self._world_size = comm.world_size
@@ -52,9 +55,10 @@ class Update:
             for name, optimizer in optimizers.items()
         }
         self._reducers = {
-            name: GradientReducer(comm, name, parameters, mark=mark)
+            name: GradientReducer(comm, name, parameters, reduction, mark)
             for name, parameters in self._parameters.items()
         }
+        self._loss_factors = {name: r.loss_factor for name, r in self._reducers.items()}
 
     def split(self, batch: Any) -> list[Any]:
         """Cut a batch into the micro-batches of one step; on all ranks the same number of them."""
@@ -62,6 +66,7 @@ class Update:
         parts: list[Any] = batch.micro(min(self.accumulate, largest_share))
         # Ranks are averaged, so that a rank's part of the sum must be scaled by their number.
         self._weights = [p.num_samples * self._world_size / batch.num_global for p in parts]
+        SyncBatchNorm.is_counted = any(p.num_samples for p in parts)
         return parts
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -115,7 +120,8 @@ class Update:
     ) -> None:
         with self.autocast():
             scalars = loss_function(micro_batch)
-        loss = scalars["loss"] if weight == 1 else scalars["loss"] * weight
+        factor = weight * self._loss_factors.get(name, 1.0)
+        loss = scalars["loss"] if factor == 1 else scalars["loss"] * factor
         torch.autograd.backward(self.scalers.scale(name, loss) if self.scalers else loss)
         for key, value in scalars.items():
             part = value.detach() * weight

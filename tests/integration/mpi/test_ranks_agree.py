@@ -15,7 +15,7 @@ LAZY_R1 = "train.adversary.gradient_penalty={kind: r1, weight: 10, every: 2}"
 
 
 @requires(mpi=True, horovod=True)
-@pytest.mark.parametrize("comm", ["horovod", "ddp"])
+@pytest.mark.parametrize("comm", ["horovod", "ddp", "mpi"])
 @pytest.mark.parametrize("extra", ["train.accumulate=1", "train.accumulate=2", LAZY_R1])
 def test_parameters__after_five_steps(small: SmallRun, comm: str, extra: str) -> None:
     one = small.finished("resources.ranks_per_node=1", extra)

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.comm import Communicator, GradientReducer, Handle, Ranks
-from hpctrain.comm.base import Op
+from hpctrain.comm.base import Done, Op
+from hpctrain.config.reduction import Reduction
+from hpctrain.train.update import Update
 
 
 class Recording(Communicator):
@@ -18,15 +20,12 @@ class Recording(Communicator):
     def __init__(self) -> None:
         super().__init__(Ranks(0, 2, 0, 2, "here"), torch.device("cpu"))
         self.sent: list[str] = []
+        self.types: list[tuple[str, torch.dtype]] = []
 
     def allreduce_async(self, tensor: Tensor, name: str, op: Op = "mean") -> Handle:
         self.sent.append(name)
-
-        class Halve:
-            def wait(self) -> None:
-                tensor.div_(2)
-
-        return Halve()
+        self.types.append((op, tensor.dtype))
+        return Done()  # a sum with zeros
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None: ...
 
@@ -34,6 +33,9 @@ class Recording(Communicator):
         return [value, value]
 
     def close(self) -> None: ...
+
+
+SMALL = Reduction(bucket_mb=1e-6)
 
 
 def network() -> nn.Module:
@@ -50,11 +52,11 @@ def gradients(model: nn.Module, x: Tensor) -> list[Tensor]:
 def test_armed__gradients_are_the_mean_of_the_ranks() -> None:
     comm, model, x = Recording(), network(), torch.randn(2, 1, 6, 6, 6)
     expected = gradients(model, x)
-    reducer = GradientReducer(comm, "g", list(model.parameters()), bucket_bytes=1)
+    reducer = GradientReducer(comm, "g", list(model.parameters()), SMALL)
     for _ in range(2):  # the second time nothing of the first is left
         reducer.zero()
         with reducer.armed():
-            model(x).square().mean().backward()
+            (reducer.loss_factor * model(x).square().mean()).backward()
         for p, g in zip(model.parameters(), expected, strict=True):
             torch.testing.assert_close(p.grad, g / 2)
     assert comm.sent == [f"g.gradient.{i}" for i in range(4)] * 2
@@ -64,10 +66,10 @@ def test_armed__only_the_last_micro_batch_is_sent() -> None:
     comm, model, x = Recording(), network(), torch.randn(2, 1, 6, 6, 6)
     reducer = GradientReducer(comm, "g", list(model.parameters()))
     reducer.zero()
-    model(x).square().mean().backward()
+    (reducer.loss_factor * model(x).square().mean()).backward()
     assert comm.sent == []
     with reducer.armed():
-        model(x).square().mean().backward()
+        (reducer.loss_factor * model(x).square().mean()).backward()
     assert comm.sent == ["g.gradient.0"]
     for p, g in zip(model.parameters(), gradients(model, x), strict=True):
         torch.testing.assert_close(p.grad, g)  # twice the gradient, half of it from each rank
@@ -76,7 +78,7 @@ def test_armed__only_the_last_micro_batch_is_sent() -> None:
 def test_armed__parameters_without_a_gradient_are_sent_all_the_same() -> None:
     comm, model = Recording(), network()
     unused = nn.Parameter(torch.ones(3))
-    reducer = GradientReducer(comm, "g", [*model.parameters(), unused], bucket_bytes=1)
+    reducer = GradientReducer(comm, "g", [*model.parameters(), unused], SMALL)
     reducer.zero()
     with reducer.armed():
         model(torch.randn(1, 1, 6, 6, 6)).mean().backward()
@@ -87,7 +89,7 @@ def test_armed__parameters_without_a_gradient_are_sent_all_the_same() -> None:
 
 def test_armed__double_backward_sends_once() -> None:
     comm, model = Recording(), network()
-    reducer = GradientReducer(comm, "g", list(model.parameters()), bucket_bytes=1)
+    reducer = GradientReducer(comm, "g", list(model.parameters()), SMALL)
     x = torch.randn(2, 1, 6, 6, 6, requires_grad=True)
     reducer.zero()
     with reducer.armed():
@@ -114,3 +116,54 @@ def test_one_rank__sends_nothing_and_frees_gradients() -> None:
     assert comm.sent == []
     reducer.zero()
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_armed__compressed_gradients_are_rounded_and_float32_again() -> None:
+    comm, model, x = Recording(), network(), torch.randn(2, 1, 6, 6, 6)
+    reducer = GradientReducer(
+        comm, "g", list(model.parameters()), Reduction(compression="bfloat16")
+    )
+    reducer.zero()
+    with reducer.armed():
+        (reducer.loss_factor * model(x).square().mean()).backward()
+    assert comm.types == [("sum", torch.bfloat16)]
+    for p, g in zip(model.parameters(), gradients(model, x), strict=True):
+        assert p.grad is not None
+        torch.testing.assert_close(p.grad, (g / 2).bfloat16().float())
+
+
+def test_armed__beyond_float16_is_infinite() -> None:
+    comm, weight = Recording(), nn.Parameter(torch.ones(1))
+    reducer = GradientReducer(comm, "g", [weight], Reduction(compression="float16"))
+    reducer.zero()
+    with reducer.armed():
+        (weight * 1e6).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.isinf().all()
+
+
+def test_adasum__weighs_each_tensor_and_scales_no_loss() -> None:
+    comm, model = Recording(), network()
+    reducer = GradientReducer(comm, "g", list(model.parameters()), Reduction(op="adasum"))
+    assert reducer.loss_factor == 1
+    reducer.zero()
+    with reducer.armed():
+        model(torch.randn(1, 1, 6, 6, 6)).mean().backward()
+    assert comm.types == [("adasum", torch.float32)] * 4
+
+
+def test_update__one_exchange_for_all_micro_batches_and_clips_what_is_joined() -> None:
+    comm, model, x = Recording(), network(), torch.randn(4, 1, 6, 6, 6)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    update = Update(comm, {"model": optimizer}, accumulate=4, clip_grad_norm=1e-3)
+    update._weights = [0.25] * 4
+
+    def loss(part: Tensor) -> dict[str, Tensor]:
+        return {"loss": model(part[None]).square().mean()}
+
+    update("model", loss, list(x))
+    assert comm.sent == ["model.gradient.0"]
+    norm = torch.linalg.vector_norm(
+        torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None])
+    )
+    torch.testing.assert_close(norm, torch.tensor(1e-3), rtol=1e-2, atol=0.0)
