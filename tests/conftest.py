@@ -21,6 +21,7 @@ _LIBRARY_VARIABLES = (
     "CUBLAS_",
     "CUDA_",
     "TORCH",
+    "_TORCHINDUCTOR_",
     "TF_",
     "GLOO_",
     "OMPI_",

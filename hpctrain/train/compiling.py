@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -19,8 +18,10 @@ def compile_models(
     Raises:
         ConfigError: nothing can be compiled here.
     """
+    from torch._inductor import config as inductor
+
     # its helper processes are forked, which MPI does not bear
-    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    inductor.compile_threads = 1
     _try(device)
     for name in names:
         # fixed shapes: those of a batch are, but for a short last one

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -31,6 +32,11 @@ def set_determinism(settings: Training) -> None:
     """Only algorithms that repeat bit for bit, if asked for; else the fastest ones."""
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA >= 10.2 needs it
+        # which gradients share a message depends on the moment, and with it the order of sums
+        os.environ.setdefault("HOROVOD_FUSION_THRESHOLD", "0")
+        # the next line imports a part of torch's compiler, which must not meet the import of
+        # the whole in another thread
+        import_module("torch._dynamo")
         torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = not settings.deterministic
 
