@@ -52,9 +52,12 @@ class Schedule(Schema):
     @model_validator(mode="after")
     def _fits(self) -> Schedule:
         for name, kind in _BELONGS.items():
-            if self.kind != kind and getattr(self, name) != type(self).model_fields[name].default:
+            default = type(self).model_fields[name].default
+            if self.kind != kind and getattr(self, name) != default:
+                shown = "null" if default is None else default
                 raise ValueError(
-                    f"{name} has no effect with kind: {self.kind}; remove it, or set kind: {kind}"
+                    f"{name} has no effect with kind: {self.kind}; remove it or put {shown}, or "
+                    f"set kind: {kind}"
                 )
         if self.kind == "plateau" and self.plateau is None:
             raise ValueError(

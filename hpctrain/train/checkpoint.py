@@ -157,7 +157,9 @@ def load(path: Path) -> dict[str, Any]:
         pickle.UnpicklingError,
     ) as e:
         raise CheckpointError(f"{path}: torn or not a checkpoint ({_cause(e)})") from e
-    if not isinstance(state, dict) or state.get("version", VERSION + 1) > VERSION:
+    if not isinstance(state, dict) or "version" not in state:
+        raise CheckpointError(f"{path}: holds no training of hpctrain; move it out of the folder")
+    if state["version"] > VERSION:
         raise CheckpointError(
             f"{path}: written by a newer hpctrain; this one reads versions up to {VERSION}"
         )
