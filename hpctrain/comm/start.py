@@ -11,11 +11,14 @@ import torch
 from hpctrain.comm.base import Communicator
 from hpctrain.comm.control import open_control, require_control
 from hpctrain.comm.ranks import Ranks
+from hpctrain.config.reduction import Reduction
 from hpctrain.errors import LaunchError
 from hpctrain.log import logger
 
 
-def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
+def start(
+    kind: str, ranks: Ranks, run_dir: Path, reduction: Reduction | None = None
+) -> Communicator:
     """Open the communicator that `launch.comm` names.
 
     Args:
@@ -23,6 +26,7 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
             and no wrapper at all for one rank.
         ranks: this process's place.
         run_dir: where the ranks can leave each other an address.
+        reduction: what the communicator must be able to do.
 
     Raises:
         LaunchError: the communicator is not installed, or does not fit the number of ranks.
@@ -31,7 +35,7 @@ def start(kind: str, ranks: Ranks, run_dir: Path) -> Communicator:
     if device.type == "cuda":
         torch.cuda.set_device(device)  # rank.sh left exactly this rank's device visible
     if kind == "auto":
-        kind = _choose(device) if ranks.world_size > 1 else "single"
+        kind = _choose(device, reduction or Reduction()) if ranks.world_size > 1 else "single"
     return _OPEN[kind](ranks, device, run_dir)
 
 
@@ -79,8 +83,12 @@ def _horovod(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
 _OPEN = {"single": _single, "ddp": _ddp, "mpi": _mpi, "horovod": _horovod}
 
 
-def _choose(device: torch.device) -> str:
-    """Horovod if it loads and can send what this device holds, else DDP."""
+def _choose(device: torch.device, reduction: Reduction) -> str:
+    """Horovod if it loads and can send what is asked for, else DDP."""
+    if reduction.op == "adasum":
+        return "horovod"  # or an error that says what it lacks
+    if reduction.compression == "bfloat16":
+        return "ddp"  # Horovod has no such type
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return "ddp"  # torchrun starts no MPI, which Horovod needs
     if find_spec("horovod") is None:

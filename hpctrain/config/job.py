@@ -52,7 +52,7 @@ class Launch(Schema):
     """What starts the ranks; site: what the machine's profile says; torchrun: DDP, one torchrun a
     node, which the site's launcher starts."""
     comm: Literal["auto", "horovod", "ddp", "mpi", "single"] = "auto"
-    """auto: Horovod where it is installed, else torch's DDP; single: one rank, no exchange."""
+    """auto: Horovod where it is installed, else torch's DDP; mpi: mpi4py; single: one rank."""
     python: Line | None = None
     """Interpreter on the compute nodes: path or name; null: this one (in a container: python3)."""
     env: Environment = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from hpctrain.config.exchange import exchange_findings
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
@@ -20,7 +21,11 @@ _BELONGS = {
 
 def together_findings(job: Job, site: Site) -> list[Finding]:
     """What does not fit together."""
-    return [finding for part in (_chain, _after, _sweep, _launcher) for finding in part(job, site)]
+    return [
+        finding
+        for part in (_chain, _after, _sweep, _launcher, exchange_findings)
+        for finding in part(job, site)
+    ]
 
 
 def num_points(sweep: Sweep) -> int:
@@ -100,14 +105,15 @@ def _launcher(job: Job, site: Site) -> list[Finding]:
         fitting = " or ".join(_BELONGS[started_by])
         text = f"{started_by} starts ranks only under {fitting}, and this is {site.scheduler}"
         found.append(error("launch.launcher", f"{text}; choose site"))
-    if kind == "torchrun" and job.launch.comm == "horovod":
-        text = "Horovod's ranks are started by MPI, not by torchrun; choose comm: ddp or auto"
+    if kind == "torchrun" and job.launch.comm in ("horovod", "mpi"):
+        name = {"horovod": "Horovod's", "mpi": "MPI's"}[job.launch.comm]
+        text = f"{name} ranks are started by MPI, not by torchrun; choose comm: ddp or auto"
         found.append(error("launch.comm", text))
     if kind == "none" and job.total_ranks > 1:
         text = f"found 'none' for {job.total_ranks} ranks; nothing would start them; choose site"
         found.append(error("launch.launcher", text))
-    needs_mpi = job.launch.comm == "horovod" and started_by == "none" and job.total_ranks == 1
-    if needs_mpi and kind == "none":
-        text = "Horovod with one rank and no launcher does nothing that single does not"
+    needs_mpi = job.launch.comm in ("horovod", "mpi") and job.total_ranks == 1
+    if needs_mpi and started_by == "none" and kind == "none":
+        text = f"{job.launch.comm} with one rank and no launcher does nothing that single does not"
         found.append(warning("launch.comm", text))
     return found

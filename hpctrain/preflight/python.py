@@ -16,7 +16,8 @@ from hpctrain.preflight.ask import SilentError, ask
 # finds packages without importing them, which takes seconds
 _PROBE = """
 import importlib.util as u, json, sys
-found = {n: getattr(u.find_spec(n), "origin", None) for n in ("torch", "numpy", "horovod")}
+names = ("torch", "numpy", "horovod", "mpi4py")
+found = {n: getattr(u.find_spec(n), "origin", None) for n in names}
 print(json.dumps({"version": sys.version_info[:2], **found}))
 """
 
@@ -58,6 +59,9 @@ def _packages(job: Job, python: str, found: dict[str, Any]) -> Iterator[Finding]
         return
     if job.launch.comm == "horovod" and not found["horovod"]:
         text = f"found 'horovod', which {python} does not have; `make horovod` builds it"
+        yield error("launch.comm", text)
+    if job.launch.comm == "mpi" and not found.get("mpi4py"):
+        text = f"found 'mpi', and {python} has no mpi4py; install hpctrain[train] into it"
         yield error("launch.comm", text)
     if job.resources.gpus_per_rank and _has_no_gpu_code(Path(str(found["torch"]))):
         text = f"the torch of {python} is built for CPUs only, and the job asks for GPUs"

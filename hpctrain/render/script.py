@@ -105,6 +105,7 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         ),
         "warning_s": _warning_s(job, site),
         "chain": _chain(job),
+        "is_horovod_likely": _is_horovod_likely(job),
         "extra_directives": [*site.directives.extra, *ask.directives],
         "macros": Macros(job.macros),
     }
@@ -113,6 +114,12 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
 def _warning_s(job: Job, site: Site) -> int:
     """How long before the end to ask for a checkpoint: at most a quarter of a short job's time."""
     return min(job.launch.warning_s or site.directives.warning_s, job.resources.walltime // 4)
+
+
+def _is_horovod_likely(job: Job) -> bool:
+    """Whether Horovod may send gradients in buckets; Adasum sends each tensor by itself."""
+    is_asked = job.launch.comm in ("auto", "horovod") and job.launch.launcher != "torchrun"
+    return is_asked and job.total_ranks > 1 and job.train.reduction.op == "mean"
 
 
 def _chain(job: Job) -> dict[str, Any] | None:
@@ -134,7 +141,8 @@ def _launcher_facts(job: Job, launcher: Launcher) -> dict[str, Any]:
 
 def _command_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
     scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
-    env = [*_OURS, *scratch, *sorted({*job.launch.env, *site.env})]
+    horovod = ["HOROVOD_FUSION_THRESHOLD"] if _is_horovod_likely(job) else []
+    env = [*_OURS, *scratch, *horovod, *sorted({*job.launch.env, *site.env})]
     image = pack(_image_words(job, job.container, site)) if job.container else []
     python = "python3" if job.container and not job.launch.python else inputs.python
     rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", "hpctrain.train", _RUN])

@@ -14,6 +14,7 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "walltime": ("text", "Walltime of one job as HH:MM:SS; `resources.walltime` is in seconds."),
     "command_lines": ("list of texts", "Lines of the command that starts all ranks, quoted."),
     "launcher": ("block", "What starts the ranks: `kind`, `program`, `is_torchrun`, ..."),
+    "is_horovod_likely": ("true or false", "Whether Horovod may send the gradients, in buckets."),
     "chain": ("block or none", "`max_jobs` and `how` of a chain; none: a single job."),
     "warning_s": ("whole number", "How long before its end the job asks for a checkpoint."),
     "extra_directives": ("list of texts", "Further directives, those of the site first."),

@@ -39,11 +39,17 @@ def main(argv: list[str] | None = None) -> int:
         run = Run(arguments.run_dir)
         torch.set_num_threads(run.job.resources.cpus_per_rank)
         set_determinism(run.job.train)
-        comm = start(run.job.launch.comm, ranks, run.path)
+        proof.check_size(ranks.world_size, run.job.total_ranks, str(ranks))
+        # before the ranks meet, as of two that are both rank 0 one would wait in vain
+        lock = RunLock(run.path) if ranks.rank == 0 else None
+        comm = start(run.job.launch.comm, ranks, run.path, run.job.train.reduction)
     except Exception as e:  # noqa: BLE001 - state.json must not say that this start is under way
-        return failure.report(e, ranks, arguments.run_dir)
+        code = failure.report(e, ranks, arguments.run_dir)
+        if ranks.world_size > 1:
+            _leave_at_once(code)
+        return code
     try:
-        code = _train(run, comm, is_schedule_change_allowed=arguments.allow_schedule_change)
+        code = _train(run, comm, lock, is_schedule_change_allowed=arguments.allow_schedule_change)
     except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
         code = failure.report(e, ranks, run.path)
         if ranks.world_size > 1:
@@ -55,9 +61,10 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _train(run: Run, comm: Communicator, *, is_schedule_change_allowed: bool) -> int:
+def _train(
+    run: Run, comm: Communicator, lock: RunLock | None, *, is_schedule_change_allowed: bool
+) -> int:
     # what ranks find wrong in the data or the checkpoint is found by all of them alike
-    lock = RunLock(run.path) if comm.rank == 0 else None
     state = RunState(run.path)
     claims = proof.exchange(comm, run.job, run.digests())
     facts = proof.facts(comm, claims)

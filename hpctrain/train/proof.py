@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+import hpctrain
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.errors import LaunchError
@@ -24,6 +27,9 @@ class Claim:
     local_rank: int
     device: str
     digests: Mapping[str, str]
+    package: str = ""
+    """Folder of the hpctrain that runs."""
+    torch: str = ""
 
 
 def exchange(comm: Communicator, job: Job, digests: Mapping[str, str]) -> list[Claim]:
@@ -32,7 +38,16 @@ def exchange(comm: Communicator, job: Job, digests: Mapping[str, str]) -> list[C
     Raises:
         LaunchError: on every rank alike; the sentence names the ranks and hosts at fault.
     """
-    own = Claim(comm.rank, comm.ranks.host, comm.ranks.local_rank, _device(comm), dict(digests))
+    place, package = comm.ranks, Path(hpctrain.__file__).parent
+    own = Claim(
+        rank=place.rank,
+        host=place.host,
+        local_rank=place.local_rank,
+        device=_device(comm),
+        digests={**digests, "program": _program(package)},
+        package=str(package),
+        torch=torch.__version__,
+    )
     claims = [Claim(**claim) for claim in comm.allgather_object(asdict(own))]
     wanted = job.resources
     check(
@@ -52,30 +67,65 @@ def check(
     Raises:
         LaunchError: see `exchange`.
     """
-    asked = nodes * ranks_per_node
-    hosts = sorted({claim.host for claim in claims})
-    if len(claims) != asked:
-        hint = (
-            "the launcher started independent processes: its PMI does not fit the program's MPI"
-            if len(claims) == 1
-            else "check nodes, ranks_per_node and the launcher's arguments in the run script"
-        )
-        raise LaunchError(f"job asked for {asked} ranks, launcher started {len(claims)}; {hint}")
+    check_size(len(claims), nodes * ranks_per_node)
+    hosts = Counter(claim.host for claim in claims)
     if len(hosts) != nodes:
         raise LaunchError(
-            f"job asked for {nodes} nodes, ranks run on {len(hosts)} ({', '.join(hosts)}); "
+            f"job asked for {nodes} nodes, ranks run on {len(hosts)} ({', '.join(sorted(hosts))}); "
             "check how the launcher places ranks (PBS needs place=scatter)"
         )
+    if set(hosts.values()) != {ranks_per_node}:
+        counts = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
+        raise LaunchError(
+            f"job asked for {ranks_per_node} ranks on each node, and there are {counts}; "
+            "check how the launcher places ranks"
+        )
+    _check_local_ranks(claims)
     if has_gpus:
         _check_gpus(claims)
     _check_devices(claims)
     _check_digests(claims)
 
 
+def check_size(found: int, asked: int, here: str = "") -> None:
+    """Compare the number of ranks with what the job asked for.
+
+    Args:
+        found: as the launcher says.
+        asked: nodes x ranks_per_node.
+        here: rank and host of the process that asks.
+
+    Raises:
+        LaunchError: they differ.
+    """
+    if found == asked:
+        return
+    hint = (
+        "the launcher started independent processes: its PMI does not fit the program's MPI, or "
+        "something else than the launcher in the run script started them"
+        if found == 1
+        else "check nodes, ranks_per_node and the launcher's arguments in the run script"
+    )
+    text = f"job asked for {asked} ranks, launcher started {found}; {hint}"
+    raise LaunchError(f"{here} {text}".lstrip())
+
+
+def _check_local_ranks(claims: Sequence[Claim]) -> None:
+    users: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for claim in claims:
+        users[claim.host, claim.local_rank].append(claim.rank)
+    for (host, local_rank), ranks in users.items():
+        if len(ranks) > 1:
+            raise LaunchError(
+                f"ranks {_list(ranks)} on {host} all have local rank {local_rank}, and would take "
+                "the same device; let rank.sh alone set HPCTRAIN_LOCAL_RANK"
+            )
+
+
 def _check_gpus(claims: Sequence[Claim]) -> None:
     without = [claim for claim in claims if claim.device == "cpu"]
     if without:
-        where = ", ".join(f"rank {c.rank} on {c.host}" for c in without[:4])
+        where = _where(without)
         raise LaunchError(
             f"job asked for GPUs, but {where} found none; check that torch was built for this GPU, "
             "the driver, --nv or --rocm of the container, and the mask that rank.sh sets"
@@ -96,20 +146,49 @@ def _check_devices(claims: Sequence[Claim]) -> None:
 
 
 def _check_digests(claims: Sequence[Claim]) -> None:
-    for key, expected in claims[0].digests.items():
+    first = claims[0]
+    for key, expected in first.digests.items():
         others = [c for c in claims if c.digests.get(key) != expected]
         if others:
-            where = ", ".join(f"rank {c.rank} on {c.host}" for c in others[:4])
-            raise LaunchError(
-                f"the {key} that rank 0 read differs from that of {where}; "
-                "all ranks must see the same run directory: check mounts and stale caches"
-            )
+            raise LaunchError(_difference(key, first, others))
+    others = [c for c in claims if c.torch != first.torch]
+    if others:
+        raise LaunchError(
+            f"rank 0 on {first.host} has torch {first.torch}, and {_where(others)} "
+            f"{others[0].torch}; start all ranks with the same Python (launch.python)"
+        )
+
+
+def _difference(key: str, first: Claim, others: Sequence[Claim]) -> str:
+    if key == "program":
+        return (
+            f"{_where(others)} runs another hpctrain than rank 0 on {first.host} "
+            f"({others[0].package}, {first.package}); all ranks must run the code/ of the run "
+            "directory: check PYTHONPATH and mounts"
+        )
+    return (
+        f"the {key} that rank 0 read differs from that of {_where(others)}; "
+        "all ranks must see the same run directory: check mounts and stale caches"
+    )
+
+
+def _program(package: Path) -> str:
+    """Digest of the package's own files, wherever Python found it."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _device(comm: Communicator) -> str:
     if comm.device.type != "cuda":
         return "cpu"
     return str(torch.cuda.get_device_properties(comm.device).uuid)
+
+
+def _where(claims: Sequence[Claim]) -> str:
+    more = f" and {len(claims) - 4} more" if len(claims) > 4 else ""
+    return ", ".join(f"rank {c.rank} on {c.host}" for c in claims[:4]) + more
 
 
 def _list(numbers: Sequence[int]) -> str:

@@ -27,11 +27,17 @@ export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# Gradients come in buckets already; Horovod would only copy them once more to fuse them.
+export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 # The mpirun that this Python's MPI was built with, where it has its own.
 export PATH=/home/user/venv/bin:"$PATH"
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
 if [ "$(id -u)" = 0 ]; then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+if [ 32 -ge "$(getconf _NPROCESSORS_ONLN)" ]; then
+  # No core is left for ranks that wait in a spin; Open MPI 4 and 5 know it by this name.
+  export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
 fi
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
@@ -79,7 +85,7 @@ command=(
   mpirun -np 8 --hostfile "$COBALT_NODEFILE" --map-by ppr:4:node --bind-to none
   -x HPCTRAIN_LAUNCH_ID -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL
   -x HPCTRAIN_NODES -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH
-  -x LD_LIBRARY_PATH
+  -x LD_LIBRARY_PATH -x HOROVOD_FUSION_THRESHOLD
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )

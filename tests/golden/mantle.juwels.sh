@@ -39,6 +39,8 @@ export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# Gradients come in buckets already; Horovod would only copy them once more to fuse them.
+export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {

@@ -38,6 +38,8 @@ export HPCTRAIN_SCRATCH=/local/scratch
 unset HPCTRAIN_LAUNCHER
 export OMP_NUM_THREADS=8
 export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# Gradients come in buckets already; Horovod would only copy them once more to fuse them.
+export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 
 # Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
 module use /soft/modulefiles
