@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hpctrain.errors import LaunchError
@@ -64,3 +66,35 @@ def test_check__another_index() -> None:
     some[1] = Claim(1, "nid00", 1, "GPU-1", {"config": "a", "index": "stale"})
     with pytest.raises(LaunchError, match="the index that rank 0 read differs .* rank 1 on nid00"):
         check(some, nodes=1, ranks_per_node=2)
+
+
+def test_check__unequal_shares_of_the_nodes() -> None:
+    some = [replace(c, host="nid00" if c.rank < 3 else "nid01") for c in claims(4)]
+    with pytest.raises(LaunchError, match="2 ranks on each node, and there are 3 on nid00, 1 on"):
+        check(some, nodes=2, ranks_per_node=2)
+
+
+def test_check__one_local_rank_twice() -> None:
+    some = [replace(c, local_rank=0) for c in claims(2)]
+    with pytest.raises(LaunchError, match="ranks 0 and 1 on nid00 all have local rank 0"):
+        check(some, nodes=1, ranks_per_node=2)
+
+
+def test_check__another_program_names_both_folders() -> None:
+    some = [replace(c, digests={"program": str(c.rank)}, package=f"/{c.rank}") for c in claims(2)]
+    with pytest.raises(LaunchError, match=r"rank 1 on nid00 runs another .* \(/1, /0\)"):
+        check(some, nodes=1, ranks_per_node=2)
+
+
+def test_check__another_torch() -> None:
+    some = [replace(c, torch=f"2.{c.rank}") for c in claims(2)]
+    with pytest.raises(
+        LaunchError, match=r"rank 0 on nid00 has torch 2.0, and rank 1 .* 2.1"
+    ):
+        check(some, nodes=1, ranks_per_node=2)
+
+
+def test_check__many_at_fault_are_counted() -> None:
+    some = [replace(c, digests={"config": str(bool(c.rank))}) for c in claims(8)]
+    with pytest.raises(LaunchError, match="config .* rank 4 on nid00 and 3 more; all ranks"):
+        check(some, nodes=1, ranks_per_node=8)
