@@ -88,9 +88,7 @@ def test_check__another_program_names_both_folders() -> None:
 
 def test_check__another_torch() -> None:
     some = [replace(c, torch=f"2.{c.rank}") for c in claims(2)]
-    with pytest.raises(
-        LaunchError, match=r"rank 0 on nid00 has torch 2.0, and rank 1 .* 2.1"
-    ):
+    with pytest.raises(LaunchError, match=r"rank 0 on nid00 has torch 2.0, and rank 1 .* 2.1"):
         check(some, nodes=1, ranks_per_node=2)
 
 
