@@ -26,7 +26,7 @@ class Clock:
         self._phases = Phases(device)
         self._mark = time.perf_counter()
         self._aside_s = 0.0
-        self._steps = 0
+        self._steps = 0.0
         self._total_s = 0.0
         self._is_warm = False
         self._recent_s = 0.0
@@ -44,13 +44,13 @@ class Clock:
         """What was done since the last mark belongs to this phase of a step."""
         self._phases.mark(phase)
 
-    def end(self) -> None:
-        """The step is done."""
+    def end(self, weight: float = 1.0) -> None:
+        """The step is done; its batch was this share of a full one."""
         self._phases.mark("forward_backward")
         now = time.perf_counter()
         step_s = now - self._mark - self._aside_s
         self._mark, self._aside_s = now, 0.0
-        self._steps += 1
+        self._steps += weight
         self._total_s += step_s
         self.longest_step_s = max(self.longest_step_s, step_s)
         memory = _MEMORY if self._is_warm and self._recent_s else 0.0
@@ -100,6 +100,6 @@ class Clock:
     def take(self) -> tuple[float, dict[Phase, float]]:
         """Samples a second, and each phase's share of the time, since the last call."""
         speed = self._steps * self._batch / (self._total_s or 1e-9)
-        self._steps = 0
+        self._steps = 0.0
         self._total_s = 0.0
         return speed, self._phases.take()

@@ -21,7 +21,7 @@ _OBVIOUS = 0.6
 """Share of float32's time at which another has won at once."""
 
 _CLEAR = 1.3
-"""A ratio of times that two repetitions settle."""
+"""A choice whose best time is this many times the best one's is behind."""
 
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -91,24 +91,29 @@ def probe(
         run_step: one forward and backward pass in the given precision; must leave no trace.
         device: where it runs.
         choices: what to compare; the first one stays unless another is clearly faster.
-        rounds: timed repetitions of each at most, after one that warms up; two are enough where
-            they differ clearly, one where another is far ahead, as no disturbance makes it.
+        rounds: timed repetitions of each at most, after one that warms up. After two, what is
+            clearly behind is left out; one is enough where a choice is clearly ahead of all and far
+            ahead of the first, as no disturbance makes it.
     """
     first = choices[0]
     best = dict.fromkeys(choices, math.inf)
+    running, fastest = list(choices), first
     for round_ in range(rounds + 1):
-        for choice in choices:
+        for choice in running:
             begin = time.perf_counter()
             run_step(choice)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if round_:
                 best[choice] = min(best[choice], time.perf_counter() - begin)
-        ratios = [best[c] / best[first] for c in choices[1:]] if round_ else [1.0]
-        is_clear = all(not 1 / _CLEAR < ratio < _CLEAR for ratio in ratios)
-        if min(ratios) < _OBVIOUS or (round_ >= 2 and is_clear):
+        if not round_:
+            continue
+        fastest = min(best, key=lambda choice: best[choice])
+        near = [c for c in running if best[c] < _CLEAR * best[fastest]]
+        if near == [fastest] and (round_ > 1 or best[fastest] < _OBVIOUS * best[first]):
             break
-    fastest = min(choices, key=lambda choice: best[choice])
+        if round_ > 1:
+            running = near
     chosen = fastest if best[fastest] < _GAIN * best[first] else first
     measured = "; ".join(f"{choice} {1e3 * seconds:.1f} ms" for choice, seconds in best.items())
     return replace(chosen, reason=f"probe on {device.type}: {measured}")

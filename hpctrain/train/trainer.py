@@ -133,7 +133,7 @@ class Trainer:
             batch = next(batches)
             self.clock.mark("data")
             self._step(batch)
-            self.clock.end()
+            self.clock.end(self._weight(batch))
             is_last = self.position.step >= self.steps_per_epoch
             if self._is_due(self.settings.log_every_steps) or is_last:
                 self._log()
@@ -165,13 +165,17 @@ class Trainer:
         losses = self.task.training_step(batch, self.update, replace(self.position))
         if self.comm.device.type == "cpu":
             self.finite.losses(losses, self.position, batch)
-        weight = batch.num_global / self.settings.global_batch_size
+        weight = self._weight(batch)
         self.meter.add(losses, weight)
         self.built.after_step(losses, weight)
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:
             self.reporter.say("first step done")
+
+    def _weight(self, batch: Any) -> float:
+        """Size of a batch as a share of a full one."""
+        return float(batch.num_global / self.settings.global_batch_size)
 
     def _is_due(self, every: int | None) -> bool:
         return bool(every) and self.position.step % (every or 1) == 0
