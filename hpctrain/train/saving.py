@@ -46,6 +46,11 @@ class Saver:
         """Seconds that the longest write took."""
         return self._writer.longest_s
 
+    @property
+    def is_writing(self) -> bool:
+        """True while a checkpoint is being written, or its end was not taken note of."""
+        return self._writer.is_busy
+
     def find(self) -> dict[str, Any] | None:
         """The newest checkpoint that is whole, the same on all ranks; None at a fresh start."""
         self.finish()

@@ -17,6 +17,11 @@ class Writer:
         self.longest_s = 0.0
         """Seconds that the longest piece of work took."""
 
+    @property
+    def is_busy(self) -> bool:
+        """True until the end of the work was taken note of."""
+        return self._thread is not None
+
     def start(self, work: Callable[[], Callable[[], None] | None]) -> None:
         """Begin the work, when what is under way has ended.
 

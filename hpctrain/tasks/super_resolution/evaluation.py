@@ -53,7 +53,7 @@ class Evaluation:
                 error = (field - batch.target).double().square()
                 # a mean over cells, so that a sample counts once whatever its size
                 sums[f"squared_error/{kind}"] = error.mean((2, 3, 4)).sum(0)
-        return {key: value.cpu() for key, value in sums.items()}
+        return sums
 
     def result(self, sums: Mapping[str, Tensor]) -> Validation:
         """Numbers of the whole pass; RMSE in each variable's unit, and in units of its scale."""

@@ -53,7 +53,10 @@ class Pair:
             torch.rand((), generator=torch.Generator().manual_seed(seed))
             for seed in self._seeds(MIX_STREAM + critic_step)
         ]
-        return torch.stack(draws).view(-1, 1, 1, 1, 1).to(self.target.device)
+        factors = torch.stack(draws).view(-1, 1, 1, 1, 1)
+        if self.target.is_cuda:  # from pinned memory the copy is queued; else the loop waits for it
+            factors = factors.pin_memory()
+        return factors.to(self.target.device, non_blocking=True)
 
     def _seeds(self, stream: int) -> list[int]:
         return sample_seeds(self.seed, self.batch.epoch, self.batch.ids, stream)
