@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hpctrain.config.load import Resolved
     from hpctrain.index import Index
     from hpctrain.render import CodeTree, File, Inputs
+    from hpctrain.render.resume import Origin
 
 JOBS = Path("jobs")
 """Folder of all run directories, unless another is named."""
@@ -96,10 +97,24 @@ def render_run(
     outcome = write_run(files, target)
     if origin:
         say(f"{target}: begins with {take_checkpoint(origin, target)} of {origin.run}")
+        _warn_of_changes(origin, resolved.job, files["index.csv"].content.decode())
     if note := _image_note(resolved.job, target, Path.cwd()):
         typer.echo(note, err=True)
     say(f"{target}: {_summary(outcome, resolved.job, resolved.site.name, rows)}")
     return target
+
+
+def _warn_of_changes(origin: Origin, job: Job, index_csv: str) -> None:
+    from hpctrain.render.resume import differing
+
+    changed = differing(origin, job, index_csv)
+    if changed:
+        typer.echo(
+            f"warning: --resume-from: {'; '.join(changed)}: the trainer will refuse to go on with "
+            f"a checkpoint of {origin.run}; take the change back, or add --allow-schedule-change "
+            "to its command in the run script",
+            err=True,
+        )
 
 
 def _refuse_queued(files: dict[str, File], target: Path) -> None:

@@ -9,7 +9,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpctrain.errors import RenderError
+from hpctrain.config.job import Job
+from hpctrain.config.load import read_resolved
+from hpctrain.config.run_facts import differences, run_facts
+from hpctrain.errors import HpctrainError, RenderError
 from hpctrain.render.existing import manifest
 
 _CHUNK = 2**22
@@ -38,6 +41,17 @@ def find_origin(run: Path) -> Origin:
             "start that run first, or leave the option out"
         )
     return Origin(run, path)
+
+
+def differing(origin: Origin, job: Job, index_csv: str) -> list[str]:
+    """Settings and data that the trainer will not accept to go on with, each as a text."""
+    try:
+        own = read_resolved(origin.run / "config.yaml")
+        index = (origin.run / "index.csv").read_text()
+    except (OSError, HpctrainError):
+        return []  # of another version; the trainer knows what the checkpoint holds
+    found = differences(run_facts(own), run_facts(job))
+    return found if index == index_csv else [*found, "the files that are read (index.csv)"]
 
 
 def take_checkpoint(origin: Origin, target: Path) -> str:

@@ -5,29 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hpctrain.config.job import Job
+from hpctrain.config.run_facts import differences, run_facts
 from hpctrain.errors import CheckpointError
-
-_FREE = {
-    "checkpoints",
-    "deterministic",
-    "figures_every_epochs",
-    "log_every_steps",
-    "activation_checkpointing",
-    "compile",
-    "memory_format",
-    "precision",
-    "validate_every_epochs",
-}
-"""Settings that change neither the samples nor the updates; precision has its own rule."""
-_FREE_DATA = {"root", "workers", "prefetch_batches"}
 
 
 def schedule_facts(job: Job, steps_per_epoch: int, index_digest: str) -> dict[str, Any]:
     """What decides the samples, the learning rate and the update at each step."""
-    excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
-    train = job.train.model_dump(mode="json", exclude=excluded)
-    data = job.data.model_dump(mode="json", exclude=_FREE_DATA)
-    return {**train, "data": data, "steps_per_epoch": steps_per_epoch, "index": index_digest}
+    return {**run_facts(job), "steps_per_epoch": steps_per_epoch, "index": index_digest}
 
 
 def check_schedule(
@@ -44,11 +28,7 @@ def check_schedule(
     Raises:
         CheckpointError: names every changed field with its old and new value.
     """
-    changed = [
-        f"{key} {saved.get(key)!r} -> {now.get(key)!r}"
-        for key in sorted(saved.keys() | now.keys())
-        if saved.get(key) != now.get(key)
-    ]
+    changed = differences(saved, now)
     if saved["steps_per_epoch"] != now["steps_per_epoch"] and step:
         raise CheckpointError(
             f"the checkpoint lies within an epoch of {saved['steps_per_epoch']} steps, which now "

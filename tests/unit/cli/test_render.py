@@ -219,3 +219,31 @@ def test_render__never_changes_files_under_a_queued_job(folder, programs, capsys
     assert (target / "config.yaml").read_text() == before
     programs("squeue", "echo '100|CANCELLED|0||||None|'")
     assert render(*again) == 0
+
+
+def test_resume_from__copies_the_checkpoint_and_warns_of_what_will_be_refused(folder, capsys):
+    assert render("small.yaml", "--as", "a") == 0
+    checkpoints = folder / "jobs" / "a" / "checkpoints"
+    (checkpoints / "state_1.pt").write_bytes(b"1")
+    (checkpoints / "latest").symlink_to("state_1.pt")
+    capsys.readouterr()
+
+    ranks = ("--set", "resources.ranks_per_node=1", "--set", "train.precision=float32")
+    assert render("small.yaml", "--as", "b", *ranks, "--resume-from", "jobs/a") == 0
+    out, err = capsys.readouterr()
+    assert "jobs/b: begins with state_1.pt of jobs/a" in out
+    assert "warning" not in err
+    assert (folder / "jobs" / "b" / "checkpoints" / "latest").read_bytes() == b"1"
+
+    longer = ("--set", "train.epochs=3", "--as", "c")
+    assert render("small.yaml", *longer, "--resume-from", "a") == 0
+    err = capsys.readouterr().err
+    assert "warning: --resume-from: epochs 1 -> 3: the trainer will refuse" in err
+    assert "--allow-schedule-change" in err
+
+
+def test_resume_from__a_run_without_checkpoint_writes_nothing(folder, capsys):
+    assert render("small.yaml", "--as", "a") == 0
+    assert render("small.yaml", "--as", "b", "--resume-from", "a") == 3
+    assert "has no checkpoint to go on from" in capsys.readouterr().err
+    assert not (folder / "jobs" / "b").exists()
