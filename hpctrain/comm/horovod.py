@@ -45,12 +45,15 @@ class HorovodCommunicator(Communicator):
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """See `Communicator`."""
+        found = list(tensors)
+        sent = [tensor.contiguous() for tensor in found]  # Horovod takes no channels_last
         numbers = [
-            hvd.broadcast_async_(tensor, 0, name=f"broadcast.{i}")
-            for i, tensor in enumerate(tensors)
+            hvd.broadcast_async_(tensor, 0, name=f"broadcast.{i}") for i, tensor in enumerate(sent)
         ]
-        for number in numbers:
+        for number, tensor, copy in zip(numbers, found, sent, strict=True):
             hvd.synchronize(number)
+            if copy is not tensor:
+                tensor.copy_(copy)
 
     def _allgather_object(self, value: Any) -> list[Any]:
         return list(hvd.allgather_object(value, name="object"))

@@ -29,6 +29,17 @@ def test_parameters__after_five_steps(small: SmallRun, comm: str, extra: str) ->
 
 
 @requires(mpi=True, horovod=True)
+@pytest.mark.parametrize("comm", ["horovod", "ddp", "mpi"])
+def test_parameters__four_ranks_of_two_samples(small: SmallRun, comm: str) -> None:
+    eight = "train.global_batch_size=8"
+    one = newest(small.finished("resources.ranks_per_node=1", eight))
+    four = newest(small.finished("resources.ranks_per_node=4", eight, f"launch.comm={comm}"))
+    for key, value in one.items():
+        distance = torch.linalg.vector_norm(four[key] - value)
+        assert distance <= 1e-5 * torch.linalg.vector_norm(value), key
+
+
+@requires(mpi=True, horovod=True)
 def test_parameters__horovod_and_ddp_agree_on_two_ranks(small: SmallRun) -> None:
     same = "train.accumulate=1"
     hvd, ddp = (newest(small.finished(f"launch.comm={c}", same)) for c in ("horovod", "ddp"))
