@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hpctrain.errors import ConfigError
-from tests.unit.train.test_trainer import change, run_dir, trainer  # noqa: F401 - a fixture
+from tests.unit.train.test_trainer import change, run_dir, stop_at, trainer  # noqa: F401 - a fixture
 
 BASE: dict[str, Any] = {"epochs": 1, "optimizer": {"name": "SGD", "learning_rate": 0.05}}
 
@@ -105,3 +105,25 @@ def test_ema__is_the_formula_over_the_steps_and_what_validation_sees(
         torch.testing.assert_close(seen[key], value)
         assert torch.equal(state["models"]["generator"][key], model.state_dict()[key])
     assert distance(seen, model.state_dict()) > 1e-4
+
+
+@pytest.mark.parametrize("step", [7, 10], ids=["within an epoch", "at an epoch's end"])
+def test_plateau__verdict_of_a_validation_outlives_a_stop(
+    run_dir: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+) -> None:
+    plateau = {"metric": "validation/rmse/generator", "patience": 0, "threshold": 0.9}
+    schedule = {"kind": "plateau", "plateau": {**plateau, "factor": 0.5}}
+    whole = trained(run_dir, epochs=3, schedule=schedule)
+    for path in (*(run_dir / "checkpoints").glob("*"), run_dir / "eval" / "summary.json"):
+        path.unlink()
+    stop_at(monkeypatch, step)
+    assert trainer(run_dir).fit() is False
+    monkeypatch.undo()
+    resumed = trainer(run_dir)
+    assert resumed.fit() is True
+    assert resumed.rates.plateau is not None
+    assert resumed.rates.plateau.state.factor == 0.25
+    for key, value in resumed.task.models["generator"].state_dict().items():
+        assert torch.equal(value, whole[key])
