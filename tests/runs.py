@@ -62,6 +62,62 @@ class Slow(nn.Module):
         return ((output - target) ** 2).mean()
 '''
 
+FAULTY_LOSS = '''"""Lasts STEP_S, and does what a file `fault` in the run directory says."""
+
+import ctypes
+import os
+import time
+
+import torch
+from torch import nn
+
+
+class Faulty(nn.Module):
+    calls = 0
+
+    def forward(self, output, target):
+        self.calls += 1
+        time.sleep(float(os.environ["STEP_S"]))
+        loss = ((output - target) ** 2).mean()
+        try:
+            kind, ranks, call = (open("fault").read() + " 0").split()[:3]
+        except (OSError, ValueError):
+            return loss
+        if ranks not in (os.environ["HPCTRAIN_RANK"], "all") or int(call) not in (0, self.calls):
+            return loss
+        return loss + getattr(self, kind)()
+
+    def hang(self):
+        time.sleep(10000)
+
+    def lock(self):
+        """Hang with Python's lock held."""
+        mutex, lock = ctypes.create_string_buffer(64), ctypes.PyDLL(None).pthread_mutex_lock
+        lock(mutex)
+        lock(mutex)  # unlike a sleep, no signal wakes it
+
+    def error(self):
+        raise RuntimeError("a fault in the loss")
+
+    def memory(self):
+        return len(bytearray(1 << 62))
+
+    def allocate(self):
+        return torch.empty(1 << 60).sum()
+
+    def nan(self):
+        return torch.tensor(float("nan"))
+'''
+
+
+def faulty(step_s: float = 0.02) -> tuple[str, ...]:
+    """Settings of a regression that obeys a file `fault`.
+
+    Its words: what ("hang"), which rank ("1" or "all"), at which call of the loss (any).
+    """
+    loss = ("code=[mine]", "train.criterion=faulty.Faulty", f"launch.env.STEP_S='{step_s}'")
+    return (*loss, "train.adversary=null")
+
 
 def slow(step_s: float) -> tuple[str, ...]:
     """Settings that let a step last so long."""
@@ -150,6 +206,7 @@ def make_small(folder: Path) -> SmallRun:
     (folder / "data").mkdir()
     (folder / "mine").mkdir()
     (folder / "mine" / "slow.py").write_text(SLOW_LOSS)
+    (folder / "mine" / "faulty.py").write_text(FAULTY_LOSS)
     for i in range(3):
         write_step(folder / "data" / f"step{i:03}.nc", seed=i)
     (folder / "small.yaml").write_text(yaml.safe_dump(JOB, sort_keys=False))

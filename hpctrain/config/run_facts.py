@@ -17,6 +17,7 @@ _FREE = {
     "memory_format",
     "precision",
     "validate_every_epochs",
+    "watchdog_s",
 }
 """Settings that change neither the samples nor the updates; precision has its own rule."""
 _FREE_DATA = {"root", "workers", "prefetch_batches"}

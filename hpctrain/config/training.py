@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import (
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -12,6 +13,7 @@ from pydantic import (
 )
 
 from hpctrain.config.averaging import Ema
+from hpctrain.config.non_finite import NonFinite
 from hpctrain.config.reduction import Reduction
 from hpctrain.config.schedule import Schedule
 from hpctrain.config.schema import Schema
@@ -74,6 +76,10 @@ class Training(Schema):
     """Learning rate by step, for all optimizers."""
     checkpoints: Checkpoints = Checkpoints()
     """When the state is saved."""
+    non_finite: NonFinite = NonFinite()
+    """What is done about a loss or gradient that is no number."""
+    watchdog_s: NonNegativeFloat = 45.0
+    """A step longer than this, and than ten times the longest, has hung: the job ends; 0: off."""
     log_every_steps: PositiveInt = 10
     """Steps between log lines and TensorBoard points."""
     validate_every_epochs: PositiveInt = 1
@@ -83,6 +89,11 @@ class Training(Schema):
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Training:
+        if self.precision == "float16" and self.non_finite.policy != "stop":
+            raise ValueError(
+                f"non_finite.policy {self.non_finite.policy} does not go with precision float16, "
+                "whose loss scaling leaves out steps by itself; choose bfloat16, or policy: stop"
+            )
         if self.compile and self.activation_checkpointing:
             raise ValueError(
                 "compile and activation_checkpointing do not go together, because a compiler "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -20,8 +22,11 @@ from hpctrain.train import failure, proof
 from hpctrain.train.lock import RunLock
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
+from hpctrain.train.stages import Stages
+from hpctrain.train.stop import forget_old
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
+from hpctrain.train.watchdog import Watchdog
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         # before the ranks meet, as of two that are both rank 0 one would wait in vain
         lock = RunLock(run.path) if ranks.rank == 0 else None
         comm = start(run.job.launch.comm, ranks, run.path, run.job.train.reduction)
+        faulthandler.enable()  # a crash in a library shows its stack, too; MPI sets handlers above
     except Exception as e:  # noqa: BLE001 - state.json must not say that this start is under way
         code = failure.report(e, ranks, arguments.run_dir)
         if ranks.world_size > 1:
@@ -65,8 +71,27 @@ def _train(
     run: Run, comm: Communicator, lock: RunLock | None, *, is_schedule_change_allowed: bool
 ) -> int:
     # what ranks find wrong in the data or the checkpoint is found by all of them alike
-    state = RunState(run.path)
+    if lock:
+        forget_old(run.path)
     claims = proof.exchange(comm, run.job, run.digests())
+    stages, hosts = Stages(), [claim.host for claim in claims]
+    on_tick = lock.beat if lock else None
+    with Watchdog(run, comm.ranks, hosts, stages, on_tick):
+        is_finished = _fit(run, comm, claims, stages, is_schedule_change_allowed)
+        comm.barrier()
+    if lock:
+        lock.release()
+    return 0 if is_finished else EXIT_STOPPED
+
+
+def _fit(
+    run: Run,
+    comm: Communicator,
+    claims: Sequence[proof.Claim],
+    stages: Stages,
+    is_schedule_change_allowed: bool,
+) -> bool:
+    state = RunState(run.path)
     facts = proof.facts(comm, claims)
     if comm.rank == 0:
         run.remember_launch(facts)
@@ -83,16 +108,20 @@ def _train(
         )
         verify_index(read_index(run.path))
     task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
-    trainer = Trainer(run, task, comm, state, is_schedule_change_allowed=is_schedule_change_allowed)
+    trainer = Trainer(
+        run,
+        task,
+        comm,
+        state,
+        is_schedule_change_allowed=is_schedule_change_allowed,
+        stages=stages,
+    )
     if comm.rank == 0:
         state.update(precision=trainer.precision.name, steps_per_epoch=trainer.steps_per_epoch)
     is_finished = trainer.fit()
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
-    comm.barrier()
-    if lock:
-        lock.release()
-    return 0 if is_finished else EXIT_STOPPED
+    return is_finished
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

@@ -16,6 +16,7 @@ from hpctrain.config.training import Training
 from hpctrain.log import logger
 from hpctrain.train.compiling import compile_models
 from hpctrain.train.ema import Ema
+from hpctrain.train.nonfinite import Remedy
 from hpctrain.train.phases import Phase
 from hpctrain.train.precision import Precision
 from hpctrain.train.recompute import checkpoint_activations
@@ -35,6 +36,7 @@ class Built:
     update: Update
     rates: LearningRates
     ema: Ema | None
+    remedy: Remedy
 
     def after_step(self, losses: Mapping[str, Tensor], weight: float) -> None:
         """Take in one step; see `Meter.add` for the arguments."""
@@ -59,11 +61,14 @@ class Built:
             "rates": self.rates.save(),
             "ema": self.ema.save() if self.ema else None,
             "scalers": scalers.save() if scalers else None,
+            "non_finite": self.remedy.save(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Put back what `save` returned, after the models themselves."""
         self.rates.restore(saved.get("rates"))
+        self.remedy.restore(saved.get("non_finite"))
+        self.rates.scale = self.remedy.counts.rate_factor
         if self.ema:
             self.ema.restore(saved.get("ema"))
         if self.update.scalers:
@@ -114,10 +119,12 @@ def build(
         scalers=LossScalers(optimizers, comm.device) if precision.is_float16 else None,
         mark=mark,
         reduction=settings.reduction,
+        refuses_non_finite=settings.non_finite.policy != "stop",
     )
     rates = LearningRates(settings.schedule, optimizers, total_steps, comm)
     ema = Ema(settings.ema, models) if settings.ema else None
-    return Built(precision, optimizers, update, rates, ema)
+    remedy = Remedy(settings.non_finite, comm, data)
+    return Built(precision, optimizers, update, rates, ema, remedy)
 
 
 def _saved(values: Mapping[str, Any] | None, settings: Training) -> Precision | None:

@@ -12,8 +12,13 @@ from hpctrain.comm import Ranks
 from hpctrain.comm.lost import is_peer_lost
 from hpctrain.errors import BusyError, HpctrainError, TrainError
 from hpctrain.log import logger
+from hpctrain.train import launcher
 from hpctrain.train.run import RunState
 
+LAUNCHER_GONE = (
+    "the launcher on this node has gone, and the ranks with it: it was killed, or lost another "
+    "node; start the run again"
+)
 _STARTED = time.time()
 _OTHERS_SPEAK_FIRST_S = 3.0
 _STAGGER_S = 0.1
@@ -27,23 +32,30 @@ def report(error: BaseException, ranks: Ranks, run_dir: Path) -> int:
     collectives of all others break. So rank 0 speaks first in the one case, and the rank that left
     in the other; what is unexpected is told at once, with its traceback.
     """
-    is_echo = is_peer_lost(error)
+    is_echo = is_peer_lost(error) or launcher.is_gone()
     message, code = _words(error, is_echo)
     if is_echo or (ranks.rank and isinstance(error, HpctrainError)):
-        time.sleep(_OTHERS_SPEAK_FIRST_S + _STAGGER_S * min(ranks.rank, _MAX_STAGGERED))
-        if _is_told(run_dir):
+        let_others_speak(ranks)
+        if is_told(run_dir):
             return code
     if is_echo or isinstance(error, HpctrainError):
         logger.error("%s", message)
     else:
         logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
-    if not isinstance(error, BusyError) and not _is_told(run_dir):
-        _remember(run_dir, f"{ranks} {message}", code)
+    if not isinstance(error, BusyError) and not is_told(run_dir):
+        remember(run_dir, f"{ranks} {message}", code)
     return code
+
+
+def let_others_speak(ranks: Ranks) -> None:
+    """Wait until a rank that knows more, or a lower one, has said what happened."""
+    time.sleep(_OTHERS_SPEAK_FIRST_S + _STAGGER_S * min(ranks.rank, _MAX_STAGGERED))
 
 
 def _words(error: BaseException, is_echo: bool) -> tuple[str, int]:
     first_line = (str(error).splitlines() or [""])[0]
+    if launcher.is_gone():
+        return LAUNCHER_GONE, TrainError.exit_code
     if is_echo:
         text = (
             f"another rank has left in the middle of an exchange ({first_line}); if it said "
@@ -55,16 +67,19 @@ def _words(error: BaseException, is_echo: bool) -> tuple[str, int]:
     return f"{type(error).__name__}: {error}", 1
 
 
-def _is_told(run_dir: Path) -> bool:
+def is_told(run_dir: Path) -> bool:
     """Whether a rank of this start has written its failure into state.json."""
     fields = RunState(run_dir).fields
     launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
     if fields.get("status") != "failed" or fields.get("launch_id", "") != launch:
         return False
-    return bool(launch) or fields.get("updated", 0.0) >= _STARTED
+    if launch:
+        return "message" in fields  # without one the run script has noted the exit code
+    return bool(fields.get("updated", 0.0) >= _STARTED)
 
 
-def _remember(run_dir: Path, message: str, code: int) -> None:
+def remember(run_dir: Path, message: str, code: int) -> None:
+    """Write a failure into state.json."""
     if not (run_dir / "config.yaml").is_file():
         return
     launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")

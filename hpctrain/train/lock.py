@@ -6,54 +6,136 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
-from hpctrain.errors import BusyError
+from hpctrain.errors import BusyError, LaunchError
 from hpctrain.log import logger
+from hpctrain.run_state import age
 from hpctrain.train.run import unwritable
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_BEAT_S = 20.0
+_SILENT_S = 180.0
+"""Where the kernel knows no locks, a holder that has been silent for so long is taken for dead."""
+_SETTLE_S = 2.0
+"""There, two starts at the same moment see within this time which one wrote last."""
 
 
 class RunLock:
     """Held by rank 0 from start to end.
 
     A record lock of the kernel: it ends with its process, however that dies, and NFS, GPFS and
-    Lustre (mounted with `flock`) pass it between nodes. On others it is no protection.
+    Lustre (mounted with `flock`) pass it between nodes. On others the note in the file is the
+    lock: its holder touches it again and again, and leaves when somebody else has written it.
     """
 
     def __init__(self, run_dir: Path) -> None:
         """Take the lock.
 
         Raises:
-            BusyError: another process has it; names host, process and start.
+            BusyError: another process has it; names host, process, start and last sign of life.
             TrainError: the run directory cannot be written.
         """
-        path = run_dir / "logs" / ".lock"
+        self._run_dir, self._path = run_dir, run_dir / "logs" / ".lock"
+        self._is_kernels = True
+        self._next_beat = 0.0
+        launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "by hand")
+        self._note = f"host {socket.gethostname()}, process {os.getpid()}, {launch}"
         try:
-            self._file = path.open("a+")
+            self._file = self._path.open("a+")
         except OSError as e:
-            raise unwritable(path, e) from e
+            raise unwritable(self._path, e) from e
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            if e.errno in _NO_LOCKS:
-                logger.info("%s: no locks on this file system (%s)", path, e.strerror)
-                return
-            self._file.seek(0)
-            holder = self._file.read().strip() or "another process"
-            self._file.close()
-            raise BusyError(
-                f"{run_dir}: this run is training already ({holder}); let it end, ask it to stop "
-                f"with `touch {run_dir / 'STOP'}`, or render another: --as {run_dir.name}-2"
-            ) from e
-        launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "by hand")
-        with suppress(OSError):  # a full disk; the lock holds without its note
-            self._file.truncate(0)
-            self._file.write(f"host {socket.gethostname()}, process {os.getpid()}, {launch}\n")
-            self._file.flush()
+            if e.errno not in _NO_LOCKS:
+                raise self._busy() from e
+            logger.info("%s: no locks on this file system (%s)", self._path, e.strerror)
+            self._is_kernels = False
+            self._take_over()
+            return
+        self._write()
+
+    def beat(self) -> None:
+        """Give a sign of life, now and then; called again and again from the watchdog's thread.
+
+        Raises:
+            LaunchError: another start has taken the run, as this one was silent for long.
+        """
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + _BEAT_S
+        if not self._is_kernels and self._read() != self._note:
+            raise LaunchError(
+                f"{self._run_dir}: another start ({self._read()}) has taken this run, as this one "
+                "was halted or cut off; this one leaves"
+            )
+        os.utime(self._path)
 
     def release(self) -> None:
         """Let another start have the run directory."""
+        with suppress(OSError):
+            self._file.truncate(0)
         self._file.close()
+
+    def _take_over(self) -> None:
+        holder = self._read()
+        if holder and not self._is_dead(holder):
+            raise self._busy()
+        self._write()
+        time.sleep(_SETTLE_S)
+        if self._read() != self._note:
+            raise self._busy()
+
+    def _is_dead(self, holder: str) -> bool:
+        here = f"host {socket.gethostname()}, process "
+        if holder.startswith(here):
+            pid = holder.removeprefix(here).split(",")[0]
+            return not Path("/proc", pid).exists()
+        return self._silence() > _SILENT_S
+
+    def _busy(self) -> BusyError:
+        holder = self._read() or "another process"
+        silence = self._silence()
+        self._file.close()
+        way_out = (
+            f"let it end, ask it to stop with `touch {self._run_dir / 'STOP'}`, or render another: "
+            f"--as {self._run_dir.name}-2"
+        )
+        if silence > _SILENT_S:
+            way_out = (
+                f"it has given no sign of life for {age(silence)}: if that process or its host is "
+                f"dead, `rm {self._path}` and start again; while it lives, that would let two "
+                "trainings overwrite each other"
+            )
+        elif not self._is_kernels:
+            way_out += f"; if its host is dead, start again in {_SILENT_S:.0f} s"
+        return BusyError(f"{self._run_dir}: this run is training already ({holder}); {way_out}")
+
+    def _silence(self) -> float:
+        """Seconds since the holder's last sign of life, by the clock of the file system."""
+        probe = self._path.with_name(f".lock-{os.getpid()}")
+        try:
+            probe.touch()
+            return probe.stat().st_mtime - self._path.stat().st_mtime
+        except OSError:
+            return 0.0
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+
+    def _read(self) -> str:
+        # never while the kernel's lock is held: closing any handle of the file would release it
+        try:
+            return self._path.read_text().strip()
+        except OSError:
+            return ""
+
+    def _write(self) -> None:
+        with suppress(OSError):  # a full disk; the lock holds without its note
+            self._file.truncate(0)
+            self._file.write(f"{self._note}\n")
+            self._file.flush()

@@ -10,6 +10,7 @@ from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
 from hpctrain.train.clock import Clock
 from hpctrain.train.metrics import Recorder
+from hpctrain.train.nonfinite import Remedy
 from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
@@ -126,6 +127,34 @@ class Reporter:
             return
         for name, draw in task.figures(at.epoch):
             self._recorder.figure(name, at.epoch, at.global_step, draw)
+
+    def skipped(self, at: Position, remedy: Remedy) -> None:
+        """Tell of a step that was left out."""
+        text = f"{remedy.text}; the step was skipped ({remedy.counts.skipped} so far)"
+        self._non_finite(at, remedy, text)
+
+    def went_back(self, at: Position, remedy: Remedy) -> None:
+        """Tell of a return to a checkpoint; what was recorded after it is taken away."""
+        if self._recorder is not None:
+            self._recorder.close()
+            self.open(at.global_step)
+        factor = remedy.counts.rate_factor
+        text = f"{remedy.text}; went back to step {at.global_step}, learning rates x {factor:g}"
+        self._non_finite(at, remedy, text)
+
+    def _non_finite(self, at: Position, remedy: Remedy, text: str) -> None:
+        if self._recorder is None:
+            return
+        self._progress.end_line()
+        logger.warning("%s", text)
+        counts = remedy.counts
+        numbers = {
+            "skipped": counts.skipped,
+            "returns": counts.returns,
+            "rate_factor": counts.rate_factor,
+        }
+        self._recorder.scalars("non_finite", at.epoch, at.global_step, numbers)
+        self._state.update(non_finite={**numbers, "last": text})
 
     def stopped(self, reason: str) -> None:
         """Tell why the training leaves before its end."""

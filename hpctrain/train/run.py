@@ -69,6 +69,7 @@ class RunState:
         except (OSError, ValueError):
             self.fields = {}
         self._written = 0.0
+        self._stamp = self._stamp_now()
 
     def update(self, *, at_most_every_s: float = 0.0, **fields: Any) -> None:
         """Set fields and write the file, unless it was written a moment ago."""
@@ -78,7 +79,28 @@ class RunState:
             return
         self._written = now
         self.fields["updated"] = round(now, 3)
+        if self._stamp_now() != self._stamp:
+            self._keep_failure()
         write_json(self.path, self.fields)
+        self._stamp = self._stamp_now()
+
+    def _stamp_now(self) -> tuple[int, int]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return 0, 0
+        return status.st_ino, status.st_mtime_ns
+
+    def _keep_failure(self) -> None:
+        """What another rank has written of its failure is not overwritten by news of this one."""
+        try:
+            found = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return
+        told = {key: found.get(key) for key in ("status", "message", "exit_code")}
+        is_same_start = found.get("launch_id") == self.fields.get("launch_id")
+        if is_same_start and told["status"] == "failed" and told["message"]:
+            self.fields.update(told)
 
     def begin(self, **fields: Any) -> None:
         """Say that the training runs here; forgets the end of an earlier start."""

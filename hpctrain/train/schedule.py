@@ -47,6 +47,8 @@ class LearningRates:
     ) -> None:
         self.plateau = PlateauRule(schedule.plateau, comm) if schedule.plateau else None
         self.schedule, self.optimizers, self.total_steps = schedule, optimizers, total_steps
+        self.scale = 1.0
+        """All rates are multiplied by it."""
         self._full = {
             name: [group["lr"] for group in optimizer.param_groups]
             for name, optimizer in optimizers.items()
@@ -54,7 +56,7 @@ class LearningRates:
 
     def set(self, step: int) -> None:
         """Set the rates of the step that is about to run."""
-        share = factor(self.schedule, step, self.total_steps)
+        share = self.scale * factor(self.schedule, step, self.total_steps)
         if self.plateau:
             share *= self.plateau.state.factor
         for name, optimizer in self.optimizers.items():

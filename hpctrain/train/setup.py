@@ -16,7 +16,7 @@ from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.data import Fields
 from hpctrain.config.training import Training
-from hpctrain.data import BatchLoader, FieldDataset, share
+from hpctrain.data import BatchLoader, FieldDataset, share, stream
 from hpctrain.data.reading import Reading, choose_reading
 from hpctrain.data.sampler import Sampler, Share
 from hpctrain.log import logger
@@ -120,3 +120,18 @@ class _Trial(Update):
         for micro_batch in micro_batches:
             self._backward(name, loss_function, micro_batch, 1.0, sums)
         return sums
+
+
+def open_loader(
+    samples: Any,
+    sampler: Sampler,
+    at: Position,
+    epochs: int,
+    reading: Reading,
+    comm: Communicator,
+) -> BatchLoader:
+    """This rank's batches from a position to the last epoch."""
+    shares = stream(
+        sampler, comm.rank, comm.world_size, epoch=at.epoch, step=at.step, epochs=epochs
+    )
+    return BatchLoader(samples, shares, reading.workers, reading.prefetch_batches, comm.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -12,6 +13,15 @@ from hpctrain.comm import Communicator
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 _POLL_S = 0.25
+
+
+def forget_old(run_dir: Path) -> None:
+    """Take away a STOP file that was there when the run script began; called with the lock held."""
+    path, old = run_dir / "STOP", os.environ.get("HPCTRAIN_OLD_STOP")
+    with suppress(OSError):
+        changed = path.stat().st_mtime_ns
+        if old == f"{changed // 10**9}.{changed % 10**9:09d}":
+            path.unlink()
 
 
 class StopRequest:

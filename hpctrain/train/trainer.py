@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hpctrain.comm import Communicator
-from hpctrain.data import BatchLoader, GlobalSampler, stream
+from hpctrain.data import BatchLoader, GlobalSampler
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
@@ -15,12 +15,14 @@ from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
+from hpctrain.train.nonfinite import with_returns
 from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
-from hpctrain.train.setup import agree_on_reading
+from hpctrain.train.setup import agree_on_reading, open_loader
 from hpctrain.train.snapshot import restore
+from hpctrain.train.stages import Stages
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Position, Task
 from hpctrain.train.validation import validate
@@ -35,6 +37,7 @@ class Trainer:
         comm: the other ranks.
         state: state.json, written by rank 0.
         is_schedule_change_allowed: resume although the schedule was changed.
+        stages: told what the loop is doing.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Trainer:
         state: RunState,
         *,
         is_schedule_change_allowed: bool = False,
+        stages: Stages | None = None,
     ) -> None:
         self.run, self.task, self.comm = run, task, comm
+        self.stages = stages or Stages()
         self.settings = run.job.train
         self.position = Position()
         kept = self.settings.checkpoints
@@ -75,7 +80,7 @@ class Trainer:
         saved_precision = saved["precision"] if saved else None
         built = build(task, comm, self.data, total_steps, saved_precision, self.clock.mark)
         self.built, self.precision, self.optimizers = built, built.precision, built.optimizers
-        self.update, self.rates = built.update, built.rates
+        self.update, self.rates, self.remedy = built.update, built.rates, built.remedy
         seed_rank(self.settings.seed, comm.rank)
         self.profiler = Profiler(run, comm, self.clock)
         self.position = self.profiler.first_position()
@@ -108,28 +113,37 @@ class Trainer:
             CheckpointError: a checkpoint could not be written.
         """
         stop = StopRequest(self.comm, self.run.path)
-        loader = self._loader()
+        self.stages.is_leaving = lambda: bool(stop.reason)
         is_failed = True
         try:
             self.reporter.open(self.position.global_step)
-            is_finished = self._run(stop, loader)
+            if self.settings.non_finite.policy == "back" and not self.position.global_step:
+                self._save()  # to have something to go back to
+            is_finished = with_returns(lambda: self._run(stop), lambda: self._go_back(stop))
             is_failed = False
             return is_finished
         finally:
-            loader.close()
+            self.stages.enter("end")
             self.saver.close()
             self.profiler.close()
             stop.close()
             self.reporter.close(is_failed=is_failed)
 
-    def _run(self, stop: StopRequest, loader: BatchLoader) -> bool:
+    def _run(self, stop: StopRequest) -> bool:
         if self._lacks_validation():
             self._validate()
-        batches = iter(loader)
+        epochs = self.settings.epochs
+        with open_loader(
+            self.data.train, self.sampler, self.position, epochs, self.reading, self.comm
+        ) as batches:
+            return self._go_through(batches, stop)
+
+    def _go_through(self, batches: BatchLoader, stop: StopRequest) -> bool:
         self.clock.start()
         while self.position.epoch < self.settings.epochs:
             stop.ask()
             self.clock.mark("other")
+            self.stages.enter("data")
             batch = next(batches)
             self.clock.mark("data")
             self._step(batch)
@@ -137,7 +151,7 @@ class Trainer:
             is_last = self.position.step >= self.steps_per_epoch
             if self._is_due(self.settings.log_every_steps) or is_last:
                 self._log()
-            with self.clock.aside():
+            with self.clock.aside(), self.stages.during("aside"):
                 if is_last:
                     self._end_epoch()
                 elif self._is_due(self.settings.checkpoints.every_steps):
@@ -154,6 +168,7 @@ class Trainer:
 
     def _leave(self, reason: str) -> None:
         """Save what is not saved yet."""
+        self.stages.enter("aside")
         if self.saver.saved_step != self.position.global_step:
             self._log()
             self._save()
@@ -162,12 +177,16 @@ class Trainer:
 
     def _step(self, batch: Any) -> None:
         self.rates.set(self.position.global_step)
-        losses = self.task.training_step(batch, self.update, replace(self.position))
-        if self.comm.device.type == "cpu":
-            self.finite.losses(losses, self.position, batch)
-        weight = self._weight(batch)
-        self.meter.add(losses, weight)
-        self.built.after_step(losses, weight)
+        self.stages.begin_step(self.position, compiles=self.settings.compile)
+        losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
+        if losses is None:
+            self.reporter.skipped(self.position, self.remedy)
+        else:
+            if self.comm.device.type == "cpu" and not self.remedy.is_on:
+                self.finite.losses(losses, self.position, batch)
+            weight = self._weight(batch)
+            self.meter.add(losses, weight)
+            self.built.after_step(losses, weight)
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:
@@ -176,6 +195,17 @@ class Trainer:
     def _weight(self, batch: Any) -> float:
         """Size of a batch as a share of a full one."""
         return float(batch.num_global / self.settings.global_batch_size)
+
+    def _go_back(self, stop: StopRequest) -> None:
+        """Take the newest checkpoint again, and go on with the lowered rates from there."""
+        self.stages.enter("aside")
+        stop.agreed()  # only to end the exchange; who wants to stop says so again
+        saved = self.saver.find() or {}
+        self.position = restore(saved, self.task, self.optimizers, self.comm)
+        self.built.restore(saved)
+        self.meter = Meter()
+        self.reporter.went_back(self.position, self.remedy)
+        self._save()  # the lowered rate outlives a kill
 
     def _is_due(self, every: int | None) -> bool:
         return bool(every) and self.position.step % (every or 1) == 0
@@ -225,18 +255,6 @@ class Trainer:
     def _is_epoch_due(self, every: int) -> bool:
         is_last = self.position.epoch == self.settings.epochs
         return is_last or self.position.epoch % every == 0
-
-    def _loader(self) -> BatchLoader:
-        shares = stream(
-            self.sampler,
-            self.comm.rank,
-            self.comm.world_size,
-            epoch=self.position.epoch,
-            step=self.position.step,
-            epochs=self.settings.epochs,
-        )
-        workers, ahead = self.reading.workers, self.reading.prefetch_batches
-        return BatchLoader(self.data.train, shares, workers, ahead, self.comm.device)
 
     def _save(self) -> None:
         self.finite.parameters(self.task.models, self.position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -17,6 +18,16 @@ from hpctrain.train.phases import Phase
 from hpctrain.train.scaling import LossScalers
 
 LossFunction = Callable[[Any], Mapping[str, Tensor]]
+
+
+class NonFiniteStepError(Exception):
+    """The gradient of one optimizer, averaged over ranks, is not finite; nothing was stepped."""
+
+    def __init__(self, name: str, scalars: Mapping[str, Tensor]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.scalars = scalars
+        """This rank's own."""
 
 
 class Update:
@@ -42,6 +53,7 @@ class Update:
         scalers: LossScalers | None = None,
         mark: Callable[[Phase], None] = lambda _: None,
         reduction: Reduction | None = None,
+        refuses_non_finite: bool = False,
     ) -> None:
         self.optimizers = optimizers
         self._world_size = comm.world_size
@@ -50,6 +62,7 @@ class Update:
         self._autocast, self._mark = autocast, mark
         self._clip = clip_grad_norm
         self.scalers = scalers
+        self._refuses = refuses_non_finite
         self._parameters = {
             name: [p for group in optimizer.param_groups for p in group["params"]]
             for name, optimizer in optimizers.items()
@@ -85,6 +98,9 @@ class Update:
 
         Returns:
             The scalars, detached; their mean over ranks is the mean over all samples.
+
+        Raises:
+            NonFiniteStepError: on all ranks alike, where that is asked for.
         """
         reducer = self._reducers[name]
         reducer.zero()
@@ -95,16 +111,19 @@ class Update:
                 self._backward(name, loss_function, micro_batch, weight, sums)
             with reducer.armed():
                 self._backward(name, loss_function, *last, sums)
-        self._step(name)
+        self._step(name, sums)
         self._mark("optimizer")
         return sums
 
-    def _step(self, name: str) -> None:
+    def _step(self, name: str, scalars: Mapping[str, Tensor]) -> None:
         optimizer = self.optimizers[name]
         if self.scalers:
             self.scalers.unscale(name, optimizer)
-        if self._clip is not None:
-            nn.utils.clip_grad_norm_(self._parameters[name], self._clip)
+        if self._clip is not None or self._refuses:
+            limit = math.inf if self._clip is None else self._clip
+            norm = nn.utils.clip_grad_norm_(self._parameters[name], limit)
+            if self._refuses and not math.isfinite(norm.item()):
+                raise NonFiniteStepError(name, scalars)
         if self.scalers:
             self.scalers.step(name, optimizer)
         else:
@@ -122,6 +141,10 @@ class Update:
             scalars = loss_function(micro_batch)
         factor = weight * self._loss_factors.get(name, 1.0)
         loss = scalars["loss"] if factor == 1 else scalars["loss"] * factor
+        if self._refuses:
+            # 1 for a finite loss; else the whole gradient is NaN, and after the reduction that of
+            # all ranks, which so know of it without another exchange
+            loss = loss * (1 + 0 * loss.detach())
         torch.autograd.backward(self.scalers.scale(name, loss) if self.scalers else loss)
         for key, value in scalars.items():
             part = value.detach() * weight

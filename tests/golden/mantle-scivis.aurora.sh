@@ -21,7 +21,11 @@ job_id="${PBS_JOBID:-$$}"
 # PBS tells no end; an ensemble does. The walltime is 00:30:00.
 deadline="${HPCTRAIN_JOB_END:-$(($(date +%s) + 1800))}"
 
-rm -f STOP  # one that an earlier start has obeyed
+# A file STOP that an earlier start has obeyed is taken away by the trainer, once it knows that no
+# other start is at work here, and if nobody made it anew.
+stop_time() { stat -c %.9Y STOP 2>/dev/null; }
+HPCTRAIN_OLD_STOP=$(stop_time)
+export HPCTRAIN_OLD_STOP
 
 # What this machine wants.
 export http_proxy=http://proxy.alcf.anl.gov:3128
@@ -53,7 +57,8 @@ failed() {
   if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
     ours=starting  # another start is at work here
   fi
-  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  told=${3:+$(printf ',\\n "message": "%s"' "$3")}
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1$told/"
   echo "mantle-scivis: failed with exit code $1${2:+: $2}" >&2
 }
 
@@ -70,7 +75,7 @@ stop() {
   ended_by="signal $1" early=5
   [ "$1" != USR1 ] || early=195
   [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
-  [ -e STOP ] || echo "$ended_by" >STOP
+  [ "$(stop_time)" != "$HPCTRAIN_OLD_STOP" ] || echo "$ended_by" >STOP
 }
 trap 'stop USR1' USR1
 trap 'stop TERM' TERM
@@ -87,21 +92,22 @@ command=(
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
-"${command[@]}" </dev/null &
+# What the launcher says is kept, because only it can name a rank that was killed.
+"${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee logs/launcher.err >&2) &
 pid=$!
 trap 'stop USR1' USR1
 
 # Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
-(
-  trap 'kill "$(jobs -p)"; exit 0' TERM
+# It reads from this script, so that it ends with it, whatever kills it.
+exec {timer}> >(
+  trap '' USR1 INT HUP
   for signal in "USR1 120" "TERM 30"; do
     left=$((deadline - ${signal#* } - $(date +%s)))
-    sleep "$((left > 0 ? left : 0))" &
-    wait $!
+    read -rt "$((left > 0 ? left : 1))" _ && exit
+    [ $? -gt 128 ] || exit  # not the time, but the end of this script
     kill "-${signal% *}" $$
-  done
-) >/dev/null 2>&1 &
-timer=$!
+  done >/dev/null 2>&1
+)
 
 # In the background, because bash runs a trap only between commands; `wait` returns once a signal.
 while :; do
@@ -112,7 +118,7 @@ while :; do
   kill -0 "$pid" 2>/dev/null || break
   sleep 1  # only halted, for which `set -m` ends a wait, too
 done
-kill "$timer" 2>/dev/null
+exec {timer}>&-
 # Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
 if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
   if grep -q '"status": "finished"' state.json; then
@@ -130,6 +136,12 @@ fi
 case $code in
   0) echo "mantle-scivis: finished" ;;
   75) echo "mantle-scivis: saved and stopped; start it again to go on" ;;
-  *) failed "$code" ;;
+  *)
+    # the lines in which Open MPI, Slurm, PALS and Hydra name a rank that was killed
+    names='process rank|^ *signal [0-9]|(task|rank)s? [0-9]+.*(die|kill|exit|signal)|on signal'
+    sleep 1  # what keeps the words may be behind
+    words=$(grep -iE "$names" logs/launcher.err | head -n 3 | tr '\n' ' ' | tr -cd 'A-Za-z0-9 _.:;,()=+@-')
+    failed "$code" '' "${words% }"
+    ;;
 esac
 exit "$code"

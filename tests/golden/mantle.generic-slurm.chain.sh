@@ -42,7 +42,11 @@ if [ "$chain_job" -gt 1 ] && is_asked_to_stop; then
   chain_note 75 "stopped by the file STOP before this job began"
   exit 75
 fi
-rm -f STOP  # one that an earlier start has obeyed
+# A file STOP that an earlier start has obeyed is taken away by the trainer, once it knows that no
+# other start is at work here, and if nobody made it anew.
+stop_time() { stat -c %.9Y STOP 2>/dev/null; }
+HPCTRAIN_OLD_STOP=$(stop_time)
+export HPCTRAIN_OLD_STOP
 
 # What every rank finds in its environment; rank.sh adds which rank it is.
 export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
@@ -79,7 +83,8 @@ failed() {
   if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
     ours=starting  # another start is at work here
   fi
-  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1/"
+  told=${3:+$(printf ',\\n "message": "%s"' "$3")}
+  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1$told/"
   echo "mantle: failed with exit code $1${2:+: $2}" >&2
 }
 
@@ -96,7 +101,7 @@ stop() {
   ended_by="signal $1" early=5
   [ "$1" != USR1 ] || early=195
   [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
-  [ -e STOP ] || echo "$ended_by" >STOP
+  [ "$(stop_time)" != "$HPCTRAIN_OLD_STOP" ] || echo "$ended_by" >STOP
   [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
 }
 trap 'stop USR1' USR1
@@ -117,21 +122,22 @@ command=(
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
-"${command[@]}" </dev/null &
+# What the launcher says is kept, because only it can name a rank that was killed.
+"${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee logs/launcher.err >&2) &
 pid=$!
 trap 'stop USR1' USR1
 
 # Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
-(
-  trap 'kill "$(jobs -p)"; exit 0' TERM
+# It reads from this script, so that it ends with it, whatever kills it.
+exec {timer}> >(
+  trap '' USR1 INT HUP
   for signal in "USR1 120" "TERM 30"; do
     left=$((deadline - ${signal#* } - $(date +%s)))
-    sleep "$((left > 0 ? left : 0))" &
-    wait $!
+    read -rt "$((left > 0 ? left : 1))" _ && exit
+    [ $? -gt 128 ] || exit  # not the time, but the end of this script
     kill "-${signal% *}" $$
-  done
-) >/dev/null 2>&1 &
-timer=$!
+  done >/dev/null 2>&1
+)
 
 # In the background, because bash runs a trap only between commands; `wait` returns once a signal.
 while :; do
@@ -142,7 +148,7 @@ while :; do
   kill -0 "$pid" 2>/dev/null || break
   sleep 1  # only halted, for which `set -m` ends a wait, too
 done
-kill "$timer" 2>/dev/null
+exec {timer}>&-
 # Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
 if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
   if grep -q '"status": "finished"' state.json; then
@@ -161,7 +167,13 @@ is_asked_to_stop && ended_by='the file STOP'
 case $code in
   0) echo "mantle: finished" ;;
   75) echo "mantle: saved and stopped" ;;
-  *) failed "$code" ;;
+  *)
+    # the lines in which Open MPI, Slurm, PALS and Hydra name a rank that was killed
+    names='process rank|^ *signal [0-9]|(task|rank)s? [0-9]+.*(die|kill|exit|signal)|on signal'
+    sleep 1  # what keeps the words may be behind
+    words=$(grep -iE "$names" logs/launcher.err | head -n 3 | tr '\n' ' ' | tr -cd 'A-Za-z0-9 _.:;,()=+@-')
+    failed "$code" '' "${words% }"
+    ;;
 esac
 
 # Thrown out for other jobs: where Slurm does not start the job again by itself, the chain does.

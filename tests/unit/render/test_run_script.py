@@ -170,11 +170,45 @@ def test_run_script__what_does_not_heed_a_signal_is_ended(tmp_path):
     assert process.returncode == 137
 
 
-def test_run_script__leaves_no_timer_behind(tmp_path):
-    run = make_run(tmp_path, "exit 0", "resources.walltime=01:23:45")
-    start(run).communicate(timeout=20)
-    naps = subprocess.run(["pgrep", "-f", "sleep 4905"], capture_output=True, text=True)
-    assert naps.stdout == ""
+def processes_of(run):
+    """Those that name the script of the run, its timer among them."""
+    found = subprocess.run(["pgrep", "-f", f"bash .*{run}/run"], capture_output=True, text=True)
+    return found.stdout.split()
+
+
+@pytest.mark.parametrize("how", ["its end", "kill -9"])
+def test_run_script__leaves_no_timer_behind(tmp_path, how):
+    """The training itself lives on: rank 0 writes state.json, and the lock is still held."""
+    run = make_run(tmp_path, 'touch "$3/up"; sleep 1')
+    process = start(run)
+    wait_for(run / "up")
+    assert len(processes_of(run)) >= 2
+    if how == "kill -9":
+        process.kill()
+    process.communicate(timeout=20)
+    end = time.monotonic() + 10
+    while processes_of(run):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "prterun noticed that process rank 1 with PID 812 on node n exited on\nsignal 9 (Killed).",
+        "srun: error: nid001: task 1: Killed",
+        "x1: rank 1 died from signal 9 and dumped core",
+    ],
+)
+def test_run_script__the_launchers_words_of_a_killed_rank_are_kept(tmp_path, words):
+    run = make_run(tmp_path, f"printf '%s\\n' '{words}' >&2; exit 137")
+    out, _ = start(run).communicate(timeout=20)
+    assert words in out
+    assert state(run) == {
+        "status": "failed",
+        "exit_code": 137,
+        "message": words.replace("\n", " "),
+    }
 
 
 def test_run_script__asks_for_a_checkpoint_before_the_time_is_up(tmp_path):
@@ -229,8 +263,8 @@ def test_run_script__a_warning_before_the_trainer_listens_kills_nothing(tmp_path
     assert process.returncode == 75
 
 
-def test_run_script__an_old_stop_file_is_taken_away(tmp_path):
-    run = make_run(tmp_path, 'test ! -e "$3/STOP"')
+def test_run_script__an_old_stop_file_is_told_to_the_trainer(tmp_path):
+    run = make_run(tmp_path, 'test "$(stat -c %.9Y "$3/STOP")" = "$HPCTRAIN_OLD_STOP"')
     (run / "STOP").touch()
     process = start(run)
     process.communicate(timeout=20)
