@@ -42,15 +42,16 @@ class FiniteCheck:
         )
 
     def parameters(self, models: Mapping[str, nn.Module], at: Position) -> None:
-        """Look at all parameters.
+        """Look at all parameters, and at buffers such as running means.
 
         Raises:
             NonFiniteLossError: names the first that is not finite.
         """
-        if _have_finite_sums([p.detach() for model in models.values() for p in model.parameters()]):
+        kept = [t.detach() for m in models.values() for t in (*m.parameters(), *m.buffers())]
+        if _have_finite_sums(kept):
             return
         for name, model in models.items():
-            for key, value in model.named_parameters():
+            for key, value in (*model.named_parameters(), *model.named_buffers()):
                 self.losses({f"parameter {name}.{key}": value.detach()}, at)
 
 

@@ -132,10 +132,8 @@ class Trainer:
     def _run(self, stop: StopRequest) -> bool:
         if self._lacks_validation():
             self._validate()
-        epochs = self.settings.epochs
-        with open_loader(
-            self.data.train, self.sampler, self.position, epochs, self.reading, self.comm
-        ) as batches:
+        left = self.position, self.settings.epochs
+        with open_loader(self.data.train, self.sampler, *left, self.reading, self.comm) as batches:
             return self._go_through(batches, stop)
 
     def _go_through(self, batches: BatchLoader, stop: StopRequest) -> bool:
@@ -184,9 +182,8 @@ class Trainer:
         else:
             if self.comm.device.type == "cpu" and not self.remedy.is_on:
                 self.finite.losses(losses, self.position, batch)
-            weight = self._weight(batch)
-            self.meter.add(losses, weight)
-            self.built.after_step(losses, weight)
+            self.meter.add(losses, self._weight(batch))
+            self.built.after_step(losses, self._weight(batch))
         self.position.step += 1
         self.position.global_step += 1
         if self.position.global_step == 1:
