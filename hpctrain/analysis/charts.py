@@ -49,17 +49,25 @@ def speeds(record: Record) -> list[dict[str, Any]]:
     return _drawn([figure("samples/s", [chart])])
 
 
+_SHARES = {
+    "data": "waiting for data",
+    "communication": "waiting for communication",
+    "optimizer": "optimizers",
+}
+
+
 def shares(record: Record) -> list[dict[str, Any]]:
-    """Mean shares of the loop's time: waiting for data, for communication, and the rest."""
-    found = []
+    """Mean shares of a step's time; records of older runs lack some of them."""
+    found = {}
     for key in keys(record.train, "share/"):
         values = [v for v in series(record.train, "step", key)[1] if v is not None]
         if values:
-            found.append((key.removeprefix("share/"), sum(values) / len(values)))
+            found[key.removeprefix("share/")] = sum(values) / len(values)
     if not found:
         return []
-    rest = max(0.0, 1.0 - sum(share for _, share in found))
-    parts = [("computing", rest), *((f"waiting for {name}", share) for name, share in found)]
+    computing = max(0.0, 1.0 - sum(found.values()))
+    parts = [("computing", found.pop("forward_backward", computing))]
+    parts += [(_SHARES.get(name, name), share) for name, share in found.items()]
     return [
         {"name": name, "percent": 100 * share, "style": f"share-{i}"}
         for i, (name, share) in enumerate(parts)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from hpctrain.train.checkpoint import CheckpointFolder
 from tests.integration.mpi.conftest import SmallRun, newest, wait_until
@@ -42,12 +45,19 @@ def steps(run: Path) -> int:
     return path.read_text().count('"kind": "train"') if path.exists() else 0
 
 
+@pytest.fixture
+def gate(small: SmallRun) -> Iterator[Path]:
+    """While this file is there the disk hangs; taken away at the end, whatever happens."""
+    path = small.folder / "gate"
+    yield path
+    path.unlink(missing_ok=True)
+
+
 @requires(mpi=True)
 def test_write_that_hangs__steps_go_on_kills_lose_nothing_and_leaving_waits(
-    small: SmallRun,
+    small: SmallRun, gate: Path
 ) -> None:
     (small.folder / "mine" / "disk.py").write_text(HANGING_DISK)
-    gate = small.folder / "gate"
     settings = ("code=[mine]", "train.criterion=disk.Plain", f"launch.env.GATE={gate}")
     settings += ("launch.comm=ddp", "train.epochs=2")
     whole = small.finished(*settings)

@@ -123,7 +123,10 @@ def _speed(rng):
     return {
         "samples_per_s": 38 + rng.gauss(0, 1.5),
         "share/data": 0.021,
+        "share/forward_backward": 0.842,
         "share/communication": 0.087,
+        "share/optimizer": 0.04,
+        "share/other": 0.01,
     }
 
 

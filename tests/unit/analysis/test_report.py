@@ -64,7 +64,8 @@ def test_write_report__names_what_ran_on_what(finished_run):
     text = report(finished_run).text
     for words in ("horovod", "nid0001", "1a2b3c4d with changes", "c0de" * 16, "state_20.pt",
                   "3.2 MB", "latest", "local-5000", "8 × 8 × 8", "/data/mantle",
-                  "waiting for communication 8.7 %", "warning: slow disk"):  # fmt: skip
+                  "computing 84", "waiting for data 2.1 %", "waiting for communication 8.7 %",
+                  "optimizers 4", "other 1", "warning: slow disk"):  # fmt: skip
         assert words in text
 
 
