@@ -77,6 +77,14 @@ class Clock:
         """Seconds of each phase since the start."""
         return self._phases.seconds()
 
+    def needed_s(self, write_s: float) -> float:
+        """Seconds that a step, a copy and a write of the state need, with reserve.
+
+        Args:
+            write_s: of the longest write; the one under way may have to be waited for.
+        """
+        return 3 * self.longest_step_s + 2 * (self.longest_aside_s + write_s)
+
     @property
     def counted_s(self) -> float:
         """Seconds of all steps but the first."""

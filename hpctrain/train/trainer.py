@@ -154,13 +154,13 @@ class Trainer:
                     self._end_epoch()
                 elif self._is_due(self.settings.checkpoints.every_steps):
                     self._save()
+                self.profiler.step(self.reading.workers)
             self.saver.look(self.task, self.optimizers)
-            self.profiler.step(self.reading.workers)
-            saving_s = self.clock.longest_aside_s + self.saver.longest_write_s
-            stop.needs(3 * self.clock.longest_step_s + 2 * saving_s)
+            stop.needs(self.clock.needed_s(self.saver.longest_write_s))
             if stop.agreed() and self.position.epoch < self.settings.epochs:
                 self._leave(stop.reason)
                 return False
+        self.stages.enter("aside")
         self.saver.finish()
         return True
 

@@ -40,6 +40,7 @@ def test_clock__what_is_aside_belongs_to_no_phase() -> None:
     _, shares = clock.take()
     assert shares["data"] > shares["other"]
     assert clock.longest_aside_s >= 0.2
+    assert clock.needed_s(write_s=10.0) >= 2 * (10.0 + 0.2)
 
 
 class FakeEvent:
