@@ -73,10 +73,18 @@ def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
 
 
 @requires(mpi=True, horovod=True)
-@pytest.mark.parametrize("comm", ["horovod", "ddp"])
-@pytest.mark.parametrize("way", ["SIGTERM to the script", "STOP file"])
+@pytest.mark.parametrize(
+    ("comm", "way"),
+    [
+        ("horovod", "SIGTERM to the script"),
+        ("horovod", "STOP file"),
+        ("ddp", "SIGTERM to the script"),
+        ("ddp", "STOP file"),
+        ("mpi", "STOP file"),
+    ],
+)
 def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way: str) -> None:
-    settings = LONG if comm == "horovod" else (*LONG, "launch.comm=ddp")
+    settings = LONG if comm == "horovod" else (*LONG, f"launch.comm={comm}")
     whole = small.finished(*settings)
     stopped = small.render(small.unique("stopped"), *settings)
 
