@@ -224,7 +224,7 @@ def _table(rows: list[dict[str, str]], width: int) -> Group:
 def _fitting(rows: list[dict[str, str]], width: int) -> list[str]:
     """Columns that a terminal has room for; the least telling ones go first."""
     columns = [key for key in _columns(rows) if key != "note"]
-    for spare in ("step", "overhead", "checkpoint", "updated", "samples/s"):
+    for spare in ("step", "checkpoint", "overhead", "updated", "samples/s"):
         # Three characters between two columns and one at either end.
         needed = sum(max(len(key), *(len(r[key]) for r in rows)) + 3 for key in columns) - 1
         if needed > width and spare in columns:
