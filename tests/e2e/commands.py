@@ -80,7 +80,10 @@ def told(stderr: str) -> list[str]:
 
     Of a run that fails early these are all lines but the known ones of an orderly start.
     """
-    orderly = (r"\d+ ranks? on", "precision ", "resuming from ", "first step", "validation after ")
+    orderly = (
+        *(r"\d+ ranks? on", "precision ", "data is read by "),
+        *("resuming from ", "first step", "validation after "),
+    )
     lines = [re.sub(r"^\d\d:\d\d:\d\d (\[rank [^]]*\] )?", "", x) for x in stderr.splitlines()]
     return [x for x in lines if x and not re.match("|".join(orderly), x)]
 
