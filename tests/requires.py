@@ -58,6 +58,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: _can_slurm(),
     ),
     "cuda": ("no CUDA device", _has_cuda),
+    "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
     "shared_data": (f"no {SHARED_DATA}", SHARED_DATA.is_dir),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -194,3 +195,24 @@ def test_non_finite__is_bounded(small: SmallRun, policy: str, pattern: str) -> N
     assert pattern in state["message"]
     kept = sorted(path.name for path in (run / "checkpoints").glob("state*"))
     assert kept == (["state_0.pt"] if "back" in policy else [])
+
+
+@requires(mpi=True, horovod=True, gcc=True)
+def test_file_system__slow_or_with_errors(small: SmallRun, tmp_path: Path) -> None:
+    """Slow, it holds nothing up for good; with errors, the file is named and the older stays."""
+    shim, word = tmp_path / "shim.so", tmp_path / "word"
+    source = Path(__file__).with_name("shim.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+    env = (f"launch.env.LD_PRELOAD={shim}", f"launch.env.SHIM={word}")
+    run = small.render(small.unique("shim"), *LONG, *KEPT, *env, "train.watchdog_s=2")
+    word.write_text("slow")
+    process = start_training(small, run)
+    word.write_text("error")
+    state = ended(run, process, (6,))
+    check_failed(
+        run, state, r"state_\d+\S*\.pt: cannot be written \(\[Errno 5\] Input/output error\)"
+    )
+    assert "the newest whole checkpoint is state_" in state["message"]
+    word.unlink()
+    small.finish(run)
+    assert_equal_bits(small.finished(*LONG), run)

@@ -1,11 +1,14 @@
 """One start at a time."""
 
+import errno
+import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from hpctrain.errors import BusyError, TrainError
+from hpctrain.errors import BusyError, LaunchError, TrainError
 from hpctrain.train.lock import RunLock
 
 HOLD = """
@@ -52,3 +55,45 @@ def test_lock__folder_that_cannot_be_written(tmp_path):
     (tmp_path / "logs").touch()
     with pytest.raises(TrainError, match=r"\.lock: cannot be written \(Not a directory\)"):
         RunLock(tmp_path)
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system that knows no locks."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    monkeypatch.setattr("hpctrain.train.lock._SETTLE_S", 0.0)
+
+
+def test_lock__without_locks_the_note_of_a_living_holder_counts(run_dir, no_locks):
+    (run_dir / "logs" / ".lock").write_text("host elsewhere, process 1, before\n")
+    with pytest.raises(BusyError, match="elsewhere, process 1, before.*start again in 180 s"):
+        RunLock(run_dir)
+
+
+def test_lock__without_locks_a_silent_holder_is_taken_for_dead(run_dir, no_locks):
+    note = run_dir / "logs" / ".lock"
+    note.write_text("host elsewhere, process 1, before\n")
+    os.utime(note, (1, 1))
+    lock = RunLock(run_dir)
+    lock.beat()
+    note.write_text("host elsewhere, process 2, other\n")
+    lock._next_beat = 0.0
+    with pytest.raises(LaunchError, match="another start .*process 2.* has taken this run"):
+        lock.beat()
+    lock.release()
+
+
+def test_lock__without_locks_a_dead_process_of_this_host_holds_nothing(run_dir, no_locks):
+    note = run_dir / "logs" / ".lock"
+    note.write_text(f"host {socket.gethostname()}, process 99999999, before\n")
+    RunLock(run_dir).release()
+
+
+def test_lock__a_silent_holder_of_the_kernels_lock_is_never_robbed(run_dir, holder):
+    os.utime(run_dir / "logs" / ".lock", (1, 1))
+    with pytest.raises(BusyError, match=r"no sign of life for \d+ d: if that process or its host"):
+        RunLock(run_dir)
