@@ -79,8 +79,9 @@ def agree_on_reading(
     chosen = Reading(*max(found, key=lambda reading: reading[:2]))
     if comm.rank == 0:
         logger.info(
-            "data is read by %d threads, %d batches ahead (%s)",
+            "data is read by %d thread%s, %d batches ahead (%s)",
             chosen.workers,
+            "s" * (chosen.workers != 1),
             chosen.prefetch_batches,
             chosen.reason,
         )

@@ -82,7 +82,7 @@ def told(stderr: str) -> list[str]:
     """
     orderly = (
         *(r"\d+ ranks? on", "precision ", "data is read by "),
-        *("resuming from ", "first step", "validation after "),
+        *("resuming from ", "first step", "validation after ", r"\d+% of the time is "),
     )
     lines = [re.sub(r"^\d\d:\d\d:\d\d (\[rank [^]]*\] )?", "", x) for x in stderr.splitlines()]
     return [x for x in lines if x and not re.match("|".join(orderly), x)]
