@@ -6,12 +6,16 @@ the vote on stopping, results of a validation. On CUDA devices it keeps all this
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import Any
 
 from hpctrain.comm.mpi_library import NoMpiError, open_mpi
 from hpctrain.comm.ranks import Ranks
 from hpctrain.errors import LaunchError
 from hpctrain.log import logger
+
+_MEETING_S = 10.0
 
 
 class Control:
@@ -55,6 +59,23 @@ def open_control(ranks: Ranks, shared_with: str = "") -> Control | None:
     logger.debug("no MPI beside the communicator: it sees rank %d of %d", *found)
     MPI.Finalize()
     return None
+
+
+def let_all_connect(ranks: Ranks) -> None:
+    """Let all ranks come up before this one leaves alone; returns in any case after a while.
+
+    Open MPI's launcher 5.0 may crash or hang where a rank ends while another one connects.
+    """
+    if ranks.world_size == 1:
+        return
+    meeting = threading.Thread(target=_meet, daemon=True)
+    meeting.start()
+    meeting.join(_MEETING_S)
+
+
+def _meet() -> None:
+    with suppress(NoMpiError):
+        open_mpi()
 
 
 def require_control(ranks: Ranks) -> Control:

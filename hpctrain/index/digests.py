@@ -33,8 +33,12 @@ def sha256_of(path: Path) -> str:
             while piece := f.read(PIECE):
                 digest.update(piece)
     except OSError as e:
-        raise DataError(f"{path}: cannot be read: {e.strerror or e}") from e
+        raise _unreadable(path, e) from e
     return digest.hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def digests(
@@ -54,7 +58,7 @@ def digests(
         if (entry := cache.get(str(path))) and entry[:-1] == stamp
     }
     missing = [path for path in stamps if path not in known]
-    num_bytes = sum(path.stat().st_size for path in missing)
+    num_bytes = sum(stamps[path][0] for path in missing)
     if progress and num_bytes > ANNOUNCED_BYTES:
         progress(f"reading {num_bytes / 1e9:.1f} GB once to fingerprint {len(missing)} files")
     # hashlib releases the interpreter lock, so threads use all cores and hide a slow disk.
@@ -65,8 +69,12 @@ def digests(
     return known | fresh
 
 
-def _stamp(path: Path) -> Entry:
-    status = path.stat()
+def _stamp(path: Path) -> list[int]:
+    """Size, time of change and inode."""
+    try:
+        status = path.stat()
+    except OSError as e:
+        raise _unreadable(path, e) from e
     return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 

@@ -23,8 +23,10 @@ _LINES = (
     ),
     (
         r"[Bb]us error|insufficient shared memory|/dev/shm.*No space left",
-        "the shared memory of a node, /dev/shm, is full",
-        "lower data.workers; in a container mount the host's: container.binds: [/dev/shm]",
+        "a file that is mapped into memory is not there any more: a data file was cut short, or "
+        "/dev/shm of a node is full",
+        "compare the data with its index (hpctrain verify RUN --digests); lower data.workers; in a "
+        "container mount the host's shared memory: container.binds: [/dev/shm]",
     ),
     (
         r"No space left on device|Disk quota exceeded",

@@ -15,7 +15,8 @@ import torch
 
 from hpctrain import log
 from hpctrain.comm import Communicator, Ranks, start
-from hpctrain.errors import EXIT_STOPPED, HpctrainError
+from hpctrain.comm.control import let_all_connect
+from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
 from hpctrain.index import read_index, verify_index
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import failure, proof
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         set_determinism(run.job.train)
         proof.check_size(ranks.world_size, run.job.total_ranks, str(ranks))
         # before the ranks meet, as of two that are both rank 0 one would wait in vain
-        lock = RunLock(run.path) if ranks.rank == 0 else None
+        lock = _take_lock(run, ranks) if ranks.rank == 0 else None
         comm = start(run.job.launch.comm, ranks, run.path, run.job.train.reduction)
         faulthandler.enable()  # a crash in a library shows its stack, too; MPI sets handlers above
     except Exception as e:  # noqa: BLE001 - state.json must not say that this start is under way
@@ -65,6 +66,14 @@ def main(argv: list[str] | None = None) -> int:
     if ranks.world_size > 1:
         _leave_at_once(code)  # everything is written; gloo's threads may abort an orderly exit
     return code
+
+
+def _take_lock(run: Run, ranks: Ranks) -> RunLock:
+    try:
+        return RunLock(run.path)
+    except BusyError:
+        let_all_connect(ranks)
+        raise
 
 
 def _train(

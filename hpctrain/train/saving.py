@@ -13,12 +13,12 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.log import logger
+from hpctrain.train.background import Background
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.hostcopy import HostCopy
 from hpctrain.train.run import RunState
 from hpctrain.train.snapshot import collect
 from hpctrain.train.task import Position, Task
-from hpctrain.train.writer import Writer
 
 _TOLD_WAIT_S = 1.0
 """A save that had to wait so long for the one before it is told of, once."""
@@ -36,7 +36,7 @@ class Saver:
 
     def __init__(self, folder: CheckpointFolder, comm: Communicator, state: RunState) -> None:
         self.folder, self._comm, self._state = folder, comm, state
-        self._copy, self._writer = HostCopy(), Writer()
+        self._copy, self._writer = HostCopy(), Background("writer")
         self._is_prepared = self._is_told = False
         self.saved_step = 0
         """`global_step` of the newest state that was copied; on disk after `finish`."""

@@ -11,6 +11,7 @@ from hpctrain.data import BatchLoader, GlobalSampler
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
+from hpctrain.train.datafiles import DataFiles
 from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
@@ -90,6 +91,7 @@ class Trainer:
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder)
+        self.files = DataFiles(run.path, is_main=comm.rank == 0)
         self.reading = agree_on_reading(
             run.job.data, self.data.train, self.sampler, self.position, comm
         )
@@ -156,12 +158,14 @@ class Trainer:
                     self._save()
                 self.profiler.step(self.reading.workers)
             self.saver.look(self.task, self.optimizers)
+            self.files.look()
             stop.needs(self.clock.needed_s(self.saver.longest_write_s))
             if stop.agreed() and self.position.epoch < self.settings.epochs:
                 self._leave(stop.reason)
                 return False
         self.stages.enter("aside")
         self.saver.finish()
+        self.files.finish()
         return True
 
     def _leave(self, reason: str) -> None:
@@ -226,6 +230,7 @@ class Trainer:
             self._save()
         if not self.rates.needs_validation:
             self._validate()
+        self.files.check()
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""

@@ -140,9 +140,9 @@ class Watchdog:
         """Let the kernel, and a thread without Python, write the stacks where this one cannot.
 
         Both count from now, so that they strike only when this thread does not come back. With
-        other ranks it is they that end the job.
+        other ranks it is they that end the job, and no sooner than after `train.watchdog_s`.
         """
-        signal.setitimer(signal.ITIMER_REAL, self._allowed("step") + 2 * _TICK_S)
+        signal.setitimer(signal.ITIMER_REAL, self._limit_s + 2 * _TICK_S)
         if self._ranks.world_size == 1 and self._stacks is not None:
             patience = self._allowed("aside")
             faulthandler.dump_traceback_later(patience, file=self._stacks, exit=True)

@@ -20,8 +20,8 @@ from tests.runs import SmallRun, wait_until
 
 COMMANDS = [
     *("init", "sample", "show", "check", "lint", "cost", "convert", "render", "submit", "scale"),
-    *("status", "why", "logs", "cancel", "hold", "release", "verify", "report", "table", "schema"),
-    *("site", "template"),
+    *("status", "why", "logs", "cancel", "hold", "release", "verify", "report"),
+    *("profile", "table", "schema", "site", "template"),
 ]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 
-class Writer:
+class Background:
     """Does work in a thread; its outcome is asked for by the loop, and so are its errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._thread: threading.Thread | None = None
         self._done: Callable[[], None] | None = None
         self._error: BaseException | None = None
@@ -33,7 +34,9 @@ class Writer:
         """
         self.wait()
         # a daemon: a process that must end at once is not held up by a file system that hangs
-        self._thread = threading.Thread(target=self._run, args=(work,), name="writer", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(work,), name=self._name, daemon=True
+        )
         self._thread.start()
 
     def look(self) -> None:

@@ -5,11 +5,11 @@ import threading
 import pytest
 
 from hpctrain.errors import CheckpointError
-from hpctrain.train.writer import Writer
+from hpctrain.train.background import Background
 
 
 def test_start__waits_for_the_work_before() -> None:
-    writer, gate, order = Writer(), threading.Event(), []
+    writer, gate, order = Background("writer"), threading.Event(), []
 
     def first() -> None:
         gate.wait(60)
@@ -26,7 +26,7 @@ def test_start__waits_for_the_work_before() -> None:
 
 
 def test_outcome__is_taken_in_the_callers_thread() -> None:
-    writer, seen = Writer(), []
+    writer, seen = Background("writer"), []
     writer.start(lambda: lambda: seen.append(threading.current_thread()))
     writer.wait()
     writer.wait()
@@ -39,7 +39,7 @@ def fails() -> None:
 
 @pytest.mark.parametrize("ask", ["look", "wait", "start"])
 def test_error__is_raised_once_where_it_is_asked_for(ask: str) -> None:
-    writer = Writer()
+    writer = Background("writer")
     writer.start(fails)
     assert writer._thread is not None
     writer._thread.join()
@@ -49,7 +49,7 @@ def test_error__is_raised_once_where_it_is_asked_for(ask: str) -> None:
 
 
 def test_wait__gives_up_after_the_timeout() -> None:
-    writer, gate = Writer(), threading.Event()
+    writer, gate = Background("writer"), threading.Event()
     writer.start(lambda: gate.wait(60) and None)
     writer.wait(timeout_s=0.01)
     gate.set()
