@@ -70,6 +70,7 @@ class Watchdog:
         if self._limit_s:
             self._stacks = self._board.open_stacks()
             faulthandler.register(signal.SIGALRM, self._stacks, all_threads=True)
+            self._arm()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
