@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import IO, Any
 
 from hpctrain.comm import Ranks
+from hpctrain.log import logger
 
 _COMM = str(Path(__file__).parents[1] / "comm")
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
@@ -57,18 +59,28 @@ class Board:
         self._head = f"{ranks} start {self._launch}\n"
 
     def open_stacks(self) -> IO[str]:
-        """The file for this rank's stacks, to be written even where Python cannot run."""
-        self._stacks = (self._logs / f"stacks-{self._rank}.txt").open("w")
-        self._stacks.write(self._head)
-        self._stacks.flush()
+        """The file for this rank's stacks, to be written even where Python cannot run.
+
+        Where the disk is full, or cannot be written, it is the error output.
+        """
+        path = self._logs / f"stacks-{self._rank}.txt"
+        try:
+            self._stacks = path.open("w")
+            self._stacks.write(self._head)
+            self._stacks.flush()
+        except OSError as e:
+            logger.warning(
+                "%s: cannot be written (%s); a hang is told in the log", path, e.strerror
+            )
+            return sys.stderr
         return self._stacks
 
     def close(self) -> None:
         """Take away what tells nothing."""
         self._remove("hang", "busy")
         if self._stacks is not None:
-            self._stacks.close()
             with suppress(OSError):
+                self._stacks.close()
                 path = Path(self._stacks.name)
                 if path.stat().st_size <= len(self._head.encode()):
                     path.unlink()
@@ -106,12 +118,13 @@ class Board:
     def _write(self, kind: str, note: dict[str, object]) -> None:
         path = self._logs / f".{kind}-{self._rank}"
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"launch": self._launch, **note}))
-        temporary.replace(path)
+        with suppress(OSError):  # the job must end all the same
+            temporary.write_text(json.dumps({"launch": self._launch, **note}))
+            temporary.replace(path)
 
     def _read(self, kind: str) -> dict[int, dict[str, Any]]:
         found = {}
-        for name in os.listdir(self._logs):
+        for name in self._names():
             rank = name.removeprefix(f".{kind}-")
             if rank == name or not rank.isdigit():
                 continue
@@ -120,6 +133,17 @@ class Board:
                 if note.pop("launch") == self._launch:
                     found[int(rank)] = note
         return found
+
+    def _names(self) -> list[str]:
+        """What is in logs/ now; NFS shows the list of a minute ago to one that changes nothing."""
+        try:
+            if self._ranks.local_size < self._ranks.world_size:
+                probe = self._logs / f".look-{self._rank}"
+                probe.touch()
+                probe.unlink()
+            return os.listdir(self._logs)
+        except OSError:
+            return []
 
     def _remove(self, *kinds: str) -> None:
         for kind in kinds:
@@ -146,6 +170,9 @@ def verdict(signs: Mapping[int, Sign], hosts: Sequence[str], logs: Path) -> str:
     at_fault = [sign for sign in signs.values() if not sign.is_waiting]
     silent = [rank for rank in range(len(hosts)) if rank not in signs]
     if at_fault:
+        # on CUDA a rank that waits for the others' part in a kernel also seems to compute: behind
+        # are those that it waits for
+        at_fault.sort(key=lambda sign: (sign.epoch, sign.step, sign.stage == "step"))
         text = "; ".join(map(str, at_fault[:3]))
         others = len(signs) - len(at_fault)
         if others:

@@ -179,7 +179,8 @@ class Trainer:
 
     def _step(self, batch: Any) -> None:
         self.rates.set(self.position.global_step)
-        self.stages.begin_step(self.position, compiles=self.settings.compile)
+        compiles = self.settings.compile
+        self.stages.begin_step(self.position, batch.num_global, compiles=compiles)
         losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
         if losses is None:
             self.reporter.skipped(self.position, self.remedy)

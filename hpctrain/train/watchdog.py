@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from contextlib import suppress
+from typing import IO, NoReturn
 
 from hpctrain.comm import Ranks
 from hpctrain.errors import LaunchError, TrainError
@@ -26,7 +27,9 @@ from hpctrain.train.stages import Stages
 
 _TICK_S = 1.0
 _STEPS = 10.0
-"""A step is allowed so many times the longest one so far."""
+"""A step is allowed so many times the longest one so far,"""
+_FIRST_STEPS = 3.0
+"""the second so many times the first, which may have compiled,"""
 _ASIDE = 10.0
 """What is no plain step is allowed so many times `train.watchdog_s`, and at least:"""
 _ASIDE_S = 300.0
@@ -66,7 +69,7 @@ class Watchdog:
         self._excused = 0.0
         self._lonely_since: float | None = None
         self._is_closed = threading.Event()
-        self._stacks = None
+        self._stacks: IO[str] | None = None
         if self._limit_s:
             self._stacks = self._board.open_stacks()
             faulthandler.register(signal.SIGALRM, self._stacks, all_threads=True)
@@ -100,15 +103,14 @@ class Watchdog:
             last = now
             try:
                 self._look(now)
-            except OSError:
-                continue  # a full disk, of which the loop tells
             except LaunchError as e:  # the run is another's now, and so is its state.json
                 logger.error("%s", e)
                 os._exit(e.exit_code)
 
     def _look(self, now: float) -> None:
         if self._on_tick is not None:
-            self._on_tick()
+            with suppress(OSError):
+                self._on_tick()
         self._look_for_launcher(now)
         if not self._limit_s:
             return
@@ -124,7 +126,8 @@ class Watchdog:
 
     def _allowed(self, stage: str) -> float:
         if stage == "step":
-            return float(max(self._limit_s, _STEPS * self._stages.longest_step_s))
+            longest, first = self._stages.longest_step_s, self._stages.first_step_s
+            return max(self._limit_s, _STEPS * longest if longest else _FIRST_STEPS * first)
         return _START_S if stage == "start" else max(_ASIDE_S, _ASIDE * self._limit_s)
 
     def _is_excused(self, now: float, spent: float) -> bool:
@@ -159,8 +162,9 @@ class Watchdog:
         )
         self._board.write_sign(sign)
         if self._stacks is not None:
-            self._stacks.write(f"{sign}\n")
-            self._stacks.flush()
+            with suppress(OSError):
+                self._stacks.write(f"{sign}\n")
+                self._stacks.flush()
             faulthandler.dump_traceback(self._stacks, all_threads=True)
         signs = self._board.gather(self._ranks.world_size)
         message = hang.verdict(signs, self._hosts, self._run.path / "logs")

@@ -18,6 +18,14 @@ def test_verdict__names_the_rank_that_is_in_no_exchange():
     assert "the other waits for it; stacks of all ranks are in logs/stacks-*.txt" in text
 
 
+def test_verdict__of_many_that_seem_to_compute_those_behind_come_first():
+    seem = {rank: replace(HANGS, rank=rank) for rank in range(6)}
+    seem[5] = replace(HANGS, rank=5, stage="data", step=3)
+    assert verdict(seem, HOSTS * 3, Path()).startswith("rank 5 on nid1 hangs in epoch 1, step 3")
+    seem[5] = replace(HANGS, rank=5, stage="aside")
+    assert verdict(seem, HOSTS * 3, Path()).startswith("rank 5 on nid1 hangs in epoch 1, step 4")
+
+
 def test_verdict__names_the_rank_that_left_no_sign():
     assert verdict({0: WAITS}, HOSTS, Path("logs")).startswith("rank 1 on nid1: no sign of life")
 
@@ -49,4 +57,21 @@ def test_board__signs_of_another_start_do_not_count(tmp_path, monkeypatch):
     assert board.gather(1) == {0: WAITS}
     board.close()
     old.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_board__on_a_disk_that_takes_nothing(tmp_path):
+    """The watchdog must be able to end the job all the same."""
+    gone = tmp_path / "gone"
+    board = Board(gone, Ranks(0, 2, 0, 1, "nid0"))
+    assert board.open_stacks() is sys.stderr
+    board.write_sign(WAITS)
+    board.say_busy("data 30")
+    assert (board.has_alarm(), board.busy()) == (False, {})
+    board.close()
+
+
+def test_board__leaves_no_probe_where_it_looks_past_caches(tmp_path):
+    board = Board(tmp_path, Ranks(0, 2, 0, 1, "nid0"))
+    assert not board.has_alarm()
     assert list(tmp_path.iterdir()) == []
