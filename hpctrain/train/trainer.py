@@ -90,7 +90,7 @@ class Trainer:
             built.restore(saved)
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
-        self.finite = FiniteCheck(self.data, folder)
+        self.finite = FiniteCheck(self.data, folder, self.steps_per_epoch)
         self.files = DataFiles(run.path, is_main=comm.rank == 0)
         self.reading = agree_on_reading(
             run.job.data, self.data.train, self.sampler, self.position, comm
@@ -213,7 +213,7 @@ class Trainer:
 
     def _log(self) -> None:
         losses = self.meter.take(self.comm)
-        self.finite.losses(losses, self.position)
+        self.finite.means(losses, self.position)
         shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
         self.reporter.training(self.position, losses, self.built.now(), shown)
 
