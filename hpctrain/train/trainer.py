@@ -181,15 +181,15 @@ class Trainer:
         self.rates.set(self.position.global_step)
         self.stages.begin_step(self.position, compiles=self.settings.compile)
         losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
-        if losses is None:
-            self.reporter.skipped(self.position, self.remedy)
-        else:
+        if losses is not None:
             if self.comm.device.type == "cpu" and not self.remedy.is_on:
                 self.finite.losses(losses, self.position, batch)
             self.meter.add(losses, self._weight(batch))
             self.built.after_step(losses, self._weight(batch))
         self.position.step += 1
         self.position.global_step += 1
+        if losses is None:
+            self.reporter.skipped(self.position, self.remedy)
         if self.position.global_step == 1:
             self.reporter.say("first step done")
 
