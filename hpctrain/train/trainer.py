@@ -16,6 +16,7 @@ from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
+from hpctrain.train.modes import evaluating
 from hpctrain.train.nonfinite import with_returns
 from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
@@ -165,6 +166,7 @@ class Trainer:
                 return False
         self.stages.enter("aside")
         self.saver.finish()
+        self.stages.enter("aside")
         self.files.finish()
         return True
 
@@ -174,6 +176,7 @@ class Trainer:
         if self.saver.saved_step != self.position.global_step:
             self._log()
             self._save()
+        self.stages.enter("aside")
         self.saver.finish()
         self.reporter.stopped(reason)
 
@@ -235,15 +238,15 @@ class Trainer:
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
         scalars: Mapping[str, float] = {}
-        with self.built.for_validation():
+        with self.built.for_validation(), evaluating(self.task.models):
             if self._is_epoch_due(self.settings.validate_every_epochs):
-                result = validate(
-                    self.task, self.data, self.run.job, self.comm, self.update, self.reading
-                )
+                own = self.task, self.data, self.run.job, self.comm, self.update
+                result = validate(*own, self.reading, self.stages)
                 scalars = result.scalars
                 self.reporter.validation(self.position, result)
             figures_every = self.settings.figures_every_epochs
             if figures_every and self._is_epoch_due(figures_every):
+                self.stages.enter("aside")
                 self.reporter.figures(self.position, self.task)
         return scalars
 
