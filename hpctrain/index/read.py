@@ -41,21 +41,30 @@ def read_index(run_dir: Path) -> Index:
     return Index(root, rows, page)
 
 
-def verify_index(index: Index, content: bool = False) -> None:
+def verify_index(
+    index: Index, content: bool = False, known: dict[Path, Stamp] | None = None
+) -> None:
     """Compare the used files with their rows.
 
     Sizes always; the digest of a file whose time of change is another, or with `content` of all.
+
+    Args:
+        index: rows and where their files are.
+        content: read all files.
+        known: files that an earlier call has read, which are read again only if they were changed
+            since; those that this one reads are added.
 
     Raises:
         DataError: the first file that is missing or not the one that was indexed.
     """
     files = [file for row in index.rows if row.status == "ok" for file in _files(index.root, row)]
     with ThreadPoolExecutor(8) as pool:  # network file systems answer slowly, but many at a time
-        times = list(pool.map(_time_of_change, files))
+        stamps = dict(zip(files, pool.map(_stamp, files), strict=True))
+    known = {} if known is None else known
     suspects = {
         file.path: file.sha256
-        for file, time in zip(files, times, strict=True)
-        if content or time != file.mtime_ns
+        for file, stamp in stamps.items()
+        if content or (stamp.mtime_ns != file.mtime_ns and stamp != known.get(file.path))
     }
     for path, digest in digests(list(suspects), logger.info).items():
         if digest != suspects[path]:
@@ -63,6 +72,15 @@ def verify_index(index: Index, content: bool = False) -> None:
                 f"{path}: content has changed since the job was rendered; restore the file or "
                 "render the job again"
             )
+    known.update((file.path, stamp) for file, stamp in stamps.items() if file.path in suspects)
+
+
+class Stamp(NamedTuple):
+    """What tells that a file was changed."""
+
+    size: int
+    mtime_ns: int
+    inode: int
 
 
 class _File(NamedTuple):
@@ -82,8 +100,8 @@ def _files(root: Path, row: Row) -> Iterator[_File]:
             yield _File(root / name, int(size), digest, int(mtime))
 
 
-def _time_of_change(file: _File) -> int:
-    """In nanoseconds; raises DataError when the file is missing or of another size."""
+def _stamp(file: _File) -> Stamp:
+    """Raises DataError when the file is missing or of another size."""
     try:
         status = file.path.stat()
     except OSError as e:
@@ -96,4 +114,4 @@ def _time_of_change(file: _File) -> int:
             f"{file.path}: {status.st_size} bytes, {file.size} when the job was rendered; "
             "restore the file or render the job again"
         )
-    return status.st_mtime_ns
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)

@@ -37,7 +37,7 @@ class Clock:
 
     def start(self) -> None:
         """The loop begins."""
-        self._mark = time.perf_counter()
+        self._mark, self._aside_s = time.perf_counter(), 0.0
         self._phases.begin()
 
     def mark(self, phase: Phase) -> None:

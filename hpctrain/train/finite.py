@@ -17,29 +17,27 @@ from hpctrain.train.task import Data, Position
 class FiniteCheck:
     """Ends a training whose losses or parameters are not finite, before anything is saved."""
 
-    def __init__(self, data: Data, checkpoints: CheckpointFolder) -> None:
+    def __init__(self, data: Data, checkpoints: CheckpointFolder, steps_per_epoch: int) -> None:
         self._data, self._checkpoints = data, checkpoints
+        self._steps_per_epoch = steps_per_epoch
 
-    def losses(
-        self, losses: Mapping[str, torch.Tensor | float], at: Position, batch: Any = None
-    ) -> None:
-        """Look at the losses of one step, or at means over some.
+    def losses(self, losses: Mapping[str, torch.Tensor], at: Position, batch: Any = None) -> None:
+        """Look at the losses of one step, which is not counted yet.
 
         Raises:
             NonFiniteLossError: names the losses, and the samples where a batch is given.
         """
-        bad = [key for key, value in losses.items() if not _is_finite(value)]
-        if not bad:
-            return
         names = [self._data.train.sample_name(i) for i in batch.ids] if batch else []
         where = f"; samples of the batch: {', '.join(names)}" if names else ""
-        kept = self._checkpoints.names()
-        raise NonFiniteLossError(
-            f"epoch {at.epoch + 1}, step {at.step + 1}: "
-            f"{', '.join(bad)} is not a finite number{where}; nothing was saved, "
-            f"the newest checkpoint is {kept[-1] if kept else 'none'}; "
-            "lower the learning rate, clip gradients, or set precision: float32"
-        )
+        self._look(losses, f"epoch {at.epoch + 1}, step {at.step + 1}", where)
+
+    def means(self, losses: Mapping[str, float], at: Position) -> None:
+        """Look at means over the steps since the last log line.
+
+        Raises:
+            NonFiniteLossError: names the losses, and the last step done.
+        """
+        self._look(losses, self._by(at))
 
     def parameters(self, models: Mapping[str, nn.Module], at: Position) -> None:
         """Look at all parameters, and at buffers such as running means.
@@ -52,7 +50,25 @@ class FiniteCheck:
             return
         for name, model in models.items():
             for key, value in (*model.named_parameters(), *model.named_buffers()):
-                self.losses({f"parameter {name}.{key}": value.detach()}, at)
+                self._look({f"parameter {name}.{key}": value.detach()}, self._by(at))
+
+    def _by(self, at: Position) -> str:
+        """The last step done."""
+        if not at.global_step:
+            return "before the first step"
+        epoch, step = (at.epoch + 1, at.step) if at.step else (at.epoch, self._steps_per_epoch)
+        return f"by epoch {epoch}, step {step}"
+
+    def _look(self, values: Mapping[str, torch.Tensor | float], when: str, where: str = "") -> None:
+        bad = [key for key, value in values.items() if not _is_finite(value)]
+        if not bad:
+            return
+        kept = self._checkpoints.names()
+        raise NonFiniteLossError(
+            f"{when}: {', '.join(bad)} is not a finite number{where}; nothing was saved, "
+            f"the newest checkpoint is {kept[-1] if kept else 'none'}; "
+            "lower the learning rate, clip gradients, or set precision: float32"
+        )
 
 
 def _is_finite(value: torch.Tensor | float) -> bool:

@@ -63,11 +63,12 @@ class Recorder:
         _drop_after(self._jsonl_path, first_step)
         self._jsonl = self._jsonl_path.open("a")
         self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
-        self._told = ""
+        self._told: set[str] = set()
+        self._purge_step = first_step + 1
+        self._log_dir = run_dir / "tensorboard"
+        self._writer: Any = None
         self._draws = True
-        self._thread = threading.Thread(
-            target=self._run, args=(run_dir / "tensorboard", first_step), name="recorder"
-        )
+        self._thread = threading.Thread(target=self._run, name="recorder")
         self._thread.start()
 
     def scalars(self, kind: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
@@ -108,29 +109,31 @@ class Recorder:
         with suppress(OSError):  # a line that did not fit was told of when it was written
             self._jsonl.close()
 
-    def _run(self, log_dir: Path, first_step: int) -> None:
-        first = self._work.get()
-        if first is None:
-            return
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            self._attempt(work)
+        if self._writer is not None:
+            self._attempt(lambda writer: writer.close())
+
+    def _attempt(self, work: Callable[[Any], None]) -> None:
+        """Do one piece of work; of a lasting fault, such as a full disk, only the first is told."""
+        try:
+            if self._writer is None:
+                self._open()
+            work(self._writer)
+        except Exception as e:  # noqa: BLE001 - figures are the task's; the next points must come
+            what = str(e) if isinstance(e, OSError) else f"{type(e).__name__}: {e}"
+            if what not in self._told:
+                logger.warning("a figure or TensorBoard point could not be written: %s", what)
+            self._told.add(what)
+
+    def _open(self) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         threading.excepthook = _print_no_system_error
-        # points of steps that a kill took away are hidden by those of the second try
-        writer = SummaryWriter(str(log_dir), purge_step=first_step or None, flush_secs=10)
-        work: Callable[[Any], None] | None = first
-        while work is not None:
-            self._attempt(work, writer)
-            work = self._work.get()
-        self._attempt(lambda writer: writer.close(), writer)
-
-    def _attempt(self, work: Callable[[Any], None], writer: Any) -> None:
-        """Do one piece of work; of a lasting fault, such as a full disk, only the first is told."""
-        try:
-            work(writer)
-        except (OSError, RuntimeError, ValueError) as e:
-            if str(e) != self._told:
-                logger.warning("a figure or TensorBoard point could not be written: %s", e)
-            self._told = str(e)
+        # Points of steps that an end took away are hidden, and those of the checkpoint's own step
+        # are not: its log line and validation are not made again.
+        self._writer = SummaryWriter(str(self._log_dir), purge_step=self._purge_step, flush_secs=10)
 
 
 def _print_no_system_error(

@@ -56,6 +56,8 @@ class Remedy:
         self._buffers: list[tuple[Tensor, Tensor]] = []
         self.text = ""
         """What was bad last, in words."""
+        self.left_out = ""
+        """What was not done for it; updates before it on the same batch stay."""
 
     @property
     def is_on(self) -> bool:
@@ -98,6 +100,7 @@ class Remedy:
 
     def _answer(self, bad: NonFiniteStepError, at: Position, batch: Any) -> None:
         self.text = self._words(bad, at, batch)
+        self.left_out = f"the step of {bad.name}, and what would have followed it, was left out"
         if self._settings.policy == "back":
             self._count_return()
             raise GoBackError
@@ -115,7 +118,7 @@ class Remedy:
         if counts.skipped_in_epoch > most:
             raise NonFiniteLossError(
                 f"{self.text}; {most} steps of this epoch were skipped already, as many as "
-                "train.non_finite.max_skips allows; nothing of this step was kept"
+                f"train.non_finite.max_skips allows; {self.left_out}"
             )
 
     def _count_return(self) -> None:
@@ -123,7 +126,7 @@ class Remedy:
         if counts.returns >= settings.max_returns:
             raise NonFiniteLossError(
                 f"{self.text}; the run went back {counts.returns} times already, as often as "
-                "train.non_finite.max_returns allows; nothing of this step was kept"
+                f"train.non_finite.max_returns allows; {self.left_out}"
             )
         counts.returns += 1
         counts.rate_factor *= settings.rate_factor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -77,6 +78,26 @@ def candidates(settings: Training) -> list[Precision]:
     return [Precision(name, "asked for", layout) for layout in layouts for name in names]
 
 
+def try_out(
+    run_step: Callable[[Precision], None], device: torch.device, choices: Sequence[Precision]
+) -> dict[Precision, RuntimeError]:
+    """Run each choice once, which also warms it up; returns the errors of those that fail.
+
+    One may need more memory than there is, or an operation that its type does not have.
+    """
+    errors = {}
+    for choice in choices:
+        try:
+            run_step(choice)
+            _wait_for(device)
+        except RuntimeError as e:
+            errors[choice] = e
+            traceback.clear_frames(e.__traceback__)  # they hold the step's tensors
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+    return errors
+
+
 def probe(
     run_step: Callable[[Precision], None],
     device: torch.device,
@@ -90,24 +111,21 @@ def probe(
     Args:
         run_step: one forward and backward pass in the given precision; must leave no trace.
         device: where it runs.
-        choices: what to compare; the first one stays unless another is clearly faster.
-        rounds: timed repetitions of each at most, after one that warms up. After two, what is
-            clearly behind is left out; one is enough where a choice is clearly ahead of all and far
-            ahead of the first, as no disturbance makes it.
+        choices: what to compare, warmed up by `try_out`; the first one stays unless another is
+            clearly faster.
+        rounds: timed repetitions of each at most. After two, what is clearly behind is left out;
+            one is enough where a choice is clearly ahead of all and far ahead of the first, as no
+            disturbance makes it.
     """
     first = choices[0]
     best = dict.fromkeys(choices, math.inf)
     running, fastest = list(choices), first
-    for round_ in range(rounds + 1):
+    for round_ in range(1, rounds + 1):
         for choice in running:
             begin = time.perf_counter()
             run_step(choice)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            if round_:
-                best[choice] = min(best[choice], time.perf_counter() - begin)
-        if not round_:
-            continue
+            _wait_for(device)
+            best[choice] = min(best[choice], time.perf_counter() - begin)
         fastest = min(best, key=lambda choice: best[choice])
         near = [c for c in running if best[c] < _CLEAR * best[fastest]]
         if near == [fastest] and (round_ > 1 or best[fastest] < _OBVIOUS * best[first]):
@@ -117,3 +135,8 @@ def probe(
     chosen = fastest if best[fastest] < _GAIN * best[first] else first
     measured = "; ".join(f"{choice} {1e3 * seconds:.1f} ms" for choice, seconds in best.items())
     return replace(chosen, reason=f"probe on {device.type}: {measured}")
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

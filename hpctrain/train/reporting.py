@@ -129,8 +129,13 @@ class Reporter:
             self._recorder.figure(name, at.epoch, at.global_step, draw)
 
     def skipped(self, at: Position, remedy: Remedy) -> None:
-        """Tell of a step that was left out."""
-        text = f"{remedy.text}; the step was skipped ({remedy.counts.skipped} so far)"
+        """Tell of a step that was left out.
+
+        Args:
+            at: position behind it.
+            remedy: knows what was bad.
+        """
+        text = f"{remedy.text}; {remedy.left_out} ({remedy.counts.skipped} skipped so far)"
         self._non_finite(at, remedy, text)
 
     def went_back(self, at: Position, remedy: Remedy) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
@@ -19,8 +19,9 @@ from hpctrain.config.training import Training
 from hpctrain.data import BatchLoader, FieldDataset, share, stream
 from hpctrain.data.reading import Reading, choose_reading
 from hpctrain.data.sampler import Sampler, Share
+from hpctrain.errors import TrainError
 from hpctrain.log import logger
-from hpctrain.train.precision import Precision, candidates, probe
+from hpctrain.train.precision import Precision, candidates, probe, try_out
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import LossFunction, Update
 
@@ -42,7 +43,12 @@ def set_determinism(settings: Training) -> None:
 
 
 def choose_precision(task: Task, settings: Training, comm: Communicator, data: Data) -> Precision:
-    """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks."""
+    """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks.
+
+    Raises:
+        RuntimeError: the training step's own, where it fails in every precision.
+        TrainError: none of those tried works on all ranks.
+    """
     choices = candidates(settings)
     if len(choices) == 1:
         return choices[0]
@@ -52,9 +58,11 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     shares = iter([Share(0, 0, tuple(range(size)), size)])
     with BatchLoader(data.train, shares, workers=0, device=comm.device) as loader:
         batch = next(loader)
-    chosen = probe(
-        lambda precision: _trial_step(task, batch, comm, precision), comm.device, choices
-    )
+
+    def run_step(precision: Precision) -> None:
+        _trial_step(task, batch, comm, precision)
+
+    chosen = probe(run_step, comm.device, _workable(run_step, comm, choices))
     return Precision(**comm.broadcast_object(asdict(chosen)))
 
 
@@ -91,6 +99,32 @@ def agree_on_reading(
 def cores_of_rank(local_size: int) -> int:
     """Cores for one rank: its threads of arithmetic at least, or its part of those it may use."""
     return max(torch.get_num_threads(), len(os.sched_getaffinity(0)) // local_size)
+
+
+def _workable(
+    run_step: Callable[[Precision], None], comm: Communicator, choices: Sequence[Precision]
+) -> list[Precision]:
+    """Those that work on all ranks, which so agree on them."""
+    errors = try_out(run_step, comm.device, choices)
+    told = comm.allgather_object({str(c): _first_line(e) for c, e in errors.items()})
+    failed = {name: why for own in reversed(told) for name, why in own.items()}
+    left = [choice for choice in choices if str(choice) not in failed]
+    if not left and len(errors) == len(choices):
+        raise errors[choices[0]]
+    if not left:
+        ranks = [f"rank {i}: {', '.join(own.values())}" for i, own in enumerate(told) if own]
+        raise TrainError(
+            f"train.precision: auto: no precision works on all ranks ({'; '.join(ranks)}); set "
+            "train.precision, or let a rank have fewer samples"
+        )
+    if comm.rank == 0:
+        for name, why in failed.items():
+            logger.info("precision %s is left out: %s", name, why)
+    return left
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _trial_step(task: Task, batch: object, comm: Communicator, precision: Precision) -> None:

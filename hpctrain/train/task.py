@@ -56,6 +56,9 @@ class Task(ABC):
 
     A task knows no ranks and no loop. Everything random in a step is drawn from
     (seed, epoch, sample id), so that it does not depend on how samples are spread over ranks.
+
+    The trainer calls `eval` on all networks around validation and figures, and puts each module's
+    own mode back: they train in `training_step`, but for what the task has frozen.
     """
 
     models: dict[str, nn.Module]
@@ -88,7 +91,11 @@ class Task(ABC):
 
     @abstractmethod
     def validation_step(self, batch: Any) -> dict[str, Tensor]:
-        """Float64 sums over the samples of a batch; the trainer adds them up over all ranks."""
+        """Float64 sums over the samples of a batch; the trainer adds them up over all ranks.
+
+        Networks evaluate: BatchNorm takes its running means, and Dropout drops nothing. Ranks may
+        have unequal numbers of batches, so that nothing may be exchanged here.
+        """
 
     @abstractmethod
     def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
@@ -99,7 +106,11 @@ class Task(ABC):
         return list(self.models)
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
-        """Functions without arguments that draw a figure, by name; run beside the training."""
+        """Functions without arguments that draw a figure, by name; run beside the training.
+
+        Called on rank 0 alone, while networks evaluate. What they are to show of a network is
+        computed here, since it trains again when they run.
+        """
         return ()
 
     def state(self) -> dict[str, Any]:

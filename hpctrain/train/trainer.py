@@ -16,6 +16,7 @@ from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.finite import FiniteCheck
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
+from hpctrain.train.modes import evaluating
 from hpctrain.train.nonfinite import with_returns
 from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
@@ -90,7 +91,7 @@ class Trainer:
             built.restore(saved)
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
-        self.finite = FiniteCheck(self.data, folder)
+        self.finite = FiniteCheck(self.data, folder, self.steps_per_epoch)
         self.files = DataFiles(run.path, is_main=comm.rank == 0)
         self.reading = agree_on_reading(
             run.job.data, self.data.train, self.sampler, self.position, comm
@@ -165,6 +166,7 @@ class Trainer:
                 return False
         self.stages.enter("aside")
         self.saver.finish()
+        self.stages.enter("aside")
         self.files.finish()
         return True
 
@@ -174,6 +176,7 @@ class Trainer:
         if self.saver.saved_step != self.position.global_step:
             self._log()
             self._save()
+        self.stages.enter("aside")
         self.saver.finish()
         self.reporter.stopped(reason)
 
@@ -182,15 +185,15 @@ class Trainer:
         compiles = self.settings.compile
         self.stages.begin_step(self.position, batch.num_global, compiles=compiles)
         losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
-        if losses is None:
-            self.reporter.skipped(self.position, self.remedy)
-        else:
+        if losses is not None:
             if self.comm.device.type == "cpu" and not self.remedy.is_on:
                 self.finite.losses(losses, self.position, batch)
             self.meter.add(losses, self._weight(batch))
             self.built.after_step(losses, self._weight(batch))
         self.position.step += 1
         self.position.global_step += 1
+        if losses is None:
+            self.reporter.skipped(self.position, self.remedy)
         if self.position.global_step == 1:
             self.reporter.say("first step done")
 
@@ -214,7 +217,7 @@ class Trainer:
 
     def _log(self) -> None:
         losses = self.meter.take(self.comm)
-        self.finite.losses(losses, self.position)
+        self.finite.means(losses, self.position)
         shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
         self.reporter.training(self.position, losses, self.built.now(), shown)
 
@@ -236,15 +239,15 @@ class Trainer:
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
         scalars: Mapping[str, float] = {}
-        with self.built.for_validation():
+        with self.built.for_validation(), evaluating(self.task.models):
             if self._is_epoch_due(self.settings.validate_every_epochs):
-                result = validate(
-                    self.task, self.data, self.run.job, self.comm, self.update, self.reading
-                )
+                own = self.task, self.data, self.run.job, self.comm, self.update
+                result = validate(*own, self.reading, self.stages)
                 scalars = result.scalars
                 self.reporter.validation(self.position, result)
             figures_every = self.settings.figures_every_epochs
             if figures_every and self._is_epoch_due(figures_every):
+                self.stages.enter("aside")
                 self.reporter.figures(self.position, self.task)
         return scalars
 

@@ -9,16 +9,24 @@ from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.data import BatchLoader, SequentialSampler, stream
 from hpctrain.data.reading import Reading
+from hpctrain.train.stages import Stages
 from hpctrain.train.task import Data, Task, Validation
 from hpctrain.train.update import Update
 
 
 def validate(
-    task: Task, data: Data, job: Job, comm: Communicator, update: Update, reading: Reading
+    task: Task,
+    data: Data,
+    job: Job,
+    comm: Communicator,
+    update: Update,
+    reading: Reading,
+    stages: Stages,
 ) -> Validation:
     """Run the task's validation step over all samples and join the sums of all ranks.
 
-    Every sample is seen once, whatever the number of ranks.
+    Every sample is seen once, whatever the number of ranks. Each batch is told to `stages`, so
+    that only one that makes no progress is taken for a hang.
 
     Returns:
         The task's scalars and its documents for eval/; equal on all ranks.
@@ -33,11 +41,13 @@ def validate(
         torch.no_grad(),
     ):
         for batch in loader:
+            stages.enter("aside")
             if batch.is_filler:
                 continue
             with update.autocast():
                 for key, value in task.validation_step(batch).items():
                     sums[key] = sums[key] + value if key in sums else value
+    stages.enter("aside")
     return task.validation_result(_join(sums, comm))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.errors import DataError
+from hpctrain.index import digests
 from hpctrain.train.datafiles import DataFiles
 from tests.runs import make_small
 
@@ -39,3 +41,40 @@ def test_check__finds_a_file_that_has_gone(run_dir: Path) -> None:
         files.finish()
     other.finish()  # the ranks but one leave the files alone
     file.with_suffix(".away").rename(file)
+
+
+def test_check__a_file_with_another_time_is_read_once_though_nothing_can_be_cached(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/no-folder")
+    read: list[str] = []
+    sha256_of = digests.sha256_of
+
+    def recording(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(digests, "sha256_of", recording)
+    files = DataFiles(run_dir, is_main=True)
+
+    def check() -> list[str]:
+        read.clear()
+        files.check()
+        files.finish()
+        return sorted(read)
+
+    folder = run_dir.parents[1] / "data"
+    for file in folder.glob("*.nc"):
+        os.utime(file, ns=(1, 1))
+    assert check() == ["step000.nc", "step001.nc", "step002.nc"]
+    assert check() == []
+    os.utime(folder / "step001.nc", ns=(2, 2))
+    assert check() == ["step001.nc"]
+    assert check() == []
+    content = bytearray((folder / "step002.nc").read_bytes())
+    content[-1] ^= 1
+    (folder / "step002.nc").write_bytes(content)
+    with pytest.raises(DataError, match=r"step002.nc: content has changed"):
+        check()
+    with pytest.raises(DataError, match=r"step002.nc: content has changed"):
+        check()

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import logging
+import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from hpctrain.comm import Ranks
+from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.training import Training
+from hpctrain.errors import TrainError
+from hpctrain.tasks.super_resolution import SuperResolutionTask
 from hpctrain.train.precision import Precision, candidates, probe
+from hpctrain.train.setup import choose_precision
+from tests.unit.train.test_trainer import change, run_dir, trainer  # noqa: F401 - a fixture
 
 CPU = torch.device("cpu")
 CHOICES = [Precision("float32", ""), Precision("bfloat16", "", "channels_last")]
@@ -83,3 +93,90 @@ def test_autocast__float32_has_none() -> None:
         assert autocast is not None
         with autocast():
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+class Picky(SuperResolutionTask):
+    """Its loss needs more memory than there is, in some precisions."""
+
+    fails: tuple[str, ...] = ("float32",)
+
+    def _content(self, pair: Any) -> dict[str, Tensor]:
+        name = "bfloat16" if torch.is_autocast_enabled("cpu") else "float32"
+        if name in self.fails:
+            raise torch.OutOfMemoryError(f"{name} does not fit")
+        return super()._content(pair)
+
+
+def test_auto__a_precision_that_fails_is_left_out(
+    run_dir: Path,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    change(run_dir, precision="auto", memory_format="contiguous", epochs=1)
+    with caplog.at_level(logging.INFO, "hpctrain"):
+        made = trainer(run_dir, Picky)
+    assert made.precision.name == "bfloat16"
+    told = [line for line in caplog.messages if "left out" in line]
+    assert told == ["precision float32 is left out: float32 does not fit"]
+    assert "float32" not in made.precision.reason
+    assert made.fit() is True
+
+
+def test_auto__none_works(run_dir: Path) -> None:  # noqa: F811
+    class Broken(Picky):
+        fails = ("float32", "bfloat16")
+
+    change(run_dir, precision="auto", epochs=1)
+    with pytest.raises(torch.OutOfMemoryError, match="float32 does not fit"):
+        trainer(run_dir, Broken)
+
+
+class Pair(SingleCommunicator):
+    """One of two threads that are ranks; only objects go between them."""
+
+    def __init__(self, rank: int, meeting: threading.Barrier, table: list[Any]) -> None:
+        super().__init__(Ranks(rank, 2, rank, 2, "here"), torch.device("cpu"))
+        self.meeting, self.table = meeting, table
+
+    def allgather_object(self, value: Any) -> list[Any]:
+        self.table[self.rank] = value
+        self.meeting.wait(30)
+        found = list(self.table)
+        self.meeting.wait(30)
+        return found
+
+
+def on_two_ranks(run_dir: Path, *fails: tuple[str, ...]) -> list[Any]:  # noqa: F811
+    """What each rank chooses, or how it fails, where some precisions fail on it."""
+    change(run_dir, precision="auto", memory_format="contiguous", epochs=1)
+    meeting, table, results = threading.Barrier(2), [None, None], [None, None]
+    made = [trainer(run_dir, Picky) for _ in fails]
+
+    def body(rank: int) -> None:
+        made[rank].task.fails = fails[rank]  # type: ignore[attr-defined]
+        comm = Pair(rank, meeting, table)
+        try:
+            chosen = choose_precision(made[rank].task, made[rank].settings, comm, made[rank].data)
+            results[rank] = chosen.name  # type: ignore[call-overload]
+        except Exception as e:  # noqa: BLE001 - it is what is looked at
+            results[rank] = e  # type: ignore[call-overload]
+
+    threads = [threading.Thread(target=body, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.parametrize("fails", [(("float32",), ()), ((), ("float32",))])
+def test_auto__what_fails_on_one_rank_is_left_out_on_all(
+    run_dir: Path,  # noqa: F811
+    fails: tuple[tuple[str, ...], ...],
+) -> None:
+    assert on_two_ranks(run_dir, *fails) == ["bfloat16", "bfloat16"]
+
+
+def test_auto__no_precision_works_on_all_ranks(run_dir: Path) -> None:  # noqa: F811
+    found = on_two_ranks(run_dir, ("float32",), ("bfloat16",))
+    assert all(isinstance(e, TrainError) for e in found), found
+    assert "rank 0: float32 does not fit; rank 1: bfloat16 does not fit" in str(found[0])

@@ -12,10 +12,11 @@ import yaml
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.data import Fields
-from hpctrain.errors import CheckpointError
+from hpctrain.errors import CheckpointError, NonFiniteLossError
 from hpctrain.index import build_fields_index
 from hpctrain.tasks.super_resolution import SuperResolutionTask
 from hpctrain.train.run import Run, RunState
+from hpctrain.train.stages import Stages
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
@@ -51,11 +52,16 @@ def change(run: Path, **train: object) -> None:
     (run / "config.yaml").write_text(yaml.safe_dump(job))
 
 
-def trainer(run_dir: Path, **options: bool) -> Trainer:
+def trainer(
+    run_dir: Path,
+    kind: type[SuperResolutionTask] = SuperResolutionTask,
+    stages: Stages | None = None,
+    **options: bool,
+) -> Trainer:
     run = Run(run_dir)
     comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
-    task = SuperResolutionTask(run.job, Place(run.path, 0, comm.device))
-    return Trainer(run, task, comm, RunState(run.path), **options)
+    task = kind(run.job, Place(run.path, 0, comm.device))
+    return Trainer(run, task, comm, RunState(run.path), stages=stages, **options)
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -172,3 +178,18 @@ def test_full_disk__ends_at_a_step_boundary_and_the_older_stays(
     state = RunState(run_dir).fields
     assert (state["checkpoint"], state["saved_step"]) == ("state_0_step_2.pt", 2)
     assert trainer(run_dir).position.global_step == 2
+
+
+def test_parameter_that_is_no_number__the_last_step_done_is_named(run_dir: Path) -> None:
+    made = trainer(run_dir)
+    step, model = made.task.training_step, made.task.models["generator"]
+
+    def breaking(*arguments: object) -> dict[str, torch.Tensor]:
+        losses = step(*arguments)  # type: ignore[arg-type]
+        if made.position.global_step == STEPS_PER_EPOCH - 1:
+            next(model.parameters()).data.fill_(float("nan"))
+        return losses
+
+    made.task.training_step = breaking  # type: ignore[method-assign]
+    with pytest.raises(NonFiniteLossError, match="^by epoch 1, step 5: parameter generator."):
+        made.fit()

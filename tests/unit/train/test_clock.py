@@ -1,0 +1,20 @@
+"""The stopwatch of the loop."""
+
+from __future__ import annotations
+
+import time
+
+from hpctrain.train.clock import Clock
+
+
+def test_start__what_was_aside_before_is_no_part_of_the_next_step() -> None:
+    """As after an epoch's end, behind which the run goes back to a checkpoint."""
+    clock = Clock(1)
+    clock.start()
+    clock.end()
+    with clock.aside():
+        time.sleep(0.05)
+    clock.start()
+    clock.end()
+    assert clock.counted_s > 0
+    assert clock.take()[0] > 0
