@@ -100,7 +100,9 @@ def test_armed__double_backward_sends_once() -> None:
 
 def test_buckets__keep_channels_last_strides() -> None:
     model = network().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    GradientReducer(Recording(), "g", list(model.parameters()))
+    reducer = GradientReducer(Recording(), "g", list(model.parameters()))
+    with reducer.armed():
+        model(torch.randn(1, 1, 6, 6, 6)).mean().backward()
     for p in model.parameters():
         assert p.grad is not None
         assert p.grad.stride() == p.stride()
