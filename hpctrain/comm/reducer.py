@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 import torch
@@ -13,6 +14,8 @@ from hpctrain.comm.base import Communicator, Handle, Op
 from hpctrain.config.reduction import Reduction
 
 _TYPES = {"none": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_num_holders = getattr(torch._C, "_storage_Use_Count", None)
+"""How many tensors share a storage; torch has no public way to ask."""
 
 
 class _Bucket:
@@ -41,8 +44,7 @@ class _Bucket:
         """Bring the gradients to where they travel from; zeros for one that no loss has reached."""
         if self.is_direct:
             (p,) = self.parameters
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad.contiguous()
-            self._joined = p.grad
+            p.grad = self._joined = _own(p)
         else:
             self._fill()
             self._joined = self._flat
@@ -66,7 +68,7 @@ class _Bucket:
         if len(found) < len(pairs):
             self._flat.zero_()
         if found:
-            torch._foreach_copy_([view for view, _ in found], [grad for _, grad in found])
+            torch._foreach_copy_([view for view, _ in found], [_dense(grad) for _, grad in found])
         for p, view in pairs:
             p.grad = view
 
@@ -138,10 +140,14 @@ class GradientReducer:
         for bucket in self._buckets[self._next :]:
             self._send(bucket)  # holds parameters that this loss does not reach
         self._mark("forward_backward")
-        for bucket in self._buckets:
-            bucket.unpack()
         if self._buckets:
+            for bucket in self._buckets:
+                bucket.unpack()
             self._mark("communication")
+            return
+        for p in self._parameters:  # as on many ranks: a step decays what has zeros, but not None
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
 
     def _fill_buckets(self, name: str, bucket_bytes: int) -> None:
         for members in _groups(self._parameters, bucket_bytes):
@@ -194,12 +200,45 @@ def _num_bytes(p: nn.Parameter) -> int:
     return p.numel() * p.element_size()
 
 
+@torch.no_grad()
+def _own(p: nn.Parameter) -> Tensor:
+    """The parameter's gradient in memory that nothing else reads; zeros if no loss has reached it.
+
+    The backward pass may hand over a view of a gradient that it still needs, or that another
+    parameter was given too.
+    """
+    if p.grad is None:
+        return torch.zeros_like(p)
+    grad = _dense(p.grad).contiguous()
+    return grad if _is_alone(grad) else grad.clone()
+
+
+def _is_alone(tensor: Tensor) -> bool:
+    return _num_holders is not None and _count(tensor) <= _count_of_one()
+
+
+def _count(tensor: Tensor) -> int:
+    count: int = _num_holders(tensor.untyped_storage()._cdata)  # type: ignore[misc]
+    return count
+
+
+@cache
+def _count_of_one() -> int:
+    """What is counted for a tensor that shares its memory with none."""
+    return _count(torch.empty(1))
+
+
+def _dense(grad: Tensor) -> Tensor:
+    """The gradient with all its zeros, which an embedding may leave out."""
+    return grad if grad.layout == torch.strided else grad.to_dense()
+
+
 def _like(p: nn.Parameter, chunk: Tensor) -> Tensor:
     """The chunk with the parameter's own strides (channels last) where its values fill it."""
-    return chunk.as_strided(p.shape, p.stride()) if _dense(p) else chunk.view(p.shape)
+    return chunk.as_strided(p.shape, p.stride()) if _fills(p) else chunk.view(p.shape)
 
 
-def _dense(tensor: Tensor) -> bool:
+def _fills(tensor: Tensor) -> bool:
     """True if the tensor's elements fill one block of memory in some order."""
     expected = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
