@@ -123,6 +123,12 @@ class GradientReducer:
         for p in self._parameters:
             p.grad = None
 
+    def separate(self) -> None:
+        """Between backward passes: no two gradients share memory, or torch would add to both."""
+        for p in self._parameters:
+            if p.grad is not None and p.grad.layout == torch.strided and not _is_alone(p.grad):
+                p.grad = p.grad.clone()
+
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Around the last backward pass of a step: send gradients, leave with them joined."""
@@ -145,6 +151,7 @@ class GradientReducer:
                 bucket.unpack()
             self._mark("communication")
             return
+        self.separate()
         for p in self._parameters:  # as on many ranks: a step decays what has zeros, but not None
             if p.grad is None:
                 p.grad = torch.zeros_like(p)

@@ -109,6 +109,7 @@ class Update:
             *first, last = zip(micro_batches, self._weights, strict=True)
             for micro_batch, weight in first:
                 self._backward(name, loss_function, micro_batch, weight, sums)
+                reducer.separate()
             with reducer.armed():
                 self._backward(name, loss_function, *last, sums)
         self._step(name, sums)

@@ -283,3 +283,21 @@ def test_one_rank__a_parameter_that_no_loss_reaches_gets_zeros_as_on_many() -> N
         model(torch.randn(1, 1, 6, 6, 6)).mean().backward()
     assert unused.grad is not None
     assert not unused.grad.any()
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("limit", [1e-3, 1e6])
+def test_update__gradients_that_share_memory_add_up_and_are_clipped_apart(
+    num_ranks: int, limit: float
+) -> None:
+    comm, model = Doubling(), Pair()
+    comm.ranks = Ranks(0, num_ranks, 0, num_ranks, "here")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    update = Update(comm, {"model": optimizer}, accumulate=3, clip_grad_norm=limit)
+    update._weights = [1.0] * 3
+    xs = [torch.randn(1, 3) for _ in range(3)]
+    exact = [sum(parts) for parts in zip(*(gradients(model, x) for x in xs), strict=True)]
+    update("model", lambda x: {"loss": model(x).square().mean()}, xs)
+    norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in exact])).item()
+    for p, g in zip(model.parameters(), exact, strict=True):
+        torch.testing.assert_close(p.grad, g * min(1, limit / norm), rtol=1e-3, atol=1e-9)
