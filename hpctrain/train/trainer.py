@@ -180,6 +180,7 @@ class Trainer:
     def _step(self, batch: Any) -> None:
         self.rates.set(self.position.global_step)
         self.stages.begin_step(self.position, compiles=self.settings.compile)
+        self.built.before_step()
         losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
         if losses is None:
             self.reporter.skipped(self.position, self.remedy)
