@@ -23,27 +23,27 @@ class Buffers:
 
     CPU tensors are used where they are, and so are CUDA tensors if the MPI says that it takes
     them. Others, and those that are not contiguous, go through memory of the host, pinned for CUDA.
-    float16 and bfloat16, which MPI has no type for, are added by torch; each sum of two is rounded.
+    float16 and bfloat16, which MPI has no type for, are joined by torch, which rounds each sum.
     """
 
     def __init__(self, mpi: Any, comm: Any, device: torch.device) -> None:
         self._mpi, self._comm = mpi, comm
         self.takes_gpu = device.type == "cuda" and takes_gpu()
         self._ops = {"sum": mpi.SUM, "mean": mpi.SUM, "max": mpi.MAX}
-        self._half_sums = {d: mpi.Op.Create(_adder(d), commute=True) for d in _HALF}
+        self._half_ops = {
+            (dtype, name): mpi.Op.Create(_joiner(dtype, join), commute=True)
+            for dtype in _HALF
+            for name, join in (("sum", torch.add), ("max", torch.maximum))
+        }
         self._stream: Any = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def allreduce(self, tensor: Tensor, op: str) -> None:
         """Replace the tensor by its sum or maximum over all ranks."""
-        if tensor.dtype in _HALF and op == "max":
-            wide = tensor.float()
-            self.allreduce(wide, op)
-            tensor.copy_(wide)
-            return
         if tensor.dtype in _HALF:
-            self._on_host(tensor, lambda host: self._add_half(host, self._half_sums[tensor.dtype]))
+            join = self._half_ops[tensor.dtype, "max" if op == "max" else "sum"]
+            self._on_host(tensor, lambda host: self._join_half(host, join))
             return
         self._where_allowed(
             tensor, lambda t: self._comm.Allreduce(self._mpi.IN_PLACE, _array(t), self._ops[op])
@@ -53,9 +53,9 @@ class Buffers:
         """Overwrite the tensor with that of rank 0."""
         self._where_allowed(tensor, lambda t: self._comm.Bcast(_array(t.view(_same_size(t)))))
 
-    def _add_half(self, host: Tensor, add: Any) -> None:
+    def _join_half(self, host: Tensor, join: Any) -> None:
         words = [_array(host.view(torch.int16)), self._mpi.INT16_T]
-        self._comm.Allreduce(self._mpi.IN_PLACE, words, add)
+        self._comm.Allreduce(self._mpi.IN_PLACE, words, join)
 
     def _where_allowed(self, tensor: Tensor, call: Callable[[Tensor], None]) -> None:
         if self.takes_gpu and tensor.is_cuda and tensor.is_contiguous():
@@ -89,7 +89,7 @@ class Buffers:
 
     def close(self) -> None:
         """Free the operations."""
-        for op in self._half_sums.values():
+        for op in self._half_ops.values():
             op.Free()
 
 
@@ -104,12 +104,12 @@ def takes_gpu() -> bool:
     return False
 
 
-def _adder(dtype: torch.dtype) -> Callable[[Any, Any, Any], None]:
-    def add(own: Any, total: Any, _: Any) -> None:
+def _joiner(dtype: torch.dtype, join: Callable[..., Tensor]) -> Callable[[Any, Any, Any], None]:
+    def call(own: Any, total: Any, _: Any) -> None:
         result = torch.frombuffer(total, dtype=dtype)
-        result.add_(torch.frombuffer(own, dtype=dtype))
+        join(result, torch.frombuffer(own, dtype=dtype), out=result)
 
-    return add
+    return call
 
 
 def _array(tensor: Tensor) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.comm.batch_norm import synchronise
+from hpctrain.comm.buffers import SharedBuffers
 from hpctrain.config.training import Training
 from hpctrain.log import logger
 from hpctrain.train.compiling import compile_models
@@ -37,6 +38,13 @@ class Built:
     rates: LearningRates
     ema: Ema | None
     remedy: Remedy
+    buffers: SharedBuffers
+    mark: Callable[[Phase], None]
+
+    def before_step(self) -> None:
+        """Begin a step with the same state on all ranks; all must call."""
+        if self.buffers.share():
+            self.mark("communication")
 
     def after_step(self, losses: Mapping[str, Tensor], weight: float) -> None:
         """Take in one step; see `Meter.add` for the arguments."""
@@ -49,9 +57,12 @@ class Built:
         rates = {f"learning_rate/{name}": rate for name, rate in self.rates.now().items()}
         return {**rates, **(self.update.scalers.now() if self.update.scalers else {})}
 
-    def for_validation(self) -> AbstractContextManager[None]:
-        """Around validation and figures: the weights that are to be judged."""
-        return self.ema.for_validation() if self.ema else nullcontext()
+    @contextmanager
+    def for_validation(self) -> Iterator[None]:
+        """Around validation and figures: the weights that are to be judged; all ranks must call."""
+        with self.ema.for_validation() if self.ema else nullcontext():
+            self.buffers.share()
+            yield
 
     def save(self) -> dict[str, Any]:
         """What a checkpoint holds beside models and optimizers; all ranks must call."""
@@ -124,7 +135,8 @@ def build(
     rates = LearningRates(settings.schedule, optimizers, total_steps, comm)
     ema = Ema(settings.ema, models) if settings.ema else None
     remedy = Remedy(settings.non_finite, comm, data)
-    return Built(precision, optimizers, update, rates, ema, remedy)
+    buffers = SharedBuffers(comm, models.values())
+    return Built(precision, optimizers, update, rates, ema, remedy, buffers, mark)
 
 
 def _saved(values: Mapping[str, Any] | None, settings: Training) -> Precision | None:

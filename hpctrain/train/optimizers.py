@@ -16,6 +16,13 @@ from hpctrain.errors import ConfigError
 from hpctrain.train.optim import Lamb, Lars
 
 _OWN: dict[str, Any] = {"LARS": Lars, "LAMB": Lamb}
+OPTIONS = frozenset(
+    (
+        *("lr", "betas", "weight_decay", "momentum", "nesterov", "eps", "trust_coefficient"),
+        *("foreach", "fused", "is_adapted"),
+    )
+)
+"""What a job file sets in the groups of an optimizer."""
 
 
 def build_optimizer(

@@ -10,7 +10,9 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.errors import CheckpointError
+from hpctrain.log import logger
 from hpctrain.train.draws import global_states, seed_rank, set_global_states
+from hpctrain.train.optimizers import OPTIONS
 from hpctrain.train.task import Position, Task
 
 
@@ -22,6 +24,7 @@ def collect(
         "position": asdict(position),
         "models": {name: model.state_dict() for name, model in task.models.items()},
         "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        "optimizer_classes": {name: _class(optimizer) for name, optimizer in optimizers.items()},
         "random": comm.allgather_object(global_states()),
         "task": task.state(),
     }
@@ -32,8 +35,8 @@ def restore(
 ) -> Position:
     """Put models, optimizers and random states back; returns the position.
 
-    Options of the optimizers stay those of the job file; a run whose options were changed got
-    here only because that was allowed.
+    Options of the optimizers stay those of the job file, and an optimizer of another class begins
+    afresh; a run in which either was changed got here only because that was allowed.
 
     Raises:
         CheckpointError: the networks or optimizers are not those of the checkpoint.
@@ -42,13 +45,7 @@ def restore(
         for name, model in task.models.items():
             model.load_state_dict(saved["models"][name])
         for name, optimizer in optimizers.items():
-            options = [
-                {key: value for key, value in group.items() if key != "params"}
-                for group in optimizer.param_groups
-            ]
-            optimizer.load_state_dict(saved["optimizers"][name])
-            for group, own in zip(optimizer.param_groups, options, strict=True):
-                group.update(own)
+            _restore_optimizer(name, optimizer, saved, comm)
     except (KeyError, RuntimeError, ValueError) as e:
         first_line = str(e).splitlines()[0]
         raise CheckpointError(
@@ -61,3 +58,29 @@ def restore(
     else:
         seed_rank(task.job.train.seed, comm.rank, position.global_step)
     return position
+
+
+def _restore_optimizer(
+    name: str, optimizer: Optimizer, saved: Mapping[str, Any], comm: Communicator
+) -> None:
+    found, now = saved.get("optimizer_classes", {}).get(name), _class(optimizer)
+    if found not in (None, now):
+        optimizer.state.clear()
+        if comm.rank == 0:
+            logger.warning(
+                "the checkpoint's optimizer %s is a %s, now it is a %s, whose state begins afresh",
+                name,
+                found,
+                now,
+            )
+        return
+    state = dict(saved["optimizers"][name])
+    # All else in a group may be what the optimizer has found out, such as Prodigy's estimate d
+    options = [{k: v for k, v in g.items() if k in OPTIONS} for g in optimizer.param_groups]
+    groups = zip(state["param_groups"], options, strict=False)  # torch finds other numbers of them
+    state["param_groups"] = [{**group, **own} for group, own in groups]
+    optimizer.load_state_dict(state)
+
+
+def _class(optimizer: Optimizer) -> str:
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"

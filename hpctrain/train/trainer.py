@@ -184,6 +184,7 @@ class Trainer:
         self.rates.set(self.position.global_step)
         compiles = self.settings.compile
         self.stages.begin_step(self.position, batch.num_global, compiles=compiles)
+        self.built.before_step()
         losses = self.remedy.step(self.task, batch, self.update, replace(self.position))
         if losses is not None:
             if self.comm.device.type == "cpu" and not self.remedy.is_on:

@@ -105,10 +105,11 @@ class Update:
         reducer = self._reducers[name]
         reducer.zero()
         sums: dict[str, Tensor] = {}
-        with self._only(name):
+        with self._only(name), _counting():
             *first, last = zip(micro_batches, self._weights, strict=True)
             for micro_batch, weight in first:
                 self._backward(name, loss_function, micro_batch, weight, sums)
+                reducer.separate()
             with reducer.armed():
                 self._backward(name, loss_function, *last, sums)
         self._step(name, sums)
@@ -137,6 +138,7 @@ class Update:
         weight: float,
         sums: dict[str, Tensor],
     ) -> None:
+        SyncBatchNorm.is_counted = weight > 0
         with self.autocast():
             scalars = loss_function(micro_batch)
         factor = weight * self._loss_factors.get(name, 1.0)
@@ -160,3 +162,13 @@ class Update:
         finally:
             for p in others:
                 p.requires_grad_(True)
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """Around micro-batches, each of which may be a filler: forward passes outside see the batch."""
+    is_counted = SyncBatchNorm.is_counted
+    try:
+        yield
+    finally:
+        SyncBatchNorm.is_counted = is_counted

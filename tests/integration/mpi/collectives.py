@@ -20,6 +20,9 @@ def sums(comm: Communicator) -> None:
         mine = torch.full((70_001,), comm.rank + 1).to(dtype)
         comm.allreduce(mine, f"sum.{dtype}", "sum")
         assert mine.eq(3).all(), (dtype, mine[:3])
+        if dtype == torch.float16:
+            mine.fill_(-comm.rank - 0.5)
+            assert comm.allreduce(mine, f"max.{dtype}", "max").eq(-0.5).all()
     largest = comm.allreduce(torch.tensor([float(comm.rank)]), "max", "max")
     mean = comm.allreduce(torch.tensor([float(comm.rank)]), "mean")
     assert (largest.item(), mean.item()) == (1.0, 0.5)

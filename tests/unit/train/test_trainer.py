@@ -124,6 +124,16 @@ def test_resume__allowed_change_of_the_optimizer_takes_effect(run_dir: Path) -> 
     assert resumed.fit() is True
 
 
+def test_resume__allowed_change_to_another_optimizer_trains_on(run_dir: Path) -> None:
+    change(run_dir, optimizer={"name": "SGD", "momentum": 0.9})
+    trainer(run_dir).fit()
+    change(run_dir, epochs=4, optimizer={"name": "AdamW"})
+    resumed = trainer(run_dir, is_schedule_change_allowed=True)
+    assert resumed.fit() is True
+    (state, *_) = resumed.optimizers["generator"].state.values()
+    assert state["step"] == STEPS_PER_EPOCH
+
+
 def test_resume__another_network_is_one_sentence(run_dir: Path) -> None:
     trainer(run_dir).fit()
     change(run_dir, generator={"channels": {"base": 4, "min": 4, "max": 8}})
