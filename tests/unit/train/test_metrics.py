@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
-from hpctrain.train.metrics import Meter
+from hpctrain.errors import TrainError
+from hpctrain.train.metrics import Meter, Recorder
 
 
 def test_meter__a_short_batch_weighs_as_much_as_it_has_samples() -> None:
@@ -17,3 +20,16 @@ def test_meter__a_short_batch_weighs_as_much_as_it_has_samples() -> None:
     meter.add({"loss": torch.tensor(4.0)}, weight=0.5)
     assert meter.take(comm) == {"loss": pytest.approx(2.0), "penalty": 3.0}
     assert meter.take(comm) == {}
+
+
+def test_recorder__a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(TrainError, match=r"metrics\.jsonl: cannot be written \(Not a directory\)"):
+        Recorder(tmp_path, 0)
+
+
+def test_recorder__old_lines_that_cannot_be_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "logs" / "metrics.tmp").mkdir(parents=True)
+    (tmp_path / "logs" / "metrics.jsonl").touch()
+    with pytest.raises(TrainError, match=r"metrics\.jsonl: cannot be written \(Is a directory\)"):
+        Recorder(tmp_path, 0)
