@@ -77,8 +77,8 @@ def _roll_call(store: TCPStore, ranks: Ranks, timeout: timedelta) -> None:
         store.wait([f"here/{r}" for r in range(ranks.world_size)], timeout)
     except DistStoreError as e:
         raise LaunchError(
-            f"{ranks} {_missing(store, ranks)} did not come within {timeout.total_seconds():.0f} s "
-            f"of rank 0's start; look in the log for their last words, and whether their nodes are up"
+            f"{ranks} {_missing(store, ranks)} did not come within {_TIMEOUT_S:.0f} s of rank 0's "
+            "start; look in the log for their last words, and whether their nodes are up"
         ) from e
 
 

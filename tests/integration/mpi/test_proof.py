@@ -21,7 +21,7 @@ ONE_DEVICE = """
 import sys
 from hpctrain.train import __main__, proof
 proof._device = lambda comm: "GPU-5f1d"
-sys.exit(__main__.main(sys.argv[1:]))
+__main__.main(sys.argv[1:])
 """
 
 
@@ -150,7 +150,7 @@ import sys
 from hpctrain.comm import rendezvous
 from hpctrain.train import __main__
 rendezvous._TIMEOUT_S = 8.0
-sys.exit(__main__.main(sys.argv[1:]))
+__main__.main(sys.argv[1:])
 """
 
 
