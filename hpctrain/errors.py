@@ -4,6 +4,10 @@ The library raises, only `hpctrain.cli` and `hpctrain.train.__main__` print and 
 A message says where, what was found, what is allowed and what to do; it starts in lower case.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class HpctrainError(Exception):
     """Anything that a user can cause or mend."""
@@ -63,6 +67,14 @@ class CheckpointError(TrainError):
 
 class NonFiniteLossError(TrainError):
     """A loss or a gradient is NaN or infinite."""
+
+
+def unwritable(path: Path, error: OSError) -> TrainError:
+    """What to say when a file of the run directory cannot be written."""
+    return TrainError(
+        f"{path}: cannot be written ({error.strerror}); make room or mend the permissions, and "
+        "start the run again"
+    )
 
 
 EXIT_STOPPED = 75

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from torch._C._distributed_c10d import TCPStore
+from torch.distributed import DistStoreError
 
 from hpctrain.comm.control import Control
 from hpctrain.comm.ranks import Ranks
-from hpctrain.errors import LaunchError
+from hpctrain.errors import LaunchError, unwritable
 
 _TIMEOUT_S = 120.0
+_NAMED = 8
 
 
 def meet(ranks: Ranks, run_dir: Path, host: str, control: Control | None) -> TCPStore:
@@ -23,15 +26,15 @@ def meet(ranks: Ranks, run_dir: Path, host: str, control: Control | None) -> TCP
     Rank 0 tells the others over MPI where there is one, else by a file in the run directory.
 
     Raises:
-        LaunchError: rank 0 cannot be found, or a rank was started twice.
+        LaunchError: rank 0 cannot be found, a rank was started twice, or some did not come.
+        TrainError: rank 0 cannot write the file.
     """
     timeout, path = timedelta(seconds=_TIMEOUT_S), _file(run_dir)
     if ranks.rank == 0:
         store = TCPStore(host, 0, ranks.world_size, True, timeout, wait_for_workers=False)
         address = f"{host} {store.port}"
         if control is None:
-            path.with_suffix(".tmp").write_text(address)
-            path.with_suffix(".tmp").replace(path)
+            _publish(address, path)
         else:
             control.broadcast(address)
     else:
@@ -48,6 +51,17 @@ def _file(run_dir: Path) -> Path:
     return run_dir / "logs" / f".rendezvous-{os.environ.get('HPCTRAIN_LAUNCH_ID', '0')}"
 
 
+def _publish(address: str, path: Path) -> None:
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(address)
+        temporary.replace(path)
+    except OSError as e:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, e) from e
+
+
 def _roll_call(store: TCPStore, ranks: Ranks, timeout: timedelta) -> None:
     """Wait until every rank is here, once."""
     here = f"{ranks.host}, process {os.getpid()}"
@@ -59,7 +73,21 @@ def _roll_call(store: TCPStore, ranks: Ranks, timeout: timedelta) -> None:
             "HPCTRAIN_RANK must come from rank.sh under one launcher: check the run script"
         )
     store.set(f"here/{ranks.rank}", here)
-    store.wait([f"here/{r}" for r in range(ranks.world_size)], timeout)
+    try:
+        store.wait([f"here/{r}" for r in range(ranks.world_size)], timeout)
+    except DistStoreError as e:
+        raise LaunchError(
+            f"{ranks} {_missing(store, ranks)} did not come within {_TIMEOUT_S:.0f} s of rank 0's "
+            "start; look in the log for their last words, and whether their nodes are up"
+        ) from e
+
+
+def _missing(store: TCPStore, ranks: Ranks) -> str:
+    if ranks.rank:
+        return "other ranks"  # rank 0 has the store and tells which; all asking would swamp it
+    missing = [str(r) for r in range(ranks.world_size) if not store.check([f"here/{r}"])]
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    return f"rank{'s' if len(missing) > 1 else ''} {', '.join(missing[:_NAMED])}{more}"
 
 
 def _wait_for(path: Path, ranks: Ranks) -> str:

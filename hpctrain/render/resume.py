@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpctrain import run_state
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.config.run_facts import differences, run_facts
@@ -65,11 +67,12 @@ def take_checkpoint(origin: Origin, target: Path) -> str:
         Name of the checkpoint.
 
     Raises:
-        RenderError: the target has checkpoints of its own, or cannot be written.
+        RenderError: the target has begun work of its own, or cannot be written.
     """
     name = origin.checkpoint.name
     folder = target / "checkpoints"
     earlier = _earlier(target)
+    _refuse_begun(origin, target)
     temporary = folder / f".{name}.tmp"
     try:
         folder.mkdir(exist_ok=True)
@@ -102,6 +105,29 @@ def _earlier(target: Path) -> set[str]:
             "render under another name (--as)"
         )
     return own
+
+
+def _refuse_begun(origin: Origin, target: Path) -> None:
+    """Another checkpoint would make the target forget steps that it has not saved yet."""
+    state = run_state.read(target)
+    is_at_work = state.verdict() in (*run_state.ACTIVE, "silent")
+    if not is_at_work and "global_step" not in state.fields:
+        return
+    noted = manifest(target).get("resumed_from", {})
+    if noted.get("checkpoint") == origin.checkpoint.name and _has_digest(origin, noted):
+        return
+    raise RenderError(
+        f"--resume-from: {target}: {'is at work' if is_at_work else 'has trained'} since it was "
+        f"given {noted.get('checkpoint', 'no checkpoint')}, and would lose that with "
+        f"{origin.checkpoint.name} of {origin.run}; render under another name (--as)"
+    )
+
+
+def _has_digest(origin: Origin, noted: Mapping[str, str]) -> bool:
+    try:
+        return _sha256(origin.checkpoint) == noted.get("sha256")
+    except OSError:
+        return False  # the copy says what is wrong with it
 
 
 def _note_origin(target: Path, origin: Origin, digest: str) -> None:

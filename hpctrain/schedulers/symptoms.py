@@ -52,6 +52,12 @@ _LINES = (
         "`srun --mpi=list` shows and the MPI was built with",
     ),
     (
+        r"^Timeout \(0:10:15\)!",
+        "at the start a rank waited ten minutes in MPI for ranks that did not come",
+        "look in the log for ranks that said nothing, and whether their nodes are up, then start "
+        "the run again",
+    ),
+    (
         r"Host key verification failed|plm:rsh|ssh: |ORTE daemon|PRTE daemon",
         "mpirun could not start its daemons on the other nodes",
         "use an MPI that was built for the scheduler, or the launcher of the site",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import os
 import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -20,6 +20,7 @@ from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
 from hpctrain.index import read_index, verify_index
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import failure, proof
+from hpctrain.train.leaving import StartLimit, close_and_leave, leave_at_once
 from hpctrain.train.lock import RunLock
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
@@ -30,8 +31,8 @@ from hpctrain.train.trainer import Trainer
 from hpctrain.train.watchdog import Watchdog
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train the run; returns the exit code (0 finished, 75 stopped, else see hpctrain.errors)."""
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Train the run and leave: exit code 0 finished, 75 stopped, else see hpctrain.errors."""
     arguments = _parse(argv)
     # torch's first optimizer imports its compiler, which takes a second: do it beside the start-up
     threading.Thread(target=import_module, args=("torch._dynamo",), daemon=True).start()
@@ -39,8 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         ranks = Ranks.from_environment()
     except HpctrainError as e:
         print(f"hpctrain.train: {e}", file=sys.stderr)
-        return e.exit_code
+        leave_at_once(e.exit_code)
     log.setup(str(ranks) if ranks.world_size > 1 else "")
+    limit = StartLimit(ranks, arguments.run_dir)
     try:
         run = Run(arguments.run_dir)
         torch.set_num_threads(run.job.resources.cpus_per_rank)
@@ -48,24 +50,15 @@ def main(argv: list[str] | None = None) -> int:
         proof.check_size(ranks.world_size, run.job.total_ranks, str(ranks))
         # before the ranks meet, as of two that are both rank 0 one would wait in vain
         lock = _take_lock(run, ranks) if ranks.rank == 0 else None
+        limit.phase = f"to open launch.comm: {run.job.launch.comm}"
         comm = start(run.job.launch.comm, ranks, run.path, run.job.train.reduction)
         faulthandler.enable()  # a crash in a library shows its stack, too; MPI sets handlers above
-    except Exception as e:  # noqa: BLE001 - state.json must not say that this start is under way
-        code = failure.report(e, ranks, arguments.run_dir)
-        if ranks.world_size > 1:
-            _leave_at_once(code)
-        return code
-    try:
-        code = _train(run, comm, lock, is_schedule_change_allowed=arguments.allow_schedule_change)
+        code = _train(
+            run, comm, lock, limit, is_schedule_change_allowed=arguments.allow_schedule_change
+        )
     except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
-        code = failure.report(e, ranks, run.path)
-        if ranks.world_size > 1:
-            _leave_at_once(code)
-        return code
-    comm.close()
-    if ranks.world_size > 1:
-        _leave_at_once(code)  # everything is written; gloo's threads may abort an orderly exit
-    return code
+        leave_at_once(failure.report(e, ranks, arguments.run_dir))
+    close_and_leave(comm, code)
 
 
 def _take_lock(run: Run, ranks: Ranks) -> RunLock:
@@ -77,12 +70,19 @@ def _take_lock(run: Run, ranks: Ranks) -> RunLock:
 
 
 def _train(
-    run: Run, comm: Communicator, lock: RunLock | None, *, is_schedule_change_allowed: bool
+    run: Run,
+    comm: Communicator,
+    lock: RunLock | None,
+    limit: StartLimit,
+    *,
+    is_schedule_change_allowed: bool,
 ) -> int:
     # what ranks find wrong in the data or the checkpoint is found by all of them alike
     if lock:
         forget_old(run.path)
+    limit.phase = "to compare the ranks"
     claims = proof.exchange(comm, run.job, run.digests())
+    limit.cancel()
     stages, hosts = Stages(), [claim.host for claim in claims]
     on_tick = lock.beat if lock else None
     with Watchdog(run, comm.ranks, hosts, stages, on_tick):
@@ -148,12 +148,5 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
-def _leave_at_once(code: int) -> None:
-    """End without waiting for other ranks' collectives or for threads of libraries."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -21,6 +21,8 @@ _SILENT_S = 180.0
 """Where the kernel knows no locks, a holder that has been silent for so long is taken for dead."""
 _SETTLE_S = 2.0
 """There, two starts at the same moment see within this time which one wrote last."""
+_UNKNOWN = ""
+"""No note: nobody holds the lock, it is being written, or the file system gives no answer."""
 
 
 class RunLock:
@@ -56,7 +58,8 @@ class RunLock:
             self._is_kernels = False
             self._take_over()
             return
-        self._write()
+        with suppress(OSError):  # a full disk; the lock holds without its note
+            self._write()
 
     def beat(self) -> None:
         """Give a sign of life, now and then; called again and again from the watchdog's thread.
@@ -68,33 +71,41 @@ class RunLock:
         if now < self._next_beat:
             return
         self._next_beat = now + _BEAT_S
-        if not self._is_kernels and self._read() != self._note:
+        holder = self._note if self._is_kernels else self._read()
+        if holder not in (self._note, _UNKNOWN):
             raise LaunchError(
-                f"{self._run_dir}: another start ({self._read()}) has taken this run, as this one "
+                f"{self._run_dir}: another start ({holder}) has taken this run, as this one "
                 "was halted or cut off; this one leaves"
             )
         os.utime(self._path)
 
     def release(self) -> None:
         """Let another start have the run directory."""
-        with suppress(OSError):
-            self._file.truncate(0)
+        if self._is_kernels or self._read() == self._note:
+            with suppress(OSError):
+                self._file.truncate(0)
         self._file.close()
 
     def _take_over(self) -> None:
         holder = self._read()
-        if holder and not self._is_dead(holder):
+        if holder != _UNKNOWN and not self._is_dead(holder):
             raise self._busy()
-        self._write()
+        try:
+            self._write()
+        except OSError as e:
+            self._file.close()
+            raise unwritable(self._path, e) from e
         time.sleep(_SETTLE_S)
-        if self._read() != self._note:
+        if self._read() not in (self._note, _UNKNOWN):
             raise self._busy()
 
     def _is_dead(self, holder: str) -> bool:
         here = f"host {socket.gethostname()}, process "
         if holder.startswith(here):
             pid = holder.removeprefix(here).split(",")[0]
-            return not Path("/proc", pid).exists()
+            # containers count from 1, so that the number of a dead holder is soon another's
+            if pid == str(os.getpid()) or not Path("/proc", pid).exists():
+                return True
         return self._silence() > _SILENT_S
 
     def _busy(self) -> BusyError:
@@ -132,10 +143,10 @@ class RunLock:
         try:
             return self._path.read_text().strip()
         except OSError:
-            return ""
+            return _UNKNOWN
 
     def _write(self) -> None:
-        with suppress(OSError):  # a full disk; the lock holds without its note
-            self._file.truncate(0)
-            self._file.write(f"{self._note}\n")
-            self._file.flush()
+        # past Python's buffer, which would keep what a full disk refused and fail again at the end
+        os.ftruncate(self._file.fileno(), 0)
+        os.write(self._file.fileno(), f"{self._note}\n".encode())
+        os.fsync(self._file.fileno())

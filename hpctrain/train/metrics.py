@@ -60,8 +60,11 @@ class Recorder:
     def __init__(self, run_dir: Path, first_step: int) -> None:
         self._jsonl_path = run_dir / "logs" / "metrics.jsonl"
         self._figures = run_dir / "eval" / "figures"
-        _drop_after(self._jsonl_path, first_step)
-        self._jsonl = self._jsonl_path.open("a")
+        try:
+            _drop_after(self._jsonl_path, first_step)
+            self._jsonl = self._jsonl_path.open("a")
+        except OSError as e:
+            raise unwritable(self._jsonl_path, e) from e
         self._work: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
         self._told: set[str] = set()
         self._purge_step = first_step + 1

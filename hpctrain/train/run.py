@@ -15,6 +15,7 @@ from typing import Any
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.errors import ConfigError, TrainError
+from hpctrain.errors import unwritable as unwritable
 
 
 class Run:
@@ -28,7 +29,7 @@ class Run:
         self.path = path.resolve()
         self.job: Job = read_resolved(path / "config.yaml")
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
-            (self.path / name).mkdir(exist_ok=True)
+            _make_folder(self.path / name)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what every rank must have read alike."""
@@ -57,6 +58,28 @@ class Run:
         manifest = json.loads(path.read_text()) if path.is_file() else {}
         manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
         write_json(path, manifest)
+
+
+def _make_folder(path: Path) -> None:
+    """Make it if it is not there.
+
+    Raises:
+        TrainError: it cannot be made, or is a link to a folder that is gone.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except FileExistsError as e:
+        if path.is_symlink() and not path.exists():
+            raise TrainError(
+                f"{path}: links to {os.readlink(path)}, which is not there (scratch file systems "
+                "are purged); bring that folder back or make it anew, or remove the link, and "
+                "start the run again"
+            ) from e
+        raise TrainError(
+            f"{path}: is no folder; move that file away, and start the run again"
+        ) from e
+    except OSError as e:
+        raise unwritable(path, e) from e
 
 
 class RunState:
@@ -131,11 +154,3 @@ def write_json(path: Path, content: Any) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise unwritable(path, e) from e
-
-
-def unwritable(path: Path, error: OSError) -> TrainError:
-    """What to say when a file of the run directory cannot be written."""
-    return TrainError(
-        f"{path}: cannot be written ({error.strerror}); make room or mend the permissions, and "
-        "start the run again"
-    )

@@ -54,18 +54,20 @@ export APPTAINERENV_LD_LIBRARY_PATH="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH:$pal
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {
-  { sed -E "$1" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+  grep -qE "$1" state.json || return 0
+  { sed -E "s/$1/$2/" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
     rm -f state.json.new  # a full disk; the trainer says so
 }
-note 's/"status": "(rendered|stopped|failed)"/"status": "starting"/'
-note 's/^ "(message|exit_code)":/ "previous_\1":/'
+note '"status": "(rendered|stopped|failed)"' '"status": "starting"'
+note '^ "(message|exit_code)":' ' "previous_\1":'
+is_other_at_work() {  # another start trains here, and this one is refused
+  grep -q '"status": "running"' state.json &&
+    grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""
+}
 failed() {
-  ours='starting|running'
-  if grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""; then
-    ours=starting  # another start is at work here
-  fi
   told=${3:+$(printf ',\\n "message": "%s"' "$3")}
-  note 's/"status": "('"$ours"')"/"status": "failed",\n "exit_code": '"$1$told/"
+  is_other_at_work ||
+    note '"status": "(starting|running)"' '"status": "failed",\n "exit_code": '"$1$told"
   echo "mantle: failed with exit code $1${2:+: $2}" >&2
 }
 
@@ -82,13 +84,17 @@ stop() {
   ended_by="signal $1" early=5
   [ "$1" != USR1 ] || early=195
   [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
-  [ "$(stop_time)" != "$HPCTRAIN_OLD_STOP" ] || echo "$ended_by" >STOP
+  case $(stop_time) in
+    '' | "$HPCTRAIN_OLD_STOP") is_other_at_work || echo "$ended_by" >STOP ;;
+  esac
 }
 trap 'stop USR1' USR1
 trap 'stop TERM' TERM
 trap 'stop INT' INT
 trap 'stop HUP' HUP
 
+# What the launcher says is kept, because only it can name a rank that was killed.
+words_file="logs/launcher-$HPCTRAIN_LAUNCH_ID.err"
 if ! command -v mpiexec >/dev/null; then
   failed 5 "no mpiexec in PATH; load the module or install the MPI that has it"
   exit 5
@@ -101,8 +107,7 @@ command=(
   python3 -m hpctrain.train "$run"
 )
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
-# What the launcher says is kept, because only it can name a rank that was killed.
-"${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee logs/launcher.err >&2) &
+"${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee "$words_file" >&2) &
 pid=$!
 trap 'stop USR1' USR1
 
@@ -141,6 +146,9 @@ if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
   fi
 fi
 [ "$code" != 75 ] || rm -f STOP
+case $code in  # and what launchers said at earlier starts
+  0 | 75) find logs -name 'launcher-*.err' ! -samefile "$words_file" -delete 2>/dev/null ;;
+esac
 
 case $code in
   0) echo "mantle: finished" ;;
@@ -149,7 +157,7 @@ case $code in
     # the lines in which Open MPI, Slurm, PALS and Hydra name a rank that was killed
     names='process rank|^ *signal [0-9]|(task|rank)s? [0-9]+.*(die|kill|exit|signal)|on signal'
     sleep 1  # what keeps the words may be behind
-    words=$(grep -iE "$names" logs/launcher.err | head -n 3 | tr '\n' ' ' | tr -cd 'A-Za-z0-9 _.:;,()=+@-')
+    words=$(grep -aiE "$names" "$words_file" | head -n 3 | tr '\n' ' ' | tr -cd 'A-Za-z0-9 _.:;,()=+@-')
     failed "$code" '' "${words% }"
     ;;
 esac

@@ -21,7 +21,7 @@ ONE_DEVICE = """
 import sys
 from hpctrain.train import __main__, proof
 proof._device = lambda comm: "GPU-5f1d"
-sys.exit(__main__.main(sys.argv[1:]))
+__main__.main(sys.argv[1:])
 """
 
 
@@ -52,10 +52,10 @@ def rank_words(run: Path, *python: str) -> list[str]:
     return ["/bin/sh", str(run / "rank.sh"), sys.executable, *program, str(run)]
 
 
-def start(run: Path, **env: str) -> subprocess.Popen[str]:
+def start(run: Path, *words: str, **env: str) -> subprocess.Popen[str]:
     """A rank without a launcher."""
     return subprocess.Popen(
-        rank_words(run),
+        words or rank_words(run),
         cwd=run,
         env=clean(run, **env),
         stdout=subprocess.PIPE,
@@ -143,6 +143,34 @@ def test_proof__a_rank_started_twice(small: SmallRun) -> None:
                 process.kill()
     text = "".join(process.communicate()[0] for process in ranks)
     assert "rank 2 was started twice, on " in text, text
+
+
+IMPATIENT = """
+import sys
+from hpctrain.comm import rendezvous
+from hpctrain.train import __main__
+rendezvous._TIMEOUT_S = 8.0
+__main__.main(sys.argv[1:])
+"""
+
+
+def test_proof__a_rank_that_never_comes(small: SmallRun) -> None:
+    run = small.render(small.unique("wrong"), "launch.comm=ddp", "resources.ranks_per_node=4")
+    words = rank_words(run, "-c", IMPATIENT)
+    codes, text = finish([start(run, *words, **as_srun(rank, 4)) for rank in (0, 2)])
+    assert codes[0] == 5, text  # rank 2 may find no more than that rank 0 has left
+    assert "ranks 1, 3 did not come within 8 s of rank 0's start; look in the log" in text
+    assert "Traceback" not in text
+    assert state(run)["exit_code"] == 5
+
+
+def test_proof__rank_0_can_leave_no_address(small: SmallRun) -> None:
+    run = small.render(small.unique("wrong"), "launch.comm=ddp")
+    (run / "logs" / ".rendezvous-one.tmp").mkdir()
+    codes, text = finish([start(run, **as_srun(0))])
+    assert codes == [6], text
+    assert ".rendezvous-one: cannot be written (Is a directory); make room" in text
+    assert "Traceback" not in text
 
 
 @requires(mpi=True, horovod=True)

@@ -245,6 +245,15 @@ def test_slurm__jobs_handed_in_at_once_end_with_a_failure(tmp_path):
     assert len((run / "starts").read_text().split("\n")) == 2
 
 
+def test_slurm__a_start_that_is_refused_does_not_stop_the_one_at_work(tmp_path):
+    run = on_slurm(tmp_path, "exit 5", "presubmit")
+    at_work = '{\n "status": "running",\n "launch_id": "20260101T000000-6"\n}\n'
+    (run / "state.json").write_text(at_work)
+    assert finish(run, **SLURM)[0] == 5
+    assert not (run / "STOP").exists()
+    assert (run / "state.json").read_text() == at_work
+
+
 @pytest.mark.parametrize(
     ("depend", "expected"),
     [

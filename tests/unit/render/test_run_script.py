@@ -98,12 +98,14 @@ def test_run_script__leaves_alone_the_state_of_another_start(tmp_path):
     assert state(run) == other
 
 
+RUNS = (
+    'printf \'{\\n "status": "running",\\n "launch_id": "%s"\\n}\\n\''
+    ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"'
+)
+
+
 def test_run_script__turns_its_own_running_into_failed(tmp_path):
-    run = make_run(
-        tmp_path,
-        'printf \'{\\n "status": "running",\\n "launch_id": "%s"\\n}\\n\''
-        ' "$HPCTRAIN_LAUNCH_ID" >"$3/state.json"; exit 9',
-    )
+    run = make_run(tmp_path, f"{RUNS}; exit 9")
     start(run).communicate(timeout=20)
     assert state(run)["status"] == "failed"
 
@@ -269,6 +271,68 @@ def test_run_script__an_old_stop_file_is_told_to_the_trainer(tmp_path):
     process = start(run)
     process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+FORGETS = 'rm "$3/STOP"; trap "" USR1; touch "$3/up"; while [ ! -e "$3/STOP" ]; do sleep 0.1; done'
+
+
+def test_run_script__a_warning_is_written_down_where_the_trainer_took_an_old_stop_away(tmp_path):
+    """A launcher that hands no USR1 on: the file alone tells the trainer."""
+    run = make_run(tmp_path, f"{FORGETS}; exit 75")
+    (run / "STOP").touch()
+    process = start(run)
+    wait_for(run / "up")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 75, out
+
+
+OTHER = {"status": "running", "launch_id": "20260101T000000-nid1-4711"}
+
+
+def with_another(run):
+    """The run, in which another start is at work."""
+    (run / "state.json").write_text(json.dumps(OTHER, indent=1) + "\n")
+    return run
+
+
+def test_run_script__a_refused_start_does_not_touch_the_state_of_the_first(tmp_path):
+    run = with_another(make_run(tmp_path, "exit 5"))
+    before = (run / "state.json").stat()
+    start(run).communicate(timeout=20)
+    assert (run / "state.json").stat().st_ino == before.st_ino
+
+
+def test_run_script__a_refused_start_keeps_its_words_apart_from_those_of_the_first(tmp_path):
+    says = f'{RUNS}; echo "process rank 7 exited" >&2; touch "$3/up"'
+    ends = 'while [ ! -e "$3/go" ]; do sleep 0.1; done; echo end >&2; exit 137'
+    run = make_run(tmp_path, f'[ ! -e "$3/up" ] || exit 5; {says}; {ends}')
+    process = start(run)
+    wait_for(run / "up")
+    start(run).communicate(timeout=20)
+    (run / "go").touch()
+    process.communicate(timeout=20)
+    assert state(run)["message"] == "process rank 7 exited"
+
+
+def test_run_script__an_orderly_end_takes_the_launchers_words_of_earlier_starts_away(tmp_path):
+    run = make_run(tmp_path, 'test -e "$3/up"')
+    for _ in range(2):
+        start(run).communicate(timeout=20)
+    (run / "up").touch()
+    start(run).communicate(timeout=20)
+    assert len(list((run / "logs").glob("launcher-*.err"))) == 1
+
+
+def test_run_script__a_signal_to_a_refused_start_does_not_stop_the_first(tmp_path):
+    wait = 'trap "" USR1; touch "$3/up"; sleep 1; exit 5'
+    run = with_another(make_run(tmp_path, wait))
+    process = start(run)
+    wait_for(run / "up")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 5, out
+    assert not (run / "STOP").exists()
 
 
 def test_run_script__missing_launcher_is_said_in_one_line(tmp_path):

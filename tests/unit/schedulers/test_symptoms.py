@@ -13,6 +13,7 @@ LINES = [
      "No such file or directory", "libmpi.so.40 is Open MPI"),
     ("error while loading shared libraries: libcudnn.so.9: cannot open", "library is missing"),
     ("The application appears to have been direct launched using \"srun\",", "same PMI"),
+    ("Timeout (0:10:15)!", "ranks that did not come"),
     ("Host key verification failed.", "daemons"),
     ("There are not enough slots available in the system to satisfy the 8", "more ranks"),
     ("torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1", "each other"),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -90,6 +91,54 @@ def test_lock__without_locks_a_silent_holder_is_taken_for_dead(run_dir, no_locks
 def test_lock__without_locks_a_dead_process_of_this_host_holds_nothing(run_dir, no_locks):
     note = run_dir / "logs" / ".lock"
     note.write_text(f"host {socket.gethostname()}, process 99999999, before\n")
+    RunLock(run_dir).release()
+
+
+def test_lock__without_locks_a_number_of_this_host_may_be_anothers_by_now(run_dir, no_locks):
+    note = run_dir / "logs" / ".lock"
+    note.write_text(f"host {socket.gethostname()}, process {os.getppid()}, before\n")
+    with pytest.raises(BusyError, match="training already"):
+        RunLock(run_dir)
+    os.utime(note, (1, 1))
+    RunLock(run_dir).release()
+
+
+def test_lock__without_locks_this_processs_own_number_was_a_dead_ones(run_dir, no_locks):
+    note = run_dir / "logs" / ".lock"
+    note.write_text(f"host {socket.gethostname()}, process {os.getpid()}, before\n")
+    RunLock(run_dir).release()
+
+
+def test_lock__without_locks_a_note_that_cannot_be_read_ends_nothing(run_dir, no_locks):
+    lock = RunLock(run_dir)
+    (run_dir / "logs" / ".lock").write_text("")  # so it is while the other start writes it
+    lock.beat()
+    lock.release()
+
+
+def test_lock__without_locks_one_that_was_robbed_leaves_the_new_note(run_dir, no_locks):
+    lock = RunLock(run_dir)
+    note = run_dir / "logs" / ".lock"
+    note.write_text("host elsewhere, process 2, other\n")
+    lock.release()
+    assert note.read_text() == "host elsewhere, process 2, other\n"
+
+
+@pytest.fixture
+def full_disk():
+    """Files can be made and not filled."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_lock__without_locks_a_note_that_cannot_be_written(run_dir, no_locks, full_disk):
+    with pytest.raises(TrainError, match=r"\.lock: cannot be written \(File too large\)"):
+        RunLock(run_dir)
+
+
+def test_lock__of_the_kernel_holds_without_its_note(run_dir, full_disk):
     RunLock(run_dir).release()
 
 

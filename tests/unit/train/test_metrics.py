@@ -12,6 +12,7 @@ import torch
 
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
+from hpctrain.errors import TrainError
 from hpctrain.train.metrics import Meter, Recorder
 
 
@@ -99,3 +100,16 @@ def test_recorder__goes_on_once_tensorboard_can_write(
         record(run_dir, 0, 1, 2, 3, value=1)
     assert len(caplog.messages) == 1
     assert points(run_dir, "train/loss") == [(3, 1)]
+
+
+def test_recorder__a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(TrainError, match=r"metrics\.jsonl: cannot be written \(Not a directory\)"):
+        Recorder(tmp_path, 0)
+
+
+def test_recorder__old_lines_that_cannot_be_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "logs" / "metrics.tmp").mkdir(parents=True)
+    (tmp_path / "logs" / "metrics.jsonl").touch()
+    with pytest.raises(TrainError, match=r"metrics\.jsonl: cannot be written \(Is a directory\)"):
+        Recorder(tmp_path, 0)
