@@ -41,13 +41,16 @@ RUN_SCRIPT = {
 def our_step(kind: str, model: torch.nn.Module, folder: Path) -> tuple[Callable, Callable]:
     """One step as the trainer makes it, and what ends it all."""
     from hpctrain.comm import Ranks, start
+    from hpctrain.comm.buffers import SharedBuffers
     from hpctrain.train.update import Update
 
     comm = start(kind, Ranks.from_environment(), folder)
     comm.broadcast(t.data for t in (*model.parameters(), *model.buffers()))
+    buffers = SharedBuffers(comm, [model])
     update = Update(comm, {"model": torch.optim.SGD(model.parameters(), lr=0.01)})
 
     def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        buffers.share()
         update("model", lambda _: {"loss": F.cross_entropy(model(x), y)}, [None])
 
     return step, comm.close
