@@ -6,7 +6,7 @@ import re
 
 _CLASSES = {"HorovodInternalError", "DistBackendError", "DistNetworkError"}
 _TEXTS = re.compile(
-    "Horovod has been shut down|Connection (?:closed|reset|refused)|Broken pipe"
+    "Horovod has been shut down|Connection (?:(?:was likely )?closed|reset|refused)|Broken pipe"
     "|remote process exited"
 )
 
