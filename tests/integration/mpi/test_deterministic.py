@@ -51,7 +51,7 @@ EVERYTHING = (
 def test_everything_on__repeats_and_resumes_bit_by_bit(small: SmallRun) -> None:
     (small.folder / "mine" / "seen.py").write_text(SEEN)
     (small.folder / "mine" / "drawing.py").write_text(DRAWING)
-    (small.folder / "log").mkdir()
+    (small.folder / "log").mkdir(exist_ok=True)
     first, again, stopped = (render(small, stop) for stop in (-1, -1, 5))
     small.finish(first)
     small.finish(again)
