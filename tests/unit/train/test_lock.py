@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -124,22 +125,26 @@ def test_lock__without_locks_one_that_was_robbed_leaves_the_new_note(run_dir, no
     assert note.read_text() == "host elsewhere, process 2, other\n"
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """Files can be made and not filled."""
+    """Files can be made and not filled; pytest's own, too, so not around a whole test."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_lock__without_locks_a_note_that_cannot_be_written(run_dir, no_locks, full_disk):
-    with pytest.raises(TrainError, match=r"\.lock: cannot be written \(File too large\)"):
+def test_lock__without_locks_a_note_that_cannot_be_written(run_dir, no_locks):
+    message = r"\.lock: cannot be written \(File too large\)"
+    with pytest.raises(TrainError, match=message), full_disk():
         RunLock(run_dir)
 
 
-def test_lock__of_the_kernel_holds_without_its_note(run_dir, full_disk):
-    RunLock(run_dir).release()
+def test_lock__of_the_kernel_holds_without_its_note(run_dir):
+    with full_disk():
+        RunLock(run_dir).release()
 
 
 def test_lock__a_silent_holder_of_the_kernels_lock_is_never_robbed(run_dir, holder):
