@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from hpctrain.index import Stamp, read_index, verify_index
 from hpctrain.train.background import Background
+
+_SHARE = 0.01
+"""At most this part of the time goes into comparing, as it takes Python's lock from the loop."""
 
 
 class DataFiles:
@@ -19,11 +23,12 @@ class DataFiles:
         self._run_dir, self._is_main = run_dir, is_main
         self._work = Background("data files")
         self._known: dict[Path, Stamp] = {}
+        self._next = 0.0
 
     def check(self) -> None:
-        """Begin to compare, unless that is under way."""
-        if self._is_main and not self._work.is_busy:
-            self._work.start(lambda: verify_index(read_index(self._run_dir), known=self._known))
+        """Begin to compare, unless that is under way or was a moment ago."""
+        if self._is_main and not self._work.is_busy and time.monotonic() >= self._next:
+            self._work.start(self._compare)
 
     def look(self) -> None:
         """Take note of a comparison that has ended; costs nothing otherwise.
@@ -34,9 +39,17 @@ class DataFiles:
         self._work.look()
 
     def finish(self) -> None:
-        """Return when the comparison has ended.
+        """Compare once more.
 
         Raises:
             DataError: see `look`.
         """
         self._work.wait()
+        if self._is_main:
+            self._compare()
+
+    def _compare(self) -> None:
+        begin = time.monotonic()
+        verify_index(read_index(self._run_dir), known=self._known)
+        now = time.monotonic()
+        self._next = now + (now - begin) / _SHARE

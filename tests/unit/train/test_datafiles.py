@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from hpctrain.errors import DataError
 from hpctrain.index import digests
+from hpctrain.train import datafiles
 from hpctrain.train.datafiles import DataFiles
 from tests.runs import make_small
 
@@ -41,6 +43,26 @@ def test_check__finds_a_file_that_has_gone(run_dir: Path) -> None:
         files.finish()
     other.finish()  # the ranks but one leave the files alone
     file.with_suffix(".away").rename(file)
+
+
+def test_check__takes_a_small_part_of_the_time(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[float] = []
+
+    def compare(*_: object, **__: object) -> None:
+        compared.append(time.monotonic())
+        time.sleep(0.005)
+
+    monkeypatch.setattr(datafiles, "verify_index", compare)
+    files, end = DataFiles(run_dir, is_main=True), time.monotonic() + 1.2
+    while time.monotonic() < end:
+        files.check()
+        time.sleep(0.001)
+        files.look()
+    assert 2 <= len(compared) <= 3
+    files.finish()
+    assert time.monotonic() - compared[-1] < 0.1  # the end is looked at in any case
 
 
 def test_check__a_file_with_another_time_is_read_once_though_nothing_can_be_cached(
