@@ -46,10 +46,10 @@ def write_run(folder: Path, job: dict[str, Any]) -> Path:
     return run
 
 
-def small_run(folder: Path, steps: int) -> Path:
-    """A regression with steps of a few milliseconds."""
-    power_law_fields(folder / "data", files=5, low=16, factor=2)
-    samples = 4 * 8
+def small_run(folder: Path, steps: int, files: int = 5) -> Path:
+    """A regression with steps of a few milliseconds; an epoch has 4 for each file but one."""
+    power_law_fields(folder / "data", files, low=16, factor=2)
+    samples = (files - 1) * 8
     return write_run(
         folder,
         {

@@ -35,6 +35,9 @@ from hpctrain.train.run import Run, RunState
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
 
+FILES = 26
+"""Epochs of 100 steps."""
+
 
 class Stopwatch:
     """Wall and processor time of the calling thread, from the second step to the last."""
@@ -118,7 +121,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for name, measure in sides.items():
             with tempfile.TemporaryDirectory() as folder:
-                found[name].append(measure(small_run(Path(folder), arguments.steps), device))
+                found[name].append(measure(small_run(Path(folder), arguments.steps, FILES), device))
     print(f"{'':10} {'steps/s':>9} {'ms/step':>9} {'processor ms/step':>19}")
     for name, values in found.items():
         wall, cpu = (statistics.median(times) for times in zip(*values, strict=True))
