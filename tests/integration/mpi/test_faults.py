@@ -39,7 +39,7 @@ FAULTS = {
 @requires(mpi=True, horovod=True)
 def test_faults_of_one_rank__are_named_and_the_run_goes_on(small: SmallRun) -> None:
     settings = (*LONG, "launch.comm=ddp")
-    run = small.render(small.unique("faults"), *settings, *KEPT, "train.watchdog_s=3")
+    run = small.render(small.unique("faults"), *settings, *KEPT, "train.watchdog_s=6")
     for fault, pattern in FAULTS.items():
         process = start_training(small, run)
         (run / "fault").write_text(fault)
@@ -204,7 +204,7 @@ def test_file_system__slow_or_with_errors(small: SmallRun, tmp_path: Path) -> No
     source = Path(__file__).with_name("shim.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
     env = (f"launch.env.LD_PRELOAD={shim}", f"launch.env.SHIM={word}")
-    run = small.render(small.unique("shim"), *LONG, *KEPT, *env, "train.watchdog_s=2")
+    run = small.render(small.unique("shim"), *LONG, *KEPT, *env, "train.watchdog_s=4")
     word.write_text("slow")
     process = start_training(small, run)
     word.write_text("error")
