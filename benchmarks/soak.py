@@ -50,10 +50,9 @@ def settings(comm: str) -> tuple[str, ...]:
 
 def newest(run: Path) -> tuple[int, int]:
     """Epoch and step of the newest checkpoint."""
-    found = re.findall(
-        r"state_(\d+)(?:_step_(\d+))?\.pt", "\n".join(os.listdir(run / "checkpoints"))
-    )
-    return max(((int(epoch), int(step or 0)) for epoch, step in found), default=(0, 0))
+    names = os.listdir(run / "checkpoints")  # also what a killed write has left, which is none
+    found = [m for name in names if (m := re.fullmatch(r"state_(\d+)(?:_step_(\d+))?\.pt", name))]
+    return max(((int(m[1]), int(m[2] or 0)) for m in found), default=(0, 0))
 
 
 def strike(run: Path, process, victim: str, number, rng: random.Random) -> None:
