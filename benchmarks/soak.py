@@ -128,6 +128,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--comm", default="ddp", help="communicator (default: ddp)")
     arguments = parser.parse_args()
+    # a shell's background job ignores SIGINT, and so would every script that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(arguments.seed)
     end = time.monotonic() + 60 * arguments.minutes
     rows: Counter[tuple[str, str]] = Counter()
