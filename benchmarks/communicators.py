@@ -56,6 +56,15 @@ def our_step(kind: str, model: torch.nn.Module, folder: Path) -> tuple[Callable,
     return step, comm.close
 
 
+def plain_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Callable:
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
 def plain_ddp_step(model: torch.nn.Module, folder: Path) -> tuple[Callable, Callable]:
     import torch.distributed as dist
 
@@ -66,12 +75,7 @@ def plain_ddp_step(model: torch.nn.Module, folder: Path) -> tuple[Callable, Call
     ddp = torch.nn.parallel.DistributedDataParallel(model)
     optimizer = torch.optim.SGD(ddp.parameters(), lr=0.01)
 
-    def step(x: torch.Tensor, y: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        F.cross_entropy(ddp(x), y).backward()
-        optimizer.step()
-
-    return step, dist.destroy_process_group
+    return plain_step(ddp, optimizer), dist.destroy_process_group
 
 
 def plain_horovod_step(model: torch.nn.Module, folder: Path) -> tuple[Callable, Callable]:
@@ -84,23 +88,13 @@ def plain_horovod_step(model: torch.nn.Module, folder: Path) -> tuple[Callable, 
     hvd.broadcast_parameters(model.state_dict(), root_rank=0)
     hvd.broadcast_optimizer_state(optimizer, root_rank=0)
 
-    def step(x: torch.Tensor, y: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-
-    return step, hvd.shutdown
+    return plain_step(model, optimizer), hvd.shutdown
 
 
 def bare_step(model: torch.nn.Module, folder: Path) -> tuple[Callable, Callable]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
-    def step(x: torch.Tensor, y: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-
-    return step, lambda: None
+    return plain_step(model, optimizer), lambda: None
 
 
 PLAIN = {

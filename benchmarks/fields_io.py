@@ -182,8 +182,8 @@ def measure(plain: PlainSlices, ours: FieldDataset, case: Case, workers: int, ro
     return statistics.median(rates[0]), statistics.median(rates[1])
 
 
-def run_case(folder: Path, case: Case, rounds: int) -> list[float]:
-    """Measure one case; prints its lines and returns the ratios."""
+def open_case(folder: Path, case: Case) -> FieldDataset:
+    """The data set of one case, written if it is not there."""
     if len(list((folder / "lr").glob("*.npy"))) < case.files:
         make_fields(folder, case)
     fields = Fields(
@@ -196,8 +196,14 @@ def run_case(folder: Path, case: Case, rounds: int) -> list[float]:
         crop=(case.crop,) * 3,
         normalization="none",
     )
-    index = build_fields_index(fields, SCALE, folder)
-    ours = FieldDataset(fields, index, "train", SCALE, HALO, SEED)
+    return FieldDataset(
+        fields, build_fields_index(fields, SCALE, folder), "train", SCALE, HALO, SEED
+    )
+
+
+def run_case(folder: Path, case: Case, rounds: int) -> list[float]:
+    """Measure one case; prints its lines and returns the ratios."""
+    ours = open_case(folder, case)
     plain = PlainSlices(folder, case)
     plain.pairs = plain.pairs[: case.files - 1]
     check_equal(plain, ours)

@@ -18,33 +18,12 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from fields_io import BATCH, CASES, HALO, SCALE, SEED, Case, make_fields
+from fields_io import BATCH, CASES, SEED, open_case
 
-from hpctrain.config.data import Fields
 from hpctrain.data import BatchLoader, FieldDataset, GlobalSampler, stream
 from hpctrain.data.reading import choose_reading
-from hpctrain.index import build_fields_index
 
 COUNTS = (1, 2, 4)
-
-
-def open_case(folder: Path, case: Case) -> FieldDataset:
-    """The data set of one case, written if it is not there."""
-    if len(list((folder / "lr").glob("*.npy"))) < case.files:
-        make_fields(folder, case)
-    fields = Fields(
-        kind="fields",
-        root=str(folder),
-        targets=["hr/*.npy"],
-        inputs=["lr/*.npy"],
-        validation_steps=1,
-        geometry="box",
-        crop=(case.crop,) * 3,
-        normalization="none",
-    )
-    return FieldDataset(
-        fields, build_fields_index(fields, SCALE, folder), "train", SCALE, HALO, SEED
-    )
 
 
 def samples_per_s(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,15 +111,11 @@ def check_size(found: int, asked: int, here: str = "") -> None:
 
 
 def _check_local_ranks(claims: Sequence[Claim]) -> None:
-    users: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for claim in claims:
-        users[claim.host, claim.local_rank].append(claim.rank)
-    for (host, local_rank), ranks in users.items():
-        if len(ranks) > 1:
-            raise LaunchError(
-                f"ranks {_list(ranks)} on {host} all have local rank {local_rank}, and would take "
-                "the same device; let rank.sh alone set HPCTRAIN_LOCAL_RANK"
-            )
+    for (host, local_rank), ranks in _shared((c.host, c.local_rank, c.rank) for c in claims):
+        raise LaunchError(
+            f"ranks {_list(ranks)} on {host} all have local rank {local_rank}, and would take "
+            "the same device; let rank.sh alone set HPCTRAIN_LOCAL_RANK"
+        )
 
 
 def _check_gpus(claims: Sequence[Claim]) -> None:
@@ -133,16 +129,22 @@ def _check_gpus(claims: Sequence[Claim]) -> None:
 
 
 def _check_devices(claims: Sequence[Claim]) -> None:
-    users: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for claim in claims:
-        if claim.device != "cpu":
-            users[claim.host, claim.device].append(claim.rank)
-    for (host, device), ranks in users.items():
-        if len(ranks) > 1:
-            raise LaunchError(
-                f"ranks {_list(ranks)} on {host} share the device {device}; "
-                "start every rank through rank.sh, which shows each its own"
-            )
+    on_gpus = ((c.host, c.device, c.rank) for c in claims if c.device != "cpu")
+    for (host, device), ranks in _shared(on_gpus):
+        raise LaunchError(
+            f"ranks {_list(ranks)} on {host} share the device {device}; "
+            "start every rank through rank.sh, which shows each its own"
+        )
+
+
+def _shared(
+    uses: Iterable[tuple[str, str | int, int]],
+) -> Iterator[tuple[tuple[str, str | int], list[int]]]:
+    """What several ranks of one host use, of (host, what, rank); with these ranks."""
+    users: dict[tuple[str, str | int], list[int]] = defaultdict(list)
+    for host, what, rank in uses:
+        users[host, what].append(rank)
+    return ((key, ranks) for key, ranks in users.items() if len(ranks) > 1)
 
 
 def _check_digests(claims: Sequence[Claim]) -> None:

@@ -5,33 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
-from typing import Any
 
 from tests.integration.mpi.conftest import SmallRun, wait_until
+from tests.integration.mpi.faults import start_training, state_of
 from tests.integration.mpi.test_resume import ranks_of
 
 TORCHRUN = ("launch.launcher=torchrun", "launch.comm=auto")
 LONG = (*TORCHRUN, "train.epochs=500")
-
-
-def state_of(run: Path) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((run / "state.json").read_text())
-    return state
-
-
-def start_training(small: SmallRun, run: Path) -> Any:
-    """Start a run and wait until it has made a step more than it had saved."""
-    saved = state_of(run).get("saved_step", 0)
-    process = small.start(run)
-    wait_until(lambda: process.poll() is not None or is_beyond(run, saved))
-    assert process.poll() is None, (run / "out.txt").read_text()
-    return process
-
-
-def is_beyond(run: Path, step: int) -> bool:
-    state = state_of(run)
-    return bool(state["status"] == "running" and state.get("global_step", 0) > step)
 
 
 def test_torchrun__trains_on_two_ranks(small: SmallRun) -> None:
