@@ -35,7 +35,7 @@ from hpctrain import log
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.train.checkpoint import CheckpointFolder
-from hpctrain.train.finite import FiniteCheck
+from hpctrain.train.faults.finite import FiniteCheck
 from hpctrain.train.run import RunState
 from hpctrain.train.saving import Saver
 from hpctrain.train.task import Position

@@ -19,16 +19,17 @@ from hpctrain.comm.control import let_all_connect
 from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
 from hpctrain.index import read_index, verify_index
 from hpctrain.registry import resolve, tasks
-from hpctrain.train import failure, proof
-from hpctrain.train.leaving import StartLimit, close_and_leave, leave_at_once
-from hpctrain.train.lock import RunLock
+from hpctrain.train import proof
+from hpctrain.train.faults import failure
+from hpctrain.train.faults.leaving import StartLimit, close_and_leave, leave_at_once
+from hpctrain.train.faults.lock import RunLock
+from hpctrain.train.faults.stages import Stages
+from hpctrain.train.faults.watchdog import Watchdog
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
-from hpctrain.train.stages import Stages
 from hpctrain.train.stop import forget_old
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
-from hpctrain.train.watchdog import Watchdog
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -17,7 +17,7 @@ from hpctrain.config.training import Training
 from hpctrain.log import logger
 from hpctrain.train.compiling import compile_models
 from hpctrain.train.ema import Ema
-from hpctrain.train.nonfinite import Remedy
+from hpctrain.train.faults.nonfinite import Remedy
 from hpctrain.train.phases import Phase
 from hpctrain.train.precision import Precision
 from hpctrain.train.recompute import checkpoint_activations

@@ -9,8 +9,8 @@ from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
 from hpctrain.train.clock import Clock
+from hpctrain.train.faults.nonfinite import Remedy
 from hpctrain.train.metrics import Recorder
-from hpctrain.train.nonfinite import Remedy
 from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState

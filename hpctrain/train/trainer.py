@@ -11,20 +11,20 @@ from hpctrain.data import BatchLoader, GlobalSampler
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
-from hpctrain.train.datafiles import DataFiles
 from hpctrain.train.draws import seed_everything, seed_rank
-from hpctrain.train.finite import FiniteCheck
+from hpctrain.train.faults.datafiles import DataFiles
+from hpctrain.train.faults.finite import FiniteCheck
+from hpctrain.train.faults.nonfinite import with_returns
+from hpctrain.train.faults.stages import Stages
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
 from hpctrain.train.modes import evaluating
-from hpctrain.train.nonfinite import with_returns
 from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
 from hpctrain.train.setup import agree_on_reading, open_loader
 from hpctrain.train.snapshot import restore
-from hpctrain.train.stages import Stages
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Position, Task
 from hpctrain.train.validation import validate

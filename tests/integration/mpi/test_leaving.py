@@ -28,12 +28,12 @@ atexit.register(lambda: print("taken down in order"))
 {body}
 __main__.main(sys.argv[1:])
 """
-START = """from hpctrain.train import leaving
+START = """from hpctrain.train.faults import leaving
 leaving._START_S, leaving._LOCKED_S = 4.0, 1.0"""
 LATE = f"""{START}
 if os.environ["HPCTRAIN_RANK"] == "1":
     time.sleep(60)"""
-HANGS = """from hpctrain.train import leaving
+HANGS = """from hpctrain.train.faults import leaving
 leaving._END_S = 1.0
 single.SingleCommunicator.close = lambda _: time.sleep(60)"""
 RAISES = """def close(_):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.tasks.super_resolution import SuperResolutionTask
+from hpctrain.train.faults.stages import Stages
 from hpctrain.train.modes import evaluating
-from hpctrain.train.stages import Stages
 from hpctrain.train.trainer import Trainer
 from tests.runs import VARIABLES
 from tests.unit.train.test_trainer import change, run_dir, trainer  # noqa: F401 - a fixture

@@ -15,8 +15,8 @@ from hpctrain.config.data import Fields
 from hpctrain.errors import CheckpointError, NonFiniteLossError
 from hpctrain.index import build_fields_index
 from hpctrain.tasks.super_resolution import SuperResolutionTask
+from hpctrain.train.faults.stages import Stages
 from hpctrain.train.run import Run, RunState
-from hpctrain.train.stages import Stages
 from hpctrain.train.stop import StopRequest
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer

@@ -12,7 +12,7 @@ from hpctrain.comm import Ranks
 from hpctrain.comm.lost import is_peer_lost
 from hpctrain.errors import BusyError, HpctrainError, TrainError
 from hpctrain.log import logger
-from hpctrain.train import launcher
+from hpctrain.train.faults import launcher
 from hpctrain.train.run import RunState
 
 LAUNCHER_GONE = (

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hpctrain.errors import NonFiniteLossError
-from hpctrain.train.finite import FiniteCheck
+from hpctrain.train.faults.finite import FiniteCheck
 from hpctrain.train.task import Position
 
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import pytest
 
 from hpctrain.errors import BusyError, LaunchError, TrainError
-from hpctrain.train.lock import RunLock
+from hpctrain.train.faults.lock import RunLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from hpctrain.train.lock import RunLock
+from hpctrain.train.faults.lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -67,7 +67,7 @@ def no_locks(monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.lockf", refuse)
-    monkeypatch.setattr("hpctrain.train.lock._SETTLE_S", 0.0)
+    monkeypatch.setattr("hpctrain.train.faults.lock._SETTLE_S", 0.0)
 
 
 def test_lock__without_locks_the_note_of_a_living_holder_counts(run_dir, no_locks):

@@ -2,9 +2,9 @@
 
 import time
 
-from hpctrain.train.stages import Stages
+from hpctrain.train.faults.stages import Stages
+from hpctrain.train.faults.watchdog import Watchdog
 from hpctrain.train.task import Position
-from hpctrain.train.watchdog import Watchdog
 
 
 def test_begin_step__only_the_first_may_last():

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpctrain.comm import Ranks
-from hpctrain.train.hang import Board, Sign, verdict, where
+from hpctrain.train.faults.hang import Board, Sign, verdict, where
 
 WAITS = Sign(0, "nid0", "step", 1, 4, 46.0, "reducer.py:9 in _finish", True)
 HANGS = Sign(1, "nid1", "step", 1, 4, 46.0, "slow.py:3 in forward", False)

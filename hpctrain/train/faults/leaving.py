@@ -19,7 +19,7 @@ from typing import NoReturn
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.errors import LaunchError
 from hpctrain.log import logger
-from hpctrain.train import failure
+from hpctrain.train.faults import failure
 
 _START_S = 600.0
 """How long ranks may be apart at the start: file systems are slow when thousands import."""

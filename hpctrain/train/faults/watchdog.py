@@ -20,10 +20,10 @@ from typing import IO, NoReturn
 from hpctrain.comm import Ranks
 from hpctrain.errors import LaunchError, TrainError
 from hpctrain.log import logger
-from hpctrain.train import failure, hang, launcher
-from hpctrain.train.hang import Board, Sign
+from hpctrain.train.faults import failure, hang, launcher
+from hpctrain.train.faults.hang import Board, Sign
+from hpctrain.train.faults.stages import Stages
 from hpctrain.train.run import Run
-from hpctrain.train.stages import Stages
 
 _TICK_S = 1.0
 _STEPS = 10.0

@@ -6,7 +6,7 @@ import pytest
 
 from hpctrain.comm import Ranks
 from hpctrain.errors import BusyError, DataError, TrainError
-from hpctrain.train import failure
+from hpctrain.train.faults import failure
 
 FIRST, SECOND = (Ranks(rank, 2, rank, 2, "nid1") for rank in (0, 1))
 ECHO = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711")

@@ -12,8 +12,8 @@ import pytest
 
 from hpctrain.errors import DataError
 from hpctrain.index import digests
-from hpctrain.train import datafiles
-from hpctrain.train.datafiles import DataFiles
+from hpctrain.train.faults import datafiles
+from hpctrain.train.faults.datafiles import DataFiles
 from tests.runs import make_small
 
 

@@ -1,0 +1,1 @@
+"""What can go wrong beside the arithmetic: hangs, lost ranks and files, numbers that are none."""
