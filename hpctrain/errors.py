@@ -25,6 +25,10 @@ class DataError(ConfigError):
     """An input file is missing, truncated, of the wrong shape or holds no numbers."""
 
 
+class ProvenanceError(ConfigError):
+    """A file does not say where it is from, or something else than it should."""
+
+
 class RenderError(HpctrainError):
     """A run directory cannot be written."""
 

@@ -30,6 +30,7 @@ from hpctrain.cli import (
     submit,
     table,
     template,
+    trace,
     verify,
     why,
 )
@@ -62,6 +63,7 @@ app.command("cancel", short_help="End the jobs of runs.")(cancel.cancel)
 app.command("hold", short_help="Keep waiting jobs from starting.")(cancel.hold)
 app.command("release", short_help="Let held jobs start.")(cancel.release)
 app.command("verify", short_help="Say what was edited since rendering.")(verify.command)
+app.command("trace", short_help="Say what a file was made from, and what changed.")(trace.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)

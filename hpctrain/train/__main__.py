@@ -131,6 +131,7 @@ def _fit(
     is_finished = trainer.fit()
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
+        run.remember_end(0 if is_finished else EXIT_STOPPED)
     return is_finished
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,9 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.errors import ConfigError, TrainError
 from hpctrain.errors import unwritable as unwritable
+from hpctrain.provenance.files import stamped_page
+from hpctrain.train.stamps import Stamps, hash_image
+from hpctrain.train.task import Position
 
 
 class Run:
@@ -30,6 +34,9 @@ class Run:
         self.job: Job = read_resolved(path / "config.yaml")
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
             _make_folder(self.path / name)
+        self.stamps = Stamps(self.path)
+        self._lock = threading.Lock()
+        """Held while the manifest or a document is read and written again."""
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what every rank must have read alike."""
@@ -47,17 +54,53 @@ class Run:
         except (OSError, ValueError, LookupError, TypeError):
             return 0
 
-    def write_eval(self, documents: Mapping[str, Any]) -> None:
-        """Write JSON documents below eval/."""
-        for name, content in documents.items():
-            write_json(self.path / "eval" / name, content)
+    def write_eval(self, documents: Mapping[str, Any], at: Position) -> None:
+        """Write JSON documents below eval/, stamped with what is known by now."""
+        stamp = self.stamps.product("evaluation", at, patience_s=0.0)
+        with self._lock:
+            for name, content in documents.items():
+                write_json(self.path / "eval" / name, stamped_page(content, stamp))
+
+    def complete_eval(self, documents: Mapping[str, Any], at: Position) -> None:
+        """Write them again when the digest of their checkpoint is known; waits for it.
+
+        Documents that a later validation has written stay.
+        """
+        stamp = self.stamps.product("evaluation", at)
+        with self._lock:
+            for name, content in documents.items():
+                path = self.path / "eval" / name
+                if json.loads(path.read_text()).get("step") == at.global_step:
+                    write_json(path, stamped_page(content, stamp))
 
     def remember_launch(self, facts: dict[str, Any]) -> None:
         """Append what this start found to the manifest."""
+        with self._lock:
+            manifest = self._manifest()
+            manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
+            write_json(self.path / "manifest.json", manifest)
+        hash_image(facts.get("container", {}), self._take_image)
+
+    def remember_end(self, exit_code: int) -> None:
+        """Note when and how this start ended."""
+        self._amend_launch({"end": round(time.time(), 3), "exit_code": exit_code})
+
+    def _take_image(self, digest: str) -> None:
+        launch = self._manifest()["launches"][-1]
+        self._amend_launch({"container": {**launch["container"], "sha256": digest}})
+        self.stamps.take_image(digest)
+
+    def _amend_launch(self, facts: Mapping[str, Any]) -> None:
+        with self._lock:
+            manifest = self._manifest()
+            if manifest.get("launches"):
+                manifest["launches"][-1].update(facts)
+                write_json(self.path / "manifest.json", manifest)
+
+    def _manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
-        manifest = json.loads(path.read_text()) if path.is_file() else {}
-        manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
-        write_json(path, manifest)
+        page: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        return page
 
 
 def _make_folder(path: Path) -> None:

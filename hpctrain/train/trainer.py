@@ -58,7 +58,7 @@ class Trainer:
         self.position = Position()
         kept = self.settings.checkpoints
         folder = CheckpointFolder(run.path / "checkpoints", kept.keep_last, kept.keep_every)
-        self.saver = Saver(folder, comm, state)
+        self.saver = Saver(folder, comm, state, run.stamps)
         seed_everything(self.settings.seed)
         saved = self.saver.find()
         self.data = task.build_data(saved["task"] if saved else None, comm.broadcast_object)

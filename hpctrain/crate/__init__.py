@@ -1,0 +1,1 @@
+"""RO-Crates of runs."""
