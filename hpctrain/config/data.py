@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
+from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
@@ -81,6 +82,8 @@ class Fields(Schema):
     """One scale a variable, measured on training files; vector components share theirs."""
     augment: Augment = Augment()
     """Random changes of a sample."""
+    order: Order = Order()
+    """In which order samples are trained on."""
     workers: Annotated[NonNegativeInt | Literal["auto"], BeforeValidator(_count(0))] = "auto"
     """Threads of each rank that read samples ahead of the training; 0: the loop itself reads;
     auto: chosen by a measurement of less than a second at the start."""

@@ -27,7 +27,8 @@ def run_facts(job: Job) -> dict[str, Any]:
     """Settings that may not change while a run goes on."""
     excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
     train = job.train.model_dump(mode="json", exclude=excluded)
-    return {**train, "data": job.data.model_dump(mode="json", exclude=_FREE_DATA)}
+    free = _FREE_DATA | ({"order"} if job.data.order.kind == "global" else set())
+    return {**train, "data": job.data.model_dump(mode="json", exclude=free)}
 
 
 def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

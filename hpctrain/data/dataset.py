@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 
 from hpctrain.config.data import Fields
 from hpctrain.data.coarse import CoarseFields
 from hpctrain.data.geometry import MODES, rotate_longitude
+from hpctrain.data.page_cache import let_go
 from hpctrain.data.scales import Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.errors import DataError
@@ -64,6 +66,23 @@ class FieldDataset:
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
+
+    @property
+    def samples_per_file(self) -> int:
+        """Samples that lie in the same files and follow each other."""
+        return len(self.anchors)
+
+    def paths(self, i: int) -> list[Path]:
+        """The files of a sample."""
+        file = i // len(self.anchors)
+        return [p for s in (self._target, self._input) if s is not None for p in s.paths(file)]
+
+    def release(self, i: int) -> None:
+        """Close the files of a sample, and let their memory go; they are opened anew on need."""
+        for source in (self._target, self._input):
+            if source is not None:
+                source.close(i // len(self.anchors))
+        let_go(self.paths(i))
 
     @property
     def variables(self) -> tuple[str, ...]:

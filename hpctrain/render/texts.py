@@ -14,6 +14,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.render.container import definition, has_definition
 from hpctrain.render.inputs import Inputs, digest
+from hpctrain.render.order import with_parts
 from hpctrain.render.script import SCRIPTS, needs_pbs_rsh, rank_script, run_script
 from hpctrain.render.shell import fill
 from hpctrain.render.yaml_text import yaml_text
@@ -33,7 +34,7 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
     Raises:
         RenderError: a value cannot be written safely, or a template is wrong.
     """
-    job = with_absolute_paths(job, Path(inputs.cwd))
+    job = with_parts(with_absolute_paths(job, Path(inputs.cwd)))
     inputs = replace(inputs, python=job.launch.python or inputs.python)
     files = {
         SCRIPTS[site.scheduler]: _script(run_script(job, site, inputs)),
