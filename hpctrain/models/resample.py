@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,11 @@ _PHASES = (
     ((0.75, 0.25, 0.0), (0.25, 0.75, 0.75), (0.0, 0.0, 0.25)),
     ((0.25, 0.0, 0.0), (0.75, 0.75, 0.25), (0.0, 0.25, 0.75)),
 )
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """Context in which autocast leaves operations alone; the meta device has none."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def num_halvings(upscale_factor: int) -> int:
@@ -109,7 +116,7 @@ def downsample2(x: Tensor) -> Tensor:
         return pairs.mean((3, 5, 7))
     # At a factor of exactly 1/2 linear interpolation is this mean, and the fastest way to it.
     # Autocast would turn it into float32.
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         return F.interpolate(x, scale_factor=0.5, mode="trilinear", align_corners=False)
 
 
@@ -146,8 +153,8 @@ class UpsampleConv3d(nn.Conv3d):
 
     phases: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 3)
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 3, bias=bias)
         t = torch.tensor(_PHASES)
         phases = torch.einsum("aik,bjl,cmn->abcijmkln", t, t, t).reshape(216, 27)
         self.register_buffer("phases", phases, persistent=False)
@@ -155,7 +162,7 @@ class UpsampleConv3d(nn.Conv3d):
     def _phase_kernels(self) -> Tensor:
         """Kernels (8 C_out, C_in, 3, 3, 3), the phase (z, y, x) before the channel."""
         out, into = self.weight.shape[:2]
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with full_precision(self.weight):
             kernels = self.weight.reshape(out * into, 27) @ self.phases.T
         return kernels.view(out, into, 8, 27).permute(2, 0, 1, 3).reshape(8 * out, into, 3, 3, 3)
 
@@ -168,8 +175,8 @@ class UpsampleConv3d(nn.Conv3d):
         Returns:
             (B, C_out, 2D-4, 2H-4, 2W-4), in the memory format of x.
         """
-        assert self.bias is not None
-        y = F.conv3d(x, self._phase_kernels(), self.bias.repeat(8))
+        bias = None if self.bias is None else self.bias.repeat(8)
+        y = F.conv3d(x, self._phase_kernels(), bias)
         batch, _, depth, height, width = y.shape
         y = y.view(batch, 2, 2, 2, -1, depth, height, width)
         if x.is_contiguous(memory_format=torch.channels_last_3d):

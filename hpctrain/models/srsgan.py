@@ -3,7 +3,8 @@
 Li et al. 2021 (PNAS 118, e2022038118), figures in its appendix; blocks after StyleGAN2 (Karras et
 al. 2020, figure 7). All convolutions are valid: no padding invents data at an edge. One departure:
 the projection onto the result is linear, where map2map's code ends it with a LeakyReLU, which
-shrinks negative corrections to a fifth. Sizes, widths and numbers of parameters are the same.
+shrinks negative corrections to a fifth; `projection: leaky` brings it back, for weights that were
+trained so. Sizes, widths and numbers of parameters are the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
+from hpctrain.models.extent import Extent, through
 from hpctrain.models.noise import AddNoise, ConcatenateNoise, Noise, NoNoise, ZeroNoise
 from hpctrain.models.resample import (
     UpsampleConv3d,
@@ -24,6 +26,7 @@ from hpctrain.models.resample import (
 )
 
 NoiseKind = Literal["add", "concatenate", "none"]
+Projection = Literal["linear", "leaky"]
 
 
 def block_width(level: int, base: int, minimum: int, maximum: int) -> int:
@@ -32,11 +35,12 @@ def block_width(level: int, base: int, minimum: int, maximum: int) -> int:
     return min(max(width, minimum), maximum)
 
 
-def _leaky_relu() -> nn.LeakyReLU:
+def leaky_relu() -> nn.LeakyReLU:
+    """The activation of all these networks."""
     return nn.LeakyReLU(0.2, inplace=True)
 
 
-def _noise_layer(kind: NoiseKind, channels: int) -> tuple[nn.Module, int]:
+def noise_layer(kind: NoiseKind, channels: int) -> tuple[nn.Module, int]:
     """The layer and the number of channels behind it."""
     if kind == "add":
         return AddNoise(channels), channels
@@ -47,17 +51,39 @@ def _noise_layer(kind: NoiseKind, channels: int) -> tuple[nn.Module, int]:
     raise ConfigError(f"generator.noise: {kind!r} is unknown; choose add, concatenate or none")
 
 
+def up_block_extent(x: Extent, y: Extent) -> tuple[Extent, Extent]:
+    """Features x and result y behind one doubling; see `UpBlock.forward`."""
+    x = x.interpolated().convolved(3).convolved(3)
+    return x, y.narrowed(1).interpolated().joined(x)
+
+
+def smallest_input(doublings: int) -> int:
+    """Cells along each axis that a generator needs to give any output."""
+    size = 1
+    for _ in range(doublings):
+        size = -(-(size + 6) // 2)
+    return size
+
+
 class UpBlock(nn.Module):
     """Doubles the resolution of the features and of the result: n cells become 2n - 6."""
 
-    def __init__(self, channels: int, width: int, out_channels: int, noise: NoiseKind) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        out_channels: int,
+        noise: NoiseKind,
+        projection: Projection = "linear",
+    ) -> None:
         super().__init__()
-        self.noise1, with_noise = _noise_layer(noise, channels)
+        self.noise1, with_noise = noise_layer(noise, channels)
         self.conv1 = UpsampleConv3d(with_noise, width)
-        self.noise2, with_noise = _noise_layer(noise, width)
+        self.noise2, with_noise = noise_layer(noise, width)
         self.conv2 = nn.Conv3d(with_noise, width, 3)
         self.project = nn.Conv3d(width, out_channels, 1)
-        self.activation = _leaky_relu()
+        self.activation = leaky_relu()
+        self.bend = leaky_relu() if projection == "leaky" else nn.Identity()
 
     def forward(self, x: Tensor, y: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """One doubling.
@@ -74,7 +100,7 @@ class UpBlock(nn.Module):
         x = self.activation(self.conv2(self.noise2(x, noise)))
         # One input cell less on each side is two output cells less: the upsampled result then
         # has the size that the two convolutions leave.
-        return x, upsample2(narrow_by(y, 1)) + self.project(x)
+        return x, upsample2(narrow_by(y, 1)) + self.bend(self.project(x))
 
 
 class SrGenerator(nn.Module):
@@ -89,6 +115,7 @@ class SrGenerator(nn.Module):
         channels_min: int = 64,
         channels_max: int = 512,
         noise: NoiseKind = "add",
+        projection: Projection = "linear",
     ) -> None:
         """Build the network; parameters as in the job file's block `generator`."""
         super().__init__()
@@ -102,9 +129,10 @@ class SrGenerator(nn.Module):
             if in_channels == out_channels
             else nn.Conv3d(in_channels, out_channels, 1)
         )
-        self.head = nn.Sequential(nn.Conv3d(in_channels, widths[0], 1), _leaky_relu())
+        self.head = nn.Sequential(nn.Conv3d(in_channels, widths[0], 1), leaky_relu())
         self.blocks = nn.ModuleList(
-            UpBlock(a, b, out_channels, noise) for a, b in zip(widths[:-1], widths[1:], strict=True)
+            UpBlock(a, b, out_channels, noise, projection)
+            for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
 
     def checkpointed_blocks(self) -> Sequence[nn.Module]:
@@ -113,10 +141,14 @@ class SrGenerator(nn.Module):
 
     def min_size(self) -> int:
         """Smallest input, in cells along each axis, that gives any output."""
-        size = 1
+        return smallest_input(len(self.blocks))
+
+    def extent(self, x: Extent) -> Extent:
+        """As `forward`."""
+        y = x
         for _ in self.blocks:
-            size = -(-(size + 6) // 2)
-        return size
+            x, y = up_block_extent(x, y)
+        return y
 
     def forward(self, x: Tensor, noise: Noise = ZeroNoise()) -> Tensor:  # noqa: B008 - stateless
         """Super-resolve.
@@ -132,7 +164,7 @@ class SrGenerator(nn.Module):
         Raises:
             ConfigError: x is smaller than `min_size`.
         """
-        _check_size("generator", x, self.min_size(), "enlarge crop or halo")
+        check_size("generator", x, self.min_size(), "enlarge crop or halo")
         y: Tensor = self.direct(x)
         x = self.head(x)
         for block in self.blocks:
@@ -148,7 +180,12 @@ class DownBlock(nn.Module):
         self.conv1 = nn.Conv3d(channels, channels, 3)
         self.conv2 = nn.Conv3d(channels, width, 3)
         self.skip = nn.Conv3d(channels, width, 1)
-        self.activation = _leaky_relu()
+        self.activation = leaky_relu()
+
+    def extent(self, x: Extent) -> Extent:
+        """As `forward`."""
+        y = x.convolved(3).convolved(3).convolved(2, 2)
+        return y.joined(x.narrowed(2).convolved(2, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, D, H, W) to (B, width, (D-4)//2, (H-4)//2, (W-4)//2)."""
@@ -184,12 +221,12 @@ class SrDiscriminator(nn.Module):
         num_blocks = num_halvings(upscale_factor) if blocks is None else blocks
         bounds = (channels_base, channels_min, channels_max)
         widths = [block_width(b, *bounds) for b in range(num_blocks, -2, -1)]
-        self.head = nn.Sequential(nn.Conv3d(in_channels, widths[0], 1), _leaky_relu())
+        self.head = nn.Sequential(nn.Conv3d(in_channels, widths[0], 1), leaky_relu())
         self.blocks = nn.Sequential(
             *(DownBlock(a, b) for a, b in zip(widths[:-2], widths[1:-1], strict=True))
         )
         self.score = nn.Sequential(
-            nn.Conv3d(widths[-2], widths[-1], 1), _leaky_relu(), nn.Conv3d(widths[-1], 1, 1)
+            nn.Conv3d(widths[-2], widths[-1], 1), leaky_relu(), nn.Conv3d(widths[-1], 1, 1)
         )
 
     @property
@@ -215,6 +252,10 @@ class SrDiscriminator(nn.Module):
             size = 2 * size + 4
         return size
 
+    def extent(self, x: Extent) -> Extent:
+        """As `forward`."""
+        return through(self.blocks, x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Score patches.
 
@@ -227,14 +268,19 @@ class SrDiscriminator(nn.Module):
         Raises:
             ConfigError: x is smaller than `min_size`.
         """
-        _check_size(
+        check_size(
             "discriminator", x, self.min_size(), "enlarge crop or set fewer discriminator.blocks"
         )
         scores: Tensor = self.score(self.blocks(self.head(x)))
         return scores
 
 
-def _check_size(who: str, x: Tensor, least: int, remedy: str) -> None:
+def check_size(who: str, x: Tensor, least: int, remedy: str) -> None:
+    """Refuse an input x (B, C, D, H, W) that is too small.
+
+    Raises:
+        ConfigError: an axis has fewer than `least` cells.
+    """
     if min(x.shape[2:]) < least:
         raise ConfigError(
             f"{who}: input of {tuple(x.shape[2:])} cells is too small; "
