@@ -53,6 +53,34 @@ def nbody(
     _write("nbody", out, universes=universes, size=size, box=box, seed=seed)
 
 
+@app.command("sky")
+def sky(
+    out: Out = None,
+    scenes: Annotated[
+        int | None, typer.Option("--scenes", min=1, help="Pairs; default 160.")
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", help="Cameras, 1 to 8; default 3.")
+    ] = None,
+    bad: Annotated[
+        int | None, typer.Option("--bad", min=0, help="Spoilt pairs among them; default a tenth.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size", metavar="W,H", help="Pixels of the picture, both halves; default 1200,400."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool | None, typer.Option("--raw", help="Write thermal frames in binary form, too.")
+    ] = None,
+    seed: Seed = None,
+) -> None:
+    """Sky pictures and thermal frames: JPEG and CSV as of SAGE's Mobotix cameras."""
+    pixels = _counts(size, "1200,400")
+    _write("sky", out, scenes=scenes, nodes=nodes, bad=bad, size=pixels, raw=raw, seed=seed)
+
+
 def _write(name: str, out: Path | None, **options: Any) -> None:
     """Run a generator with the options that were given; its defaults are its own."""
     from hpctrain.registry import SAMPLES, resolve
