@@ -76,6 +76,17 @@ def to_counts(celsius: NDArray[np.floating], where: str = "temperatures") -> Cou
     return celsius_csv.from_hundredths(hundredths.astype(np.int64), where)
 
 
+def nearest_counts(celsius: NDArray[np.floating]) -> Counts:
+    """What the sensor counts at temperatures that it meets; at the ends of its range, the end.
+
+    Args:
+        celsius: any shape, degrees, finite.
+    """
+    counts = np.rint((celsius * 100 + ZERO) / PER_COUNT)
+    result: Counts = np.clip(counts, 0, COUNTS - 1).astype(np.uint16)
+    return result
+
+
 def optical_columns(frame_width: int, side: Side) -> slice:
     """Columns of the camera's picture that hold the optical image: the half without the sensor.
 

@@ -15,7 +15,7 @@ from hpctrain.formats.mobotix import (
     to_counts,
     write_thermal,
 )
-from tests.sage_files import FOLDER, needs_real_files
+from tests.requires import SHARED_DATA, requires
 
 ALL = np.arange(1 << 14, dtype=np.uint16).reshape(128, 128)
 NAME = "1685712119123456789-right_{}x{}_14bit.thermal.{}_position5.csv"
@@ -187,9 +187,9 @@ def test_optical_columns__are_opposite_to_the_sensor():
         optical_columns(641, "left")
 
 
-@needs_real_files
+@requires(shared_data=True)
 def test_real_camera__csv_and_raw_hold_the_same_counts():
-    stem = FOLDER / "mobotix_raw_sample/stream_000001_left_640x480_14bit.thermal"
+    stem = SHARED_DATA / "sage/mobotix_raw_sample/stream_000001_left_640x480_14bit.thermal"
     csv, raw = read_thermal(f"{stem}.celsius.csv"), read_thermal(f"{stem}.raw")
     np.testing.assert_array_equal(csv.counts, raw.counts)
     assert csv.side == raw.side == "left"
@@ -198,9 +198,9 @@ def test_real_camera__csv_and_raw_hold_the_same_counts():
     assert encode(csv.counts, f"{stem.name}.celsius.csv") == data
 
 
-@needs_real_files
+@requires(shared_data=True)
 def test_real_figure__is_off_the_law_and_read_as_values():
-    (path,) = (FOLDER / "recovered/thermal").glob("20230308*.csv")
+    (path,) = (SHARED_DATA / "sage/recovered/thermal").glob("20230308*.csv")
     with pytest.raises(DataError, match="not on the camera's law .* read it as plain numbers"):
         read_thermal(path)
     plain = np.loadtxt(path, skiprows=8, delimiter=";")
