@@ -23,6 +23,7 @@ SAMPLES = {
 }
 
 REPORT = "hpctrain.analysis.report:write_report"
+INSPECT = "hpctrain.formats.inspect:inspect_file"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

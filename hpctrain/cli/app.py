@@ -15,6 +15,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    index,
     init,
     lint,
     logs,
@@ -68,6 +69,7 @@ app.command("report", short_help="Write one HTML page about a run.")(report.comm
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
+app.add_typer(index.app, name="index")
 app.add_typer(site.app, name="site")
 app.add_typer(template.app, name="template")
 

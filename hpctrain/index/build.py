@@ -142,23 +142,23 @@ def _summary(layout: Layout) -> str:
 
 def _stamped(row: Row, root: Path, stamps: dict[Path, str]) -> Row:
     """The row with sizes, digests (of used files) and times of change in nanoseconds."""
-    values: dict[str, Any] = dict(row.__dict__)
+    values: dict[str, str] = {}
     for side, names in (("target", row.targets), ("input", row.inputs)):
         status = [(root / name).stat() for name in names]
         values[f"{side}_size"] = SEPARATOR.join(str(s.st_size) for s in status)
         values[f"{side}_mtime"] = SEPARATOR.join(str(s.st_mtime_ns) for s in status)
         values[f"{side}_sha256"] = SEPARATOR.join(stamps.get(root / n, "") for n in names)
-    return Row(**values)
+    return row.replace(**values)
 
 
 def _check_leak(rows: list[Row]) -> None:
     """A copy of a training file under another name is no validation."""
-    trained = {row.target_sha256: row.target for row in rows if row.split == "train"}
+    trained = {row["target_sha256"]: row["target"] for row in rows if row.split == "train"}
     for row in rows:
-        if row.split == "validation" and row.target_sha256 in trained:
+        if row.split == "validation" and row["target_sha256"] in trained:
             raise DataError(
-                f"{row.target}: is to validate on, but has the same content as "
-                f"{trained[row.target_sha256]}, which is trained on; leave one of them out"
+                f"{row['target']}: is to validate on, but has the same content as "
+                f"{trained[row['target_sha256']]}, which is trained on; leave one of them out"
             )
 
 
