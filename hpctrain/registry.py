@@ -21,6 +21,7 @@ SAMPLES = {
 }
 
 REPORT = "hpctrain.analysis.report:write_report"
+CONVERT = "hpctrain.convert.command:run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

@@ -37,6 +37,8 @@ class Array:
     """Positions of the cells, by axis."""
     attributes: Attributes = field(default_factory=dict)
     """Attributes of the array."""
+    is_unnamed: bool = False
+    """The channels have only their numbers for names, as in a plain npy file."""
     block: tuple[int, ...] = ()
     """Region that costs no more to read than any part of it; empty: no region is special."""
 
@@ -112,6 +114,7 @@ def with_channels(array: Array, names: Sequence[str]) -> Array:
         read=read,
         channels=tuple(names),
         channel_attributes=attributes,
+        is_unnamed=False,
         block=block,
     )
 

@@ -39,6 +39,8 @@ class OpenGroup:
     group: Group
     blocks: tuple[tuple[slice, Block], ...]
     """Channels and where to read them; their order is that of `group.names`."""
+    fields: tuple[slice, ...]
+    """Channels of each array as people made it; three channels of one in a box are a vector."""
     coordinates: tuple[NDArray[np.float64] | None, ...]
     """Of (r, lat, lon) or (x, y, z), from the file; None where it has none."""
     units: tuple[str, ...]
@@ -65,30 +67,39 @@ class OpenGroup:
         raise IndexError(channel)
 
 
-def open_group(paths: Sequence[Path], fields: Fields, is_input: bool) -> OpenGroup:
+def open_group(paths: Sequence[Path], options: Fields, is_input: bool) -> OpenGroup:
     """Open the files of one sample.
 
     Args:
         paths: one a pattern.
-        fields: the `data:` block.
+        options: the `data:` block.
         is_input: the low-resolution files.
 
     Raises:
         DataError: a file that cannot be read, is truncated, or whose layout is not supported.
     """
     headers = [fill_header(read_header(path)) for path in paths]
-    group = group_of(headers, fields, is_input)
+    group = group_of(headers, options, is_input)
     blocks: list[tuple[slice, Block]] = []
+    fields: list[slice] = []
     arrays: list[ArrayHeader] = []  # of each channel
     for header, layout in zip(headers, group.layouts, strict=True):
         start = len(arrays)
+        fields.extend(_fields(header, layout, start))
         for block in open_blocks(header, layout):
             blocks.append((slice(start, start + block.shape[0]), block))
             start += block.shape[0]
         arrays.extend(channel_arrays(layout))
     coordinates = tuple(_coordinate(headers[0], group.layouts[0], axis) for axis in range(3))
     units = tuple(str(a.attributes.get("units", "")) for a in arrays)
-    return OpenGroup(group, tuple(blocks), coordinates, units, tuple(map(_fill, arrays)))
+    fills = tuple(map(_fill, arrays))
+    return OpenGroup(group, tuple(blocks), tuple(fields), coordinates, units, fills)
+
+
+def _fields(header: FileHeader, layout: Layout, start: int) -> list[slice]:
+    if header.kind == "npy":
+        return [slice(start, start + layout.num_channels)]
+    return [slice(c, c + 1) for c in range(start, start + layout.num_channels)]
 
 
 def channel_arrays(layout: Layout) -> list[ArrayHeader]:

@@ -103,5 +103,5 @@ def _plain_npy(header: FileHeader) -> Source:
         mapped = np.load(header.path, mmap_mode="r")
         return np.array(mapped[key], dtype)
 
-    array = Array("fields", only.shape, dtype, read, axes, channels=channels)
+    array = Array("fields", only.shape, dtype, read, axes, channels=channels, is_unnamed=True)
     return Source(header.path, "npy array", (array,), (header.path,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +16,36 @@ from hpctrain.formats.packages import need
 _lock = threading.Lock()
 
 
-def read_picture(path: Path) -> NDArray[Any]:
+def read_picture(file: Path | BinaryIO, where: str = "") -> NDArray[Any]:
     """All pixels: (y, x) or (y, x, colours); values as they are in the file.
+
+    Args:
+        file: the file, or its bytes as an open file.
+        where: name for messages, if it is not a path.
 
     Raises:
         DataError: cannot be read or decoded.
     """
-    image = need("PIL.Image", path)
+    where = where or str(file)
+    image = need("PIL.Image", Path(where))
+    try:
+        with _open(image, file) as picture:
+            values = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as e:
+        raise DataError(
+            f"{where}: cannot be decoded as a picture ({e}); fetch or write it again"
+        ) from e
+    return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def _open(image: Any, file: Path | BinaryIO) -> Any:
+    # Scans of a hundred megapixels are what these files are; Pillow takes them for an attack.
     with _lock:
-        # Scans of a hundred megapixels are what these files are; Pillow takes them for an attack.
         before, image.MAX_IMAGE_PIXELS = image.MAX_IMAGE_PIXELS, None
         try:
-            with image.open(path) as picture:
-                values = np.asarray(picture)
-        except (OSError, SyntaxError, ValueError) as e:
-            raise DataError(
-                f"{path}: cannot be decoded as a picture ({e}); fetch or write it again"
-            ) from e
+            return image.open(file)
         finally:
             image.MAX_IMAGE_PIXELS = before
-    return values.astype(np.uint8) if values.dtype == np.bool_ else values
 
 
 def open_picture(name: str, path: Path) -> Array:

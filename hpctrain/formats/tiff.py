@@ -6,6 +6,7 @@ Rows come first: a picture of height H and width W is read as (y, x), shape (H, 
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def _open(path: Path) -> Any:
         return tifffile.TiffFile(path)
     except OSError as e:
         raise DataError(f"{path}: cannot be read: {e.strerror or e}") from e
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError) as e:
+    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, struct.error) as e:
         raise DataError(f"{path}: is no TIFF file ({e}); fetch or write it again") from e
 
 
