@@ -24,6 +24,7 @@ SAMPLES = {
 
 REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
+CONVERT = "hpctrain.convert.command:run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

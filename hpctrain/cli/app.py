@@ -51,9 +51,7 @@ app.command("show")(show.command)
 app.command("check", short_help="Check a job before it is queued.")(check.command)
 app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)
 app.command("cost", short_help="Say what a job costs.")(cost.command)
-app.command("convert", short_help="Translate a batch script for another scheduler.")(
-    convert.command
-)
+app.command("convert", short_help="Convert data for training, or a batch script.")(convert.command)
 app.command("render")(render.command)
 app.command("submit", short_help="Render a job, check it and hand it in.")(submit.command)
 app.command("scale", short_help="Measure how a job scales over nodes.")(scale.command)

@@ -280,6 +280,5 @@ class FieldDataset:
         return draws
 
     def _measure(self, source: FieldSource) -> Scales:
-        arrays = [channels for channels, _ in source.first.blocks]
-        vectors = vectors_of(source.names, self.fields.geometry, arrays)
+        vectors = vectors_of(source.names, self.fields.geometry, source.first.fields)
         return measure_scales(source, self.fields.normalization, vectors)

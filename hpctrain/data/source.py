@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hpctrain.config.data import Fields
 from hpctrain.data.geometry import MODES, Axis, Region, resampled_axis
-from hpctrain.data.readers import OpenGroup, open_group
 from hpctrain.errors import DataError
+from hpctrain.formats.field_files import OpenGroup, open_group
 from hpctrain.index.grid import Grid, Triple
 from hpctrain.index.layout import AXES
 

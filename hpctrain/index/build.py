@@ -129,6 +129,8 @@ def _check_alike(
 
 def _longitudes(group: Group, geometry: str) -> tuple[float, ...]:
     header, layout = group.headers[0], group.layouts[0]
+    if geometry == "sphere" and header.coordinates:
+        return header.coordinates.get(layout.dims[2], ())
     array = header.array(layout.dims[2]) if geometry == "sphere" else None
     if array is None or len(array.shape) != 1 or header.kind != "netcdf3":
         return ()

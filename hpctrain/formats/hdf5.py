@@ -19,7 +19,8 @@ from hpctrain.log import logger
 CHUNK_CACHE_BYTES = 8 << 20
 
 
-def _open(path: Path) -> Any:
+def open_file(path: Path) -> Any:
+    """The open file, for a `with`; DataError when h5py is missing or cannot open it."""
     try:
         import h5py
     except ModuleNotFoundError as e:
@@ -34,15 +35,15 @@ def fill_header(header: FileHeader) -> FileHeader:
     """Add arrays and attributes to the header of an HDF5 file; others pass through."""
     if header.kind != "hdf5":
         return header
-    with _open(header.path) as f:
+    with open_file(header.path) as f:
         names = sorted((n for n in f if _is_array(f[n])), key=lambda name: _creation(f, name))
         arrays = tuple(_array(f[name], name) for name in names)
-        return replace(header, arrays=arrays, attributes=_attributes(f.attrs))
+        return replace(header, arrays=arrays, attributes=text_attributes(f.attrs))
 
 
 def read_array(path: Path, name: str) -> NDArray[Any]:
     """All values of a small array, such as a coordinate."""
-    with _open(path) as f:
+    with open_file(path) as f:
         return np.asarray(f[name][()])
 
 
@@ -59,7 +60,7 @@ class ChunkedBlock:
     """A chunked or compressed variable; h5py's lock makes it safe for threads."""
 
     def __init__(self, path: Path, array: ArrayHeader, order: tuple[int, int, int]) -> None:
-        self._file = _open(path)
+        self._file = open_file(path)
         self._dataset = self._file[array.name]
         self._order = order
         self._lead = (0,) * (len(array.shape) - 3)
@@ -116,7 +117,7 @@ def _array(dataset: Any, name: str) -> ArrayHeader:
         dataset.dtype.str,
         tuple(_dim_name(d) for d in dataset.dims),
         offset or 0,
-        attributes=_attributes(dataset.attrs),
+        attributes=text_attributes(dataset.attrs),
     )
 
 
@@ -127,7 +128,7 @@ def _dim_name(dim: Any) -> str:
     return str(dim.label)
 
 
-def _attributes(attrs: Mapping[str, Any]) -> dict[str, str | float]:
+def text_attributes(attrs: Mapping[str, Any]) -> dict[str, str | float]:
     """Texts and first numbers; references and the like are left out."""
     table: dict[str, str | float] = {}
     for name in attrs:

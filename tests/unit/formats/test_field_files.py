@@ -5,10 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from hpctrain.data.readers import open_group
 from hpctrain.errors import DataError
-
-from .builders import NAMES, box, random_values, sphere, write_boxes, write_netcdf3
+from hpctrain.formats.field_files import open_group
+from tests.unit.data.builders import NAMES, box, random_values, sphere, write_boxes, write_netcdf3
 
 
 def whole(group):

@@ -7,12 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from hpctrain.data.hdf5 import ChunkedBlock, fill_header
-from hpctrain.data.readers import open_group
 from hpctrain.errors import DataError
+from hpctrain.formats.field_files import open_group
+from hpctrain.formats.hdf5 import ChunkedBlock, fill_header
 from hpctrain.index.headers import read_header
-
-from .builders import dataset, random_values, read, sphere, write_netcdf4
+from tests.unit.data.builders import dataset, random_values, read, sphere, write_netcdf4
 
 CHUNKED = {"chunks": (4, 3, 5), "compression": "gzip"}
 MANTLE = Path(__file__).parents[4] / "shared" / "data" / "mantle"
@@ -64,7 +63,7 @@ def test_hdf5__damaged_inside_is_named(tmp_path):
 
 
 def test_hdf5__large_chunks_are_warned_of_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("hpctrain.data.hdf5.CHUNK_CACHE_BYTES", 100)
+    monkeypatch.setattr("hpctrain.formats.hdf5.CHUNK_CACHE_BYTES", 100)
     monkeypatch.setattr(logging.getLogger("hpctrain"), "propagate", True)
     opened(write_netcdf4(tmp_path / "m.nc", random_values(), **CHUNKED))
     assert [r.message.count("nccopy -d0") for r in caplog.records] == [1]

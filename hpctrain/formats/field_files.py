@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.config.data import Fields
-from hpctrain.data.hdf5 import fill_header, open_block, read_array
 from hpctrain.errors import DataError
+from hpctrain.formats.hdf5 import fill_header, open_block, read_array
 from hpctrain.index.arrays import ArrayHeader, FileHeader
 from hpctrain.index.headers import read_header
 from hpctrain.index.layout import Layout
@@ -38,6 +39,8 @@ class OpenGroup:
     group: Group
     blocks: tuple[tuple[slice, Block], ...]
     """Channels and where to read them; their order is that of `group.names`."""
+    fields: tuple[slice, ...]
+    """Channels of each array as people made it; three channels of one in a box are a vector."""
     coordinates: tuple[NDArray[np.float64] | None, ...]
     """Of (r, lat, lon) or (x, y, z), from the file; None where it has none."""
     units: tuple[str, ...]
@@ -64,54 +67,79 @@ class OpenGroup:
         raise IndexError(channel)
 
 
-def open_group(paths: Sequence[Path], fields: Fields, is_input: bool) -> OpenGroup:
+def open_group(paths: Sequence[Path], options: Fields, is_input: bool) -> OpenGroup:
     """Open the files of one sample.
 
     Args:
         paths: one a pattern.
-        fields: the `data:` block.
+        options: the `data:` block.
         is_input: the low-resolution files.
 
     Raises:
         DataError: a file that cannot be read, is truncated, or whose layout is not supported.
     """
     headers = [fill_header(read_header(path)) for path in paths]
-    group = group_of(headers, fields, is_input)
+    group = group_of(headers, options, is_input)
     blocks: list[tuple[slice, Block]] = []
-    arrays: list[ArrayHeader] = []  # of each channel; one npy array gives several
+    fields: list[slice] = []
+    arrays: list[ArrayHeader] = []  # of each channel
     for header, layout in zip(headers, group.layouts, strict=True):
-        for array, block in zip(layout.arrays, _blocks(header, layout), strict=True):
-            start = len(arrays)
-            arrays.extend([array] * block.shape[0])
-            blocks.append((slice(start, len(arrays)), block))
+        start = len(arrays)
+        fields.extend(_fields(header, layout, start))
+        for block in open_blocks(header, layout):
+            blocks.append((slice(start, start + block.shape[0]), block))
+            start += block.shape[0]
+        arrays.extend(channel_arrays(layout))
     coordinates = tuple(_coordinate(headers[0], group.layouts[0], axis) for axis in range(3))
     units = tuple(str(a.attributes.get("units", "")) for a in arrays)
-    return OpenGroup(group, tuple(blocks), coordinates, units, tuple(map(_fill, arrays)))
+    fills = tuple(map(_fill, arrays))
+    return OpenGroup(group, tuple(blocks), tuple(fields), coordinates, units, fills)
 
 
-def _blocks(header: FileHeader, layout: Layout) -> list[Block]:
+def _fields(header: FileHeader, layout: Layout, start: int) -> list[slice]:
+    if header.kind == "npy":
+        return [slice(start, start + layout.num_channels)]
+    return [slice(c, c + 1) for c in range(start, start + layout.num_channels)]
+
+
+def channel_arrays(layout: Layout) -> list[ArrayHeader]:
+    """The array that each channel comes from; one npy array gives several."""
+    return [a for a in layout.arrays for _ in range(layout.num_channels // len(layout.arrays))]
+
+
+def open_blocks(header: FileHeader, layout: Layout) -> list[Block]:
+    """Map or open the fields of one file; together they are its channels, in order."""
     if header.kind == "hdf5":
         return [open_block(header.path, a, layout.order) for a in layout.arrays]
     raw = np.memmap(header.path, np.uint8, "r")
+    if header.kind == "named npy" and _are_neighbours(layout.arrays):
+        # one view of all channels, as in an npy file without names: one copy a sample
+        first = layout.arrays[0]
+        return [_view(raw, replace(first, shape=(len(layout.arrays), *first.shape)))]
     return [_map(raw, array, layout) for array in layout.arrays]
+
+
+def _are_neighbours(arrays: Sequence[ArrayHeader]) -> bool:
+    return all(b.offset == a.offset + a.num_bytes for a, b in itertools.pairwise(arrays))
 
 
 def _map(raw: NDArray[np.uint8], array: ArrayHeader, layout: Layout) -> NDArray[Any]:
     """View of one array in the map of its file, (c, n0, n1, n2); bytes are swapped when read."""
-    view: NDArray[Any] = np.ndarray(
-        array.shape,
-        array.dtype,
-        raw.view(np.ndarray),
-        array.offset,
-        order="F" if array.fortran else "C",
-    )
+    view = _view(raw, array)
     if array.name or view.ndim == 3:
         spatial = view.reshape(view.shape[-3:]) if view.ndim > 3 else view
         return spatial.transpose(layout.order)[None]
     return view
 
 
+def _view(raw: NDArray[np.uint8], array: ArrayHeader) -> NDArray[Any]:
+    order: Literal["F", "C"] = "F" if array.fortran else "C"
+    return np.ndarray(array.shape, array.dtype, raw.view(np.ndarray), array.offset, order=order)
+
+
 def _coordinate(header: FileHeader, layout: Layout, axis: int) -> NDArray[np.float64] | None:
+    if layout.dims[axis] in header.coordinates:
+        return np.asarray(header.coordinates[layout.dims[axis]], np.float64)
     array = header.array(layout.dims[axis])
     if array is None or len(array.shape) != 1 or array.dtype[1] not in "fiu":
         return None

@@ -1,0 +1,135 @@
+"""Regions of greyscale TIFF pictures: plain ones byte by byte, others strip by strip.
+
+Rows come first: a picture of height H and width W is read as (y, x), shape (H, W).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctrain.errors import DataError
+from hpctrain.formats.packages import need
+
+
+@dataclass(frozen=True)
+class Page:
+    """One picture in a file."""
+
+    path: Path
+    number: int
+    shape: tuple[int, int]
+    """Rows, columns."""
+    dtype: np.dtype[Any]
+    """As in the file, with its byte order."""
+    offset: int | None
+    """First byte of plain rows; None: compressed or in pieces."""
+    rows_at_once: int
+    """Rows that are unpacked together; 1 for plain rows."""
+
+
+def read_pages(path: Path) -> list[Page]:
+    """The pictures of a file.
+
+    Raises:
+        DataError: no TIFF, truncated, or not one number a pixel.
+    """
+    with _open(path) as file:
+        return [_page(path, number, file.pages[number]) for number in range(len(file.pages))]
+
+
+def _open(path: Path) -> Any:
+    tifffile = need("tifffile", path)
+    try:
+        return tifffile.TiffFile(path)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read: {e.strerror or e}") from e
+    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, struct.error) as e:
+        raise DataError(f"{path}: is no TIFF file ({e}); fetch or write it again") from e
+
+
+def _page(path: Path, number: int, page: Any) -> Page:
+    if len(page.shape) != 2 or page.dtype is None or page.dtype.kind not in "uif":
+        raise DataError(
+            f"{path}: holds a picture of shape {list(page.shape)}; give greyscale pictures, "
+            "one number a pixel"
+        )
+    size = path.stat().st_size
+    ends = [o + c for o, c in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if max(ends, default=0) > size:
+        raise DataError(
+            f"{path}: truncated: {size} bytes found, {max(ends)} by its header; "
+            "fetch or write it again"
+        )
+    offset, rows = None, 1
+    dtype = np.dtype(page.parent.byteorder + page.dtype.str[1:])
+    if page.is_contiguous and page.bitspersample == 8 * dtype.itemsize and page.predictor == 1:
+        offset = int(page.dataoffsets[0])
+    else:
+        rows = int(page.tilelength if page.is_tiled else min(page.rowsperstrip, page.shape[0]))
+    return Page(path, number, (page.shape[0], page.shape[1]), dtype, offset, rows)
+
+
+def read_rows(page: Page, rows: slice, columns: slice) -> NDArray[Any]:
+    """Values of some rows and columns, (y, x), in this machine's byte order.
+
+    Raises:
+        DataError: the file cannot be read, or has changed.
+    """
+    found = _plain_rows(page, rows) if page.offset is not None else _unpack(page, rows)
+    return np.ascontiguousarray(found[:, columns], page.dtype.newbyteorder("="))
+
+
+def _plain_rows(page: Page, rows: slice) -> NDArray[Any]:
+    assert page.offset is not None
+    values = np.empty((rows.stop - rows.start, page.shape[1]), page.dtype)
+    start = page.offset + rows.start * page.shape[1] * page.dtype.itemsize
+    try:
+        fd = os.open(page.path, os.O_RDONLY)
+    except OSError as e:
+        raise DataError(f"{page.path}: cannot be read: {e.strerror}") from e
+    try:
+        if os.preadv(fd, [values.data], start) < values.nbytes:
+            raise DataError(f"{page.path}: is shorter than when it was opened; fetch it again")
+    finally:
+        os.close(fd)
+    return values
+
+
+def _unpack(page: Page, rows: slice) -> NDArray[Any]:
+    """Unpack the strips or tiles that these rows lie in."""
+    values = np.zeros((rows.stop - rows.start, page.shape[1]), page.dtype.newbyteorder("="))
+    with _open(page.path) as file:
+        one = file.pages[page.number]
+        height, width = (one.tilelength, one.tilewidth) if one.is_tiled else (page.rows_at_once, 0)
+        across = -(-page.shape[1] // width) if width else 1
+        first, last = rows.start // height, (rows.stop - 1) // height
+        for number in range(first * across, (last + 1) * across):
+            piece, (top, left) = _piece(page, file, one, number)
+            a, b = max(rows.start, top), min(rows.stop, top + len(piece))
+            target = values[a - rows.start : b - rows.start, left : left + piece.shape[1]]
+            target[...] = piece[a - top : b - top]
+    return values
+
+
+def _piece(page: Page, file: Any, one: Any, number: int) -> tuple[NDArray[Any], tuple[int, int]]:
+    """One strip or tile as (y, x), and where it lies."""
+    file.filehandle.seek(one.dataoffsets[number])
+    data = file.filehandle.read(one.databytecounts[number]) or None
+    try:
+        values, place, shape = one.decode(data, number, jpegtables=one.jpegtables)
+    except Exception as e:  # each codec has errors of its own
+        raise DataError(
+            f"{page.path}: strip or tile {number} cannot be unpacked ({e}); fetch it again"
+        ) from e
+    top, left = int(place[2]), int(place[3])
+    if values is None:  # a piece that was never written: zeros
+        return np.zeros(shape[1:3], page.dtype.newbyteorder("=")), (top, left)
+    piece = values.reshape(shape[:3])[0]
+    return piece[: page.shape[0] - top, : page.shape[1] - left], (top, left)
