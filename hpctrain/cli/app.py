@@ -15,6 +15,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    export,
     index,
     init,
     lint,
@@ -22,6 +23,7 @@ from hpctrain.cli import (
     profile,
     render,
     report,
+    reproduce,
     sample,
     scale,
     schema,
@@ -63,6 +65,8 @@ app.command("hold", short_help="Keep waiting jobs from starting.")(cancel.hold)
 app.command("release", short_help="Let held jobs start.")(cancel.release)
 app.command("verify", short_help="Say what was edited since rendering.")(verify.command)
 app.command("trace", short_help="Say what a file was made from, and what changed.")(trace.command)
+app.command("export", short_help="Write a run as one file to hand over.")(export.command)
+app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)

@@ -16,6 +16,8 @@ from hpctrain.provenance.stamp import MOST_BYTES
 
 RECORD = "hpctrain_provenance.json"
 _PIECE = 1 << 22
+_END, _END_SIZE = b"PK\5\6", 22
+"""Of a zip file without a comment, as torch and we write them."""
 
 
 class Hashing:
@@ -58,6 +60,20 @@ def append(file: IO[bytes], text: str) -> None:
         archive.writestr(zipfile.ZipInfo(f"{folder}/{RECORD}"), text)
 
 
+def is_whole(path: str | os.PathLike[str]) -> bool:
+    """Whether a zip file ends where its directory says.
+
+    torch's own directory lies amid a stamped file, so that one whose stamp is cut off would look
+    like a whole file without a stamp.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _END_SIZE))
+        return file.read().startswith(_END)
+
+
 def read_text(path: str | os.PathLike[str]) -> bytes | None:
     """The stamp's text of a zip file, or None; nothing else of the file is read.
 
@@ -65,6 +81,8 @@ def read_text(path: str | os.PathLike[str]) -> bytes | None:
         OSError: it cannot be read.
         zipfile.BadZipFile: it is torn, or the record is damaged.
     """
+    if not is_whole(path):
+        raise zipfile.BadZipFile("its last bytes are missing")
     with zipfile.ZipFile(path) as archive:
         for info in reversed(archive.infolist()):
             if info.filename.endswith(f"/{RECORD}"):

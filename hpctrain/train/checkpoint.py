@@ -16,7 +16,7 @@ import torch
 from hpctrain.errors import CheckpointError
 from hpctrain.log import logger
 from hpctrain.provenance import Stamp
-from hpctrain.provenance.checkpoint import Hashing, append
+from hpctrain.provenance.checkpoint import Hashing, append, is_whole
 
 VERSION = 1
 _NAME = re.compile(r"state_(\d+)(?:_step_(\d+))?\.pt")
@@ -158,6 +158,8 @@ def load(path: Path) -> dict[str, Any]:
         CheckpointError: the file is torn, altered, or of a newer version.
     """
     try:
+        if not is_whole(path):
+            raise CheckpointError(f"{path}: torn: its last bytes are missing")
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()  # CRC-32 of every record
         if broken:

@@ -149,7 +149,7 @@ def test_read__altered_checkpoint(tmp_path: Path) -> None:
     assert read(path).is_intact is False
 
 
-@pytest.mark.parametrize("keep", [10, 1000, -30])
+@pytest.mark.parametrize("keep", [10, 1000, -1, -30, -200, -900])
 def test_read__torn_checkpoint(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "a.pt"
     _checkpoint(path)
