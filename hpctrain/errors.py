@@ -73,6 +73,10 @@ class NonFiniteLossError(TrainError):
     """A loss or a gradient is NaN or infinite."""
 
 
+class StagingError(TrainError):
+    """Files cannot be copied to the node; they are read in place, so that it ends no training."""
+
+
 def unwritable(path: Path, error: OSError) -> TrainError:
     """What to say when a file of the run directory cannot be written."""
     return TrainError(

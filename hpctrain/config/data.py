@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_
 
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
+from hpctrain.config.words import Line
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
 
@@ -89,6 +90,19 @@ class Fields(Schema):
     auto: chosen by a measurement of less than a second at the start."""
     prefetch_batches: Annotated[PositiveInt | Literal["auto"], BeforeValidator(_count(1))] = "auto"
     """How many batches are read ahead; auto: as many as bridge the slowest samples."""
+
+    stage: Literal["none", "node_local"] = "none"
+    """node_local: before the training each node copies the files that its ranks read to a disk of
+    its own, and they are read there; where that cannot be done, they are read in place."""
+    stage_dir: Line | None = None
+    """Folder on the node's disk for these copies; variables such as $TMPDIR are expanded on the
+    node; null: the site's `scratch`."""
+
+    @model_validator(mode="after")
+    def _stage_dir_alone(self) -> Fields:
+        if self.stage_dir is not None and self.stage == "none":
+            raise ValueError("stage_dir would have no effect; give stage: node_local, too")
+        return self
 
     @model_validator(mode="after")
     def _nothing_ahead(self) -> Fields:

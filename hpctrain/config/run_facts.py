@@ -20,7 +20,7 @@ _FREE = {
     "watchdog_s",
 }
 """Settings that change neither the samples nor the updates; precision has its own rule."""
-_FREE_DATA = {"root", "workers", "prefetch_batches"}
+_FREE_DATA = {"root", "workers", "prefetch_batches", "stage", "stage_dir"}
 
 
 def run_facts(job: Job) -> dict[str, Any]:

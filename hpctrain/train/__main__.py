@@ -27,6 +27,7 @@ from hpctrain.train.faults.stages import Stages
 from hpctrain.train.faults.watchdog import Watchdog
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
+from hpctrain.train.staging import StagedData, stage_data
 from hpctrain.train.stop import forget_old
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
@@ -87,8 +88,9 @@ def _train(
     stages, hosts = Stages(), [claim.host for claim in claims]
     on_tick = lock.beat if lock else None
     with Watchdog(run, comm.ranks, hosts, stages, on_tick):
-        is_finished = _fit(run, comm, claims, stages, is_schedule_change_allowed)
+        is_finished, staged = _fit(run, comm, claims, stages, is_schedule_change_allowed)
         comm.barrier()
+    staged.close(is_kept=not is_finished and run.job.chain is not None)
     if lock:
         lock.release()
     return 0 if is_finished else EXIT_STOPPED
@@ -100,7 +102,7 @@ def _fit(
     claims: Sequence[proof.Claim],
     stages: Stages,
     is_schedule_change_allowed: bool,
-) -> bool:
+) -> tuple[bool, StagedData]:
     state = RunState(run.path)
     facts = proof.facts(comm, claims)
     if comm.rank == 0:
@@ -117,7 +119,9 @@ def _fit(
             facts["device"],
         )
         verify_index(read_index(run.path))
-    task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
+    staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
+    place = Place(run.path, comm.rank, comm.device, staged.root)
+    task = resolve(tasks()[run.job.train.task])(run.job, place)
     trainer = Trainer(
         run,
         task,
@@ -132,7 +136,7 @@ def _fit(
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
         run.remember_end(0 if is_finished else EXIT_STOPPED)
-    return is_finished
+    return is_finished, staged
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hpctrain.config.job import Job
+from hpctrain.index import Index, read_index
 from hpctrain.train.update import Update
 
 
@@ -39,6 +40,13 @@ class Place:
     run_dir: Path
     rank: int
     device: Any
+    staged_root: Path | None = None
+    """Folder of the data on this node's disk; None: they are read where the index says."""
+
+    def read_index(self) -> Index:
+        """The index of the run; its root is where this rank is to read."""
+        index = read_index(self.run_dir)
+        return replace(index, root=self.staged_root) if self.staged_root else index
 
 
 @dataclass

@@ -17,7 +17,6 @@ from hpctrain.config.job import Job
 from hpctrain.config.task import Channels, SuperResolution
 from hpctrain.data import FieldBatch, FieldDataset, Scales
 from hpctrain.errors import ConfigError
-from hpctrain.index import read_index
 from hpctrain.losses import criterion
 from hpctrain.models import SrDiscriminator, SrGenerator, required_halo
 from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
@@ -135,7 +134,7 @@ class SuperResolutionTask(Task):
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
             self.job.data,
-            read_index(self.place.run_dir),
+            self.place.read_index(),
             split,
             self.factor,
             self.halo,
