@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hpctrain.errors import DataError
 from hpctrain.index.digests import digests
 from hpctrain.index.store import load_index
-from hpctrain.index.table import FACETS, SEPARATOR, Index, Row
+from hpctrain.index.table import Index, Row
 from hpctrain.log import logger
 
 
@@ -73,10 +73,8 @@ class _File(NamedTuple):
 
 
 def _files(index: Index, row: Row) -> Iterator[_File]:
-    for modality in index.columns.modalities:
-        facets = (row[f"{modality}{facet}"].split(SEPARATOR) for facet in FACETS[1:])
-        for name, size, digest, mtime in zip(row.paths(modality), *facets, strict=False):
-            yield _File(index.root / name, int(size), digest, int(mtime))
+    for file in row.files():
+        yield _File(index.root / file.name, *file[1:])
 
 
 def _stamp(file: _File) -> Stamp:

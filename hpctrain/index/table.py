@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpctrain import __version__
 
@@ -65,6 +65,18 @@ FIELDS = Columns(("target", "input"))
 """Columns of the index of `data:` blocks."""
 
 
+class File(NamedTuple):
+    """One file as a row has it."""
+
+    name: str
+    """Relative to the index's root."""
+    size: int
+    """Bytes."""
+    sha256: str
+    mtime_ns: int
+    """Time of change since 1970."""
+
+
 class Row:
     """One sample; several files of a modality are joined by '|', sizes and digests likewise."""
 
@@ -108,6 +120,13 @@ class Row:
         """Files of a modality, relative to the index's root."""
         cell = self[modality]
         return tuple(cell.split(SEPARATOR)) if cell else ()
+
+    def files(self) -> Iterator[File]:
+        """All files of all modalities, in order."""
+        for modality in self.columns.modalities:
+            facets = (self[f"{modality}{facet}"].split(SEPARATOR) for facet in FACETS[1:])
+            for name, size, digest, mtime in zip(self.paths(modality), *facets, strict=False):
+                yield File(name, int(size), digest, int(mtime))
 
     @property
     def id(self) -> str:

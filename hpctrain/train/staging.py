@@ -15,7 +15,6 @@ from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.errors import DataError, HpctrainError, TrainError
 from hpctrain.index import Index, Row, read_index
-from hpctrain.index.table import SEPARATOR
 from hpctrain.log import logger
 from hpctrain.staging import Outcome, Source, Stage
 from hpctrain.train.faults.stages import Stages
@@ -200,14 +199,5 @@ def _read_here(job: Job, index: Index, ranks: Sequence[int], world_size: int) ->
 
 def _sources(rows: Sequence[Row]) -> Iterator[Source]:
     """Every file once."""
-    seen = set()
-    for row in rows:
-        for names, *cells in (
-            (row.targets, row.target_size, row.target_sha256, row.target_mtime),
-            (row.inputs, row.input_size, row.input_sha256, row.input_mtime),
-        ):
-            columns = (cell.split(SEPARATOR) for cell in cells)
-            for name, size, sha256, mtime_ns in zip(names, *columns, strict=False):
-                if name not in seen:
-                    seen.add(name)
-                    yield Source(name, int(size), sha256, int(mtime_ns))
+    files = {file.name: file for row in rows for file in row.files()}
+    return (Source(*file) for file in files.values())

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pytest
-
-from tests.integration.mpi.conftest import SmallRun, newest, wait_until
+from tests.integration.mpi.conftest import SmallRun, newest
 from tests.requires import requires
 
 pytestmark = requires(mpi=True, horovod=True)

@@ -143,7 +143,9 @@ def test_unet__published_number_of_parameters():
 
 
 def test_unet__odd_level_is_refused_with_the_input_size():
-    with pytest.raises(ConfigError, match=r"input of \(21, 21\) cells leaves a level of \(17, 17\)"):
+    with pytest.raises(
+        ConfigError, match=r"input of \(21, 21\) cells leaves a level of \(17, 17\)"
+    ):
         UNet(1, 1, 2, dims=2)(torch.zeros(1, 1, 21, 21))
 
 
