@@ -116,7 +116,7 @@ def _fit(
             comm.kind,
             facts["device"],
         )
-        verify_index(read_index(run.path))
+        verify_index(read_index(run.path), content=run.job.data.verify == "digests")
     task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
     trainer = Trainer(
         run,
