@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
@@ -46,6 +47,17 @@ class Augment(Schema):
     """Box: move each crop by a random whole number of input cells along every axis."""
 
 
+_CHOOSING = (
+    "targets",
+    "inputs",
+    "validation_targets",
+    "validation_inputs",
+    "validation_steps",
+    "steps",
+)
+"""Keys that choose files, each without effect beside an index."""
+
+
 class Fields(Schema):
     """Fields on a grid: SciVis NetCDF files, or npy files in map2map's layout.
 
@@ -54,8 +66,14 @@ class Fields(Schema):
 
     kind: Literal["fields"]
     root: str = "."
-    """Folder that all patterns are relative to; itself relative to where `render` is called."""
-    targets: list[str] = Field(min_length=1)
+    """Folder that all patterns are relative to; itself relative to where `render` is called. With
+    an index its own root, unless another is given."""
+    index: str | None = None
+    """Index that `hpctrain index build` wrote, with modalities target and, if there are
+    low-resolution files, input; its splits are used. Instead of the patterns below."""
+    verify: Literal["stat", "digests"] = "stat"
+    """At the start compare sizes and times of the files with the index; digests: read them all."""
+    targets: list[str] = []
     """High-resolution files: one glob pattern a field; fields are joined on the channel axis."""
     inputs: list[str] = []
     """Low-resolution files, one pattern a field; empty: block means of the targets."""
@@ -110,6 +128,24 @@ class Fields(Schema):
             raise ValueError(
                 f"prefetch_batches is {self.prefetch_batches}, but with workers: 0 nothing is read "
                 "ahead; leave it out, or give at least one worker"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _index_or_patterns(self) -> Fields:
+        if self.index is None:
+            if not self.targets:
+                text = "found none; allowed: a list of 1 or more patterns, or data.index instead"
+                raise PydanticCustomError(
+                    "rule", "{text}", {"text": text, "path": ("data", "targets")}
+                )
+            return self
+        defaults = {name: type(self).model_fields[name].default for name in _CHOOSING}
+        given = [name for name in _CHOOSING if getattr(self, name) != defaults[name]]
+        if given:
+            raise ValueError(
+                f"index says which files are used, so {', '.join(given)} would have no effect; "
+                "leave one of both out"
             )
         return self
 

@@ -58,7 +58,7 @@ class FieldDataset:
         self.seed, self.scales = seed, scales
         self._target = FieldSource(index.root, [r.targets for r in rows], fields, is_input=False)
         self._input: FieldSource | None = None
-        if fields.inputs:
+        if rows[0].inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
         self._settle()
         self.anchors = self._make_anchors()

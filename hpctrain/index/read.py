@@ -32,7 +32,7 @@ def verify_index(
 
     Args:
         index: rows and where their files are.
-        content: read all files.
+        content: read all files, in threads.
         known: files that an earlier call has read, which are read again only if they were changed
             since; those that this one reads are added.
 
@@ -48,7 +48,7 @@ def verify_index(
         for file, stamp in stamps.items()
         if content or (stamp.mtime_ns != file.mtime_ns and stamp != known.get(file.path))
     }
-    for path, digest in digests(list(suspects), logger.info).items():
+    for path, digest in digests(list(suspects), logger.info, has_cache=not content).items():
         if digest != suspects[path]:
             raise DataError(
                 f"{path}: content has changed since the job was rendered; restore the file or "

@@ -54,10 +54,11 @@ def _matches(root: Path, pattern: str) -> bool:
 def _pairs(job: Job, root: Path) -> Iterator[Finding]:
     """Whether inputs and targets fit each other, by name and number; nothing is opened."""
     from hpctrain.errors import DataError
+    from hpctrain.index.chosen import rows_of_index
     from hpctrain.index.split import split_rows
 
     try:
-        rows = split_rows(job.data, root)
+        rows = rows_of_index(job.data, Path()) if job.data.index else split_rows(job.data, root)
     except DataError as e:
         yield from (error("data", line) for line in str(e).splitlines())
         return

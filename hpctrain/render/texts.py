@@ -84,8 +84,11 @@ def manifest(files: Mapping[str, File], site: Site, inputs: Inputs) -> str:
 
 def with_absolute_paths(job: Job, cwd: Path) -> Job:
     """The job with every path absolute, so that it means the same wherever it is read."""
+    data = {"root": _absolute(job.data.root, cwd)}
+    if job.data.index is not None:
+        data["index"] = _absolute(job.data.index, cwd)
     changes: dict[str, Any] = {
-        "data": job.data.model_copy(update={"root": _absolute(job.data.root, cwd)}),
+        "data": job.data.model_copy(update=data),
         "code": [_absolute(folder, cwd) for folder in job.code],
     }
     if job.launch.python and "/" in job.launch.python:  # a bare name is looked up in PATH

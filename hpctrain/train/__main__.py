@@ -118,7 +118,7 @@ def _fit(
             comm.kind,
             facts["device"],
         )
-        verify_index(read_index(run.path))
+        verify_index(read_index(run.path), content=run.job.data.verify == "digests")
     staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
     place = Place(run.path, comm.rank, comm.device, staged.root)
     task = resolve(tasks()[run.job.train.task])(run.job, place)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import IO
 
+ERROR = b"\0"
+"""First byte of a block that is a message: why there will be no more."""
+
 
 def send(sink: IO[bytes], block: bytes) -> None:
     """Write one block."""

@@ -13,7 +13,7 @@ from typing import IO
 
 import hpctrain
 from hpctrain.errors import DataError
-from hpctrain.index.files.blocks import receive, send
+from hpctrain.index.files.blocks import ERROR, receive, send
 from hpctrain.index.files.reading import read_file
 
 _FEW = 256
@@ -128,6 +128,8 @@ class Pool:
         block = receive(source)
         if block is None:
             raise _lost()
+        if block.startswith(ERROR):
+            raise DataError(block[len(ERROR) :].decode())
         return block
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -28,8 +28,12 @@ def level_name(level: str) -> str:
 
 
 def accepted(level: str) -> tuple[str, ...]:
-    """Names of the levels that are at least as good."""
-    return tuple(f"{level_name(other)}\t" for other in LEVELS[LEVELS.index(level) :])
+    """Names of the levels that say the same: without a look any, else that one alone.
+
+    A better look may find more, and the index must not depend on what was looked at before.
+    """
+    chosen = LEVELS if level == "none" else (level,)
+    return tuple(f"{level_name(one)}\t" for one in chosen)
 
 
 def read_file(

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 
-from hpctrain.index.files.blocks import receive, send
+from hpctrain.errors import HpctrainError
+from hpctrain.index.files.blocks import ERROR, receive, send
 from hpctrain.index.files.reading import Inspect, read_file
 
 
@@ -28,7 +29,12 @@ def main(argv: list[str]) -> None:
     root_fd = os.open(root, os.O_RDONLY)
     while (block := receive(source)) is not None:
         names = block.decode().split("\n")
-        send(sink, "".join(read_file(root, root_fd, n, level, inspect) for n in names).encode())
+        try:
+            lines = [read_file(root, root_fd, name, level, inspect) for name in names]
+        except HpctrainError as e:
+            send(sink, ERROR + str(e).encode())
+            return
+        send(sink, "".join(lines).encode())
 
 
 if __name__ == "__main__":

@@ -73,7 +73,8 @@ def _sample(root: Path, rule: Rule, path: str, bases: list[str], places: list[Pl
     sample = Sample(name, items)
     sample.reasons = problems
     sample.node = sample.node or folder
-    plain = "" if text == canonical(names[: len(bases)]) else json.dumps(text)
+    is_whole = None not in items and text == canonical(names[: len(bases)])
+    plain = "" if is_whole else json.dumps(text)
     sample.columns = {**(sample.columns or {}), LIST: path, TEXT: plain}
     return sample
 

@@ -19,7 +19,9 @@ def item_fact(item: Item, cache: FactCache, members: Mapping[str, Sequence[str]]
     if len(item.paths) == 1 and item.paths[0][-1] != "/":
         return cache.fact(item.paths[0])
     parts = [
-        _folder_fact(path, members[path], cache) if path.endswith("/") else cache.fact(path)
+        folder_fact(path, {n: cache.fact(n) for n in members[path]})
+        if path.endswith("/")
+        else cache.fact(path)
         for path in item.paths
         if path
     ]
@@ -33,9 +35,14 @@ def item_fact(item: Item, cache: FactCache, members: Mapping[str, Sequence[str]]
     return Fact(joined[0], joined[1], whole, look=f"{shape}\t{dtype}\t{fault}")
 
 
-def _folder_fact(folder: str, names: Sequence[str], cache: FactCache) -> Fact:
-    """A stack of files as one: total size, newest time, digest over sorted `sha256  name` lines."""
-    facts = {name[len(folder) :]: cache.fact(name) for name in names}
+def folder_fact(folder: str, members: Mapping[str, Fact]) -> Fact:
+    """A stack of files as one: total size, newest time, digest over sorted `sha256  name` lines.
+
+    Args:
+        folder: the folder, with a '/' at its end.
+        members: its files by path, sorted.
+    """
+    facts = {name[len(folder) :]: fact for name, fact in members.items()}
     if not facts:
         return Fact("0", "0", "", look="\t\ttruncated: the folder has no such files")
     digest = hashlib.sha256()

@@ -12,6 +12,7 @@ from hpctrain.index.quick.numbers import is_constant
 
 _CHUNK = 1 << 22
 _RAW = re.compile(r"_(\d+)x(\d+)_14bit[^/]*\.raw$")
+_SIZE = re.compile(rb"\nwidth;(\d+)\r?\nheight;(\d+)\r?\n")
 _LETTERS = (b"n", b"N")
 """In NaN and inf of any spelling, and in no number."""
 
@@ -25,21 +26,24 @@ def look_at_csv(content: Content) -> Look:
 
 
 def _mobotix(content: Content, head: bytes) -> Look:
-    whole = content.at(0, content.size)
+    """Rows are counted; values only in the first and the last row, where a cut shows."""
     begin = _body(head)
-    facts = dict(line.split(b";", 1) for line in head[:begin].splitlines() if b";" in line)
-    try:
-        width, height = int(facts[b"width"]), int(facts[b"height"])
-    except (KeyError, ValueError):
+    match = _SIZE.search(head, 0, begin or len(head))
+    if match is None:
         return Look(fault="truncated: ends in its header" if content.size < 512 else _NO_SIZE)
-    if not begin:
+    if not begin or begin == content.size:
         return Look(fault="truncated: has a header, and no values")
-    rows = whole.count(b"\n", begin) + (not whole.endswith(b"\n"))
-    separators = whole.count(b";", begin)
+    whole = content.at(0, content.size)
+    width, height = int(match[1]), int(match[2])
+    end = len(whole) - 1 if whole.endswith(b"\n") else len(whole)
+    rows = whole.count(b"\n", begin, end) + 1
+    ends = (whole.find(b"\n", begin), whole.rfind(b"\n", begin, end) + 1 or begin)
+    first = whole.count(b";", begin, ends[0] if ends[0] > 0 else end) + 1
+    last = whole.count(b";", ends[1], end) + 1
     shape = f"{height}x{width}"
-    if rows != height or separators != height * (width - 1):
-        found = f"{rows} rows with {separators + rows} values"
-        code = "truncated" if separators < height * (width - 1) else "shape"
+    if rows != height or first != width or last != width:
+        code = "truncated" if rows < height or (rows == height and last < width) else "shape"
+        found = f"{rows} rows, the first of {first} and the last of {last} values"
         return Look(shape, "csv", f"{code}: {found}, {height} x {width} by its header")
     return Look(shape, "csv", _no_number(whole, begin) or _constant(whole, begin))
 
