@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
-from hpctrain.formats.mobotix import read_thermal, read_values
+from hpctrain.formats.mobotix import decode_csv, read_thermal, read_values
 from hpctrain.formats.picture import read_picture
 from hpctrain.formats.records import SUFFIX, RecordFile
 
@@ -95,7 +95,11 @@ class FilePairs:
 
     def _thermal(self, path: Path) -> NDArray[Any]:
         try:
-            return read_thermal(path).counts
+            if path.suffix.lower() == ".raw":
+                return read_thermal(path).counts  # its size stands in its name only
+            return decode_csv(path.read_bytes(), str(path)).counts
+        except OSError as e:
+            raise DataError(f"{path}: cannot be read: {e.strerror}") from e
         except DataError as e:
             if "law" not in str(e):
                 raise
