@@ -195,6 +195,13 @@ def from_index(path: Path, keep_off_law: bool = False) -> FilePairs:
     if lacking or not parts:
         raise DataError(f"{path}: has no column {', '.join(lacking) or 'with files'}")
     used = [row for row in rows if row["status"] == "ok"]
+    for row in used:
+        several = [part for part in parts if not row[part] or "|" in row[part]]
+        if several:
+            raise DataError(
+                f"{path}: {row['id']!r} has {row[several[0]]!r} as {several[0]}; records take one "
+                "file of each modality"
+            )
     return FilePairs(
         parts,
         tuple(_row(row, parts, root, columns) for row in used),

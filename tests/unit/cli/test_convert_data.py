@@ -3,15 +3,20 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hpctrain.cli import convert_data, main
-from tests.unit.convert.builders import volume, write_layers
+from hpctrain.formats.mobotix import write_thermal
+from hpctrain.formats.sources import open_source
+from tests.unit.convert.builders import volume, write_fragment, write_layers
+from tests.unit.data.builders import random_values, write_netcdf3
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -109,6 +114,53 @@ def test_convert__a_reader_of_ones_own(here):
     assert page["licence"] == "CC0"
     assert page["options"]["reader"] == "own_formats.Text"
     assert run(*argv) == 0
+
+
+def test_convert__the_reader_of_the_how_to_page(here, monkeypatch):
+    page = (REPO / "docs" / "how-to" / "bring-my-own-format.md").read_text()
+    reader = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class" in b)
+    Path("frames.py").write_text(reader)
+    frames = np.random.default_rng(0).integers(0, 999, (3, 480, 640)).astype("<u2")
+    frames.tofile("camera.bin")
+    (command,) = re.findall(r"^hpctrain convert (camera.*)$", page, re.MULTILINE)
+    try:
+        assert run(*command.split()) == 0
+    finally:
+        sys.modules.pop("frames", None)
+    found = open_source(Path("camera"))
+    np.testing.assert_array_equal(found.array("volume")[:], frames)
+    assert found.array().attributes["units"] == "counts"
+    assert json.loads(Path("camera/data_card.json").read_text())["licence"] == "CC BY 4.0"
+
+
+def test_convert__the_arrays_of_the_how_to_page(here):
+    """Its Python block runs, on sources of ours."""
+    (here / "raw").mkdir()
+    write_netcdf3(here / "raw" / "spherical001.nc", random_values())
+    write_fragment(here / "Frag1" / "54keV_exposed_surface", volume((65, 70, 80)))
+    write_pairs(here, "V017-2023-06-02")
+    page = (REPO / "docs" / "how-to" / "bring-my-own-format.md").read_text()
+    block = next(b for b in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "Frag1" in b)
+    for line in block.splitlines():
+        words = [w.replace("*", "001") for w in line.split()[2:]]
+        assert run(*words) == 0
+    code = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "cube" in b)
+    names: dict = {}
+    exec(code.replace("1000:1064, 2000:2064", "5:69, 10:74"), names)
+    np.testing.assert_array_equal(names["cube"], volume((65, 70, 80))[:64, 5:69, 10:74])
+    assert names["fields"].shape == (2, 8, 12, 16)
+    assert names["thermal"].dtype == np.uint16
+
+
+def write_pairs(folder: Path, name: str) -> None:
+    """A pair index of one sample."""
+    counts = np.full((4, 6), 7000, np.uint16)
+    thermal = "1_right_6x4_14bit.thermal.celsius_position1.csv"
+    write_thermal(folder / thermal, counts)
+    Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(folder / "1.jpg")
+    (folder / "pairs.csv").write_text(f"id,status,rgb,thermal\n{name},ok,1.jpg,{thermal}\n")
+    page = {"root": str(folder), "modalities": ["rgb", "thermal"]}
+    (folder / "pairs.json").write_text(json.dumps(page))
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,12 @@ def test_records__an_index_without_its_page(tmp_path, index):
         run(index, "records", tmp_path / "out")
 
 
+def test_records__several_files_of_a_modality(tmp_path, index):
+    index.write_text(index.read_text().replace("rgb/1.jpg", "rgb/1.jpg|rgb/2.jpg"))
+    with pytest.raises(DataError, match="'id 1' has 'rgb/1.jpg|rgb/2.jpg' as rgb; records take"):
+        run(index, "records", tmp_path / "out")
+
+
 def test_picture__truncated(tmp_path):
     whole = io.BytesIO()
     Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(whole, "JPEG")
