@@ -116,7 +116,7 @@ def _pairs(options: Options) -> FilePairs:
     folders = [path for path in options.sources if path.is_dir()]
     if len(folders) == len(options.sources) > 1:
         return from_folders(folders, options.keep_off_law)
-    if len(options.sources) == 1 and not folders:
+    if len(options.sources) == 1 and options.sources[0].suffix == ".csv" and not folders:
         return from_index(options.sources[0], options.keep_off_law)
     raise ConfigError(
         "--to records: give one pair index (CSV), or two or more folders whose files have the "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
-from hpctrain.formats.mobotix import read_thermal, read_values
+from hpctrain.formats.mobotix import decode_csv, read_thermal, read_values
 from hpctrain.formats.picture import read_picture
 from hpctrain.formats.records import SUFFIX, RecordFile
 
@@ -95,7 +95,11 @@ class FilePairs:
 
     def _thermal(self, path: Path) -> NDArray[Any]:
         try:
-            return read_thermal(path).counts
+            if path.suffix.lower() == ".raw":
+                return read_thermal(path).counts  # its size stands in its name only
+            return decode_csv(path.read_bytes(), str(path)).counts
+        except OSError as e:
+            raise DataError(f"{path}: cannot be read: {e.strerror}") from e
         except DataError as e:
             if "law" not in str(e):
                 raise
@@ -191,6 +195,13 @@ def from_index(path: Path, keep_off_law: bool = False) -> FilePairs:
     if lacking or not parts:
         raise DataError(f"{path}: has no column {', '.join(lacking) or 'with files'}")
     used = [row for row in rows if row["status"] == "ok"]
+    for row in used:
+        several = [part for part in parts if not row[part] or "|" in row[part]]
+        if several:
+            raise DataError(
+                f"{path}: {row['id']!r} has {row[several[0]]!r} as {several[0]}; records take one "
+                "file of each modality"
+            )
     return FilePairs(
         parts,
         tuple(_row(row, parts, root, columns) for row in used),
