@@ -172,11 +172,20 @@ def test_trace__data_card(run_dir, capsys) -> None:
     assert "data card              DATA_CARD.md" in out
     assert "source: dice 1.0" in out
     assert "licence: CC0-1.0" in out
+    card.write_text("# Data card\n\n## Licence\n\nCC-BY-4.0\n\n## Digests\n")
+    capsys.readouterr()
+    run("trace", run_dir)
+    assert "licence: CC-BY-4.0" in capsys.readouterr().out
     card.with_name("data_card.json").write_text(
         json.dumps({"title": "T", "source": {"url": "https://x"}, "license": "MIT"})
     )
     run("trace", run_dir)
     assert "source: url https://x" in capsys.readouterr().out
+    card.with_name("data_card.json").write_text(
+        json.dumps({"tool": "hpctrain 1", "sources": [{"path": "/a", "kind": "volume"}]})
+    )
+    run("trace", run_dir)
+    assert "source: path /a, kind volume" in capsys.readouterr().out
 
 
 def test_trace__files_without_a_stamp(run_dir, tmp_path, capsys) -> None:
