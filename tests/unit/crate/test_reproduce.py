@@ -130,11 +130,13 @@ def test_reproduce__other_versions(crate, capsys) -> None:
         page = json.loads(archive.read("manifest.json"))
     page["launches"][-1].update(python="3.1.4", device="NVIDIA H100")
     page["launches"][-1]["packages"]["torch"] = "1.0"
+    page["files"]["rank.sh"] = "00" * 32  # as if another version had rendered it
     found = compared(capsys, repack(crate, manifest_dot_json=json.dumps(page).encode()))
     assert found["code"] == 2
     assert (found["python"]["was"], found["python"]["is_same"]) == ("3.1.4", False)
     assert (found["torch"]["was"], found["device"]["is_same"]) == ("1.0", False)
     assert found["numpy"]["is_same"]
+    assert (found["rendering"]["is_same"], found["rendering"]["now"]) == (False, "another rank.sh")
     assert found["crate"]["details"] == ["manifest.json"]
 
 
