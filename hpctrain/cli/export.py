@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from enum import Enum
 from pathlib import Path
@@ -73,7 +74,8 @@ def command(
     )
     members = export(folder, target, options, lambda line: typer.echo(line, err=True))
     typer.echo(f"{target}: {_summary(members)}")
-    typer.echo(f"next: hpctrain reproduce {target}{'' if with_data else ' --data-root FOLDER'}")
+    words = ["hpctrain", "reproduce", str(target)]
+    typer.echo(f"next: {shlex.join(words)}{'' if with_data else ' --data-root FOLDER'}")
 
 
 def _summary(members: list[Member]) -> str:

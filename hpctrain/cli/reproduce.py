@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpctrain.cli.job import SiteName, this_site
+from hpctrain.cli.job import Overrides, SiteName, this_site
 from hpctrain.cli.run_dir import RUNS
 from hpctrain.cli.trace import plain
 
@@ -27,6 +27,7 @@ def command(
     as_name: Annotated[
         str | None, typer.Option("--as", help="Name of the run, where it is not the crate's.")
     ] = None,
+    overrides: Overrides = None,
     site: SiteName = None,
     data_root: Annotated[
         Path | None, typer.Option("--data-root", help="Where the input files are here.")
@@ -43,7 +44,7 @@ def command(
     from hpctrain.render.code import collect
     from hpctrain.schedulers import scheduler_of
 
-    options = Options(out, as_name, site, data_root)
+    options = Options(out, as_name, site, data_root, tuple(overrides or ()))
     here = Here(this_site(), collect((), Path.cwd()))
     outcome = reproduce(crate, options, here, lambda line: typer.echo(line, err=True))
     if as_json:

@@ -82,8 +82,9 @@ def _properties(
         is_good = code in (0, EXIT_STOPPED)
         word = "Completed" if is_good else "Failed"
         found["actionStatus"] = f"http://schema.org/{word}ActionStatus"
-        if not is_good and is_last and facts.state.get("message"):
-            found["error"] = str(facts.state["message"])
+        message = launch.get("message") or (facts.state.get("message") if is_last else None)
+        if not is_good and message:
+            found["error"] = str(message)
     return found
 
 

@@ -33,12 +33,14 @@ class Options:
         as_name: name of the run; None: that of the crate.
         site: name or file of a machine; None: the profile in the crate.
         data_root: folder of the input files; None: in the crate, or where they were.
+        overrides: texts `key.path=value`, for what this machine needs, such as an account.
     """
 
     out: Path
     as_name: str | None = None
     site: str | None = None
     data_root: Path | None = None
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _resolve(crate: Crate, options: Options) -> Resolved:
         job, site = Path(folder, "config.yaml"), Path(folder, "site.yaml")
         job.write_bytes(crate.read("config.yaml"))
         site.write_bytes(crate.read("site.yaml"))
-        words = []
+        words = [*options.overrides]
         if options.site is not None:
             words.append(f"site={json.dumps(options.site)}")
         if options.as_name is not None:

@@ -50,7 +50,8 @@ def container_facts() -> dict[str, Any]:
         return {}
     facts: dict[str, Any] = {"image": path, "id": image_id(Path(path)), "labels": _labels()}
     with suppress(OSError):  # many sites do not show the image's own folder inside
-        facts["size"] = os.stat(path).st_size
+        status = os.stat(path)
+        facts.update(size=status.st_size, mtime_ns=status.st_mtime_ns)
     return {key: value for key, value in facts.items() if value}
 
 

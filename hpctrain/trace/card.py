@@ -12,6 +12,7 @@ from hpctrain.provenance.run import file_digest
 
 CARDS = ("data_card.json", "DATA_CARD.md")
 _LINE = re.compile(r"^[-*\s]*\**(source|generator|licen[cs]e)\**\s*:\**\s*(.+)$", re.I | re.M)
+_SECTION = re.compile(r"^#+\s*(source|licen[cs]e)\s*\n+([^#\s].*)$", re.I | re.M)
 _MOST_BYTES = 1 << 20
 
 
@@ -54,7 +55,10 @@ def _json(text: str) -> dict[str, str]:
     page = json.loads(text)
     if not isinstance(page, dict):
         raise ValueError("no JSON object")
-    return {str(key).lower(): _words(value) for key, value in page.items() if value}
+    facts = {str(key).lower(): _words(value) for key, value in page.items() if value}
+    if "sources" in facts:  # as `hpctrain convert` writes it
+        facts.setdefault("source", facts["sources"])
+    return facts
 
 
 def _words(value: object) -> str:
@@ -66,6 +70,7 @@ def _words(value: object) -> str:
 
 
 def _markdown(text: str) -> dict[str, str]:
-    facts = {match[1].lower(): match[2].strip() for match in reversed(list(_LINE.finditer(text)))}
+    found = [*_LINE.finditer(text), *_SECTION.finditer(text)]
+    facts = {match[1].lower(): match[2].strip() for match in reversed(found)}
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
     return {**facts, "title": heading[1].strip() if heading else ""}

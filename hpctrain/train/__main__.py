@@ -106,7 +106,7 @@ def _fit(
     state = RunState(run.path)
     facts = proof.facts(comm, claims)
     if comm.rank == 0:
-        run.remember_launch(facts)
+        run.launches.begin(facts)
         state.begin(
             epochs=run.job.train.epochs,
             **{key: facts[key] for key in ("world_size", "comm", "device")},
@@ -135,7 +135,7 @@ def _fit(
     is_finished = trainer.fit()
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
-        run.remember_end(0 if is_finished else EXIT_STOPPED)
+        run.launches.end(0 if is_finished else EXIT_STOPPED)
     return is_finished, staged
 
 

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from hpctrain.config.load import read_resolved
 from hpctrain.errors import ConfigError, TrainError
 from hpctrain.errors import unwritable as unwritable
 from hpctrain.provenance.files import stamped_page
-from hpctrain.train.stamps import Stamps, hash_image
+from hpctrain.train.json_file import write_json as write_json
+from hpctrain.train.launches import Launches
+from hpctrain.train.stamps import Stamps
 from hpctrain.train.task import Position
 
 
@@ -35,8 +36,9 @@ class Run:
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
             _make_folder(self.path / name)
         self.stamps = Stamps(self.path)
+        self.launches = Launches(self.path, self.stamps)
         self._lock = threading.Lock()
-        """Held while the manifest or a document is read and written again."""
+        """Held while a document is read and written again."""
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what every rank must have read alike."""
@@ -72,35 +74,6 @@ class Run:
                 path = self.path / "eval" / name
                 if json.loads(path.read_text()).get("step") == at.global_step:
                     write_json(path, stamped_page(content, stamp))
-
-    def remember_launch(self, facts: dict[str, Any]) -> None:
-        """Append what this start found to the manifest."""
-        with self._lock:
-            manifest = self._manifest()
-            manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
-            write_json(self.path / "manifest.json", manifest)
-        hash_image(facts.get("container", {}), self._take_image)
-
-    def remember_end(self, exit_code: int) -> None:
-        """Note when and how this start ended."""
-        self._amend_launch({"end": round(time.time(), 3), "exit_code": exit_code})
-
-    def _take_image(self, digest: str) -> None:
-        launch = self._manifest()["launches"][-1]
-        self._amend_launch({"container": {**launch["container"], "sha256": digest}})
-        self.stamps.take_image(digest)
-
-    def _amend_launch(self, facts: Mapping[str, Any]) -> None:
-        with self._lock:
-            manifest = self._manifest()
-            if manifest.get("launches"):
-                manifest["launches"][-1].update(facts)
-                write_json(self.path / "manifest.json", manifest)
-
-    def _manifest(self) -> dict[str, Any]:
-        path = self.path / "manifest.json"
-        page: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        return page
 
 
 def _make_folder(path: Path) -> None:
@@ -182,19 +155,3 @@ class RunState:
             "job_id": os.environ.get("HPCTRAIN_JOB_ID", ""),
         }
         self.update(status="running", **here, **fields)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file as a whole.
-
-    Raises:
-        TrainError: it cannot be written; the old file is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-        temporary.replace(path)
-    except OSError as e:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise unwritable(path, e) from e

@@ -6,12 +6,9 @@ and documents of the same step wait for it in their own thread, never in the loo
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hpctrain.errors import ProvenanceError
 from hpctrain.log import logger
@@ -96,21 +93,3 @@ class Stamps:
         if self._base is None:
             self._base = stamp_run(self._run_dir, "")
         return self._base
-
-
-def hash_image(container: Mapping[str, Any], tell: Callable[[str], None]) -> None:
-    """Compute the sha256 of the image that the training runs in, in a thread; then tell it.
-
-    An image is gigabytes: nothing waits for this, and a training that ends earlier has none.
-    """
-    path = str(container.get("image") or "")
-    if not os.path.isfile(path):
-        return
-
-    def work() -> None:
-        try:
-            tell(digest_of(path))
-        except Exception as e:  # noqa: BLE001 - the training goes on without
-            logger.debug("%s: no digest: %s", path, e)
-
-    threading.Thread(target=work, name="image", daemon=True).start()

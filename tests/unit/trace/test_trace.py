@@ -8,45 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hpctrain.cli import main
 from hpctrain.provenance import Stamp, embed, stamp_run
-from tests.unit.cli.test_render import JOB, write_npy
+from tests.started import amend, make_started, product, run
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A rendered run that has started once, in a folder with an awkward name."""
-    folder = tmp_path / "a b $HOME 'ü'"
-    (folder / "data").mkdir(parents=True)
-    for i in range(3):
-        write_npy(folder / "data" / f"step{i}.npy", i, (2, 16, 16, 16))
-    (folder / "small.yaml").write_text(yaml.safe_dump(JOB, sort_keys=False))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(folder)
-    assert run("render", "small") == 0
-    run_dir = folder / "jobs" / "small"
-    amend(run_dir, launches=[{"launch_id": "one", "hosts": ["n1"], "world_size": 2, "time": 1.0}])
-    return run_dir
-
-
-def amend(run_dir: Path, **facts: object) -> None:
-    page = json.loads((run_dir / "manifest.json").read_text())
-    (run_dir / "manifest.json").write_text(json.dumps({**page, **facts}))
-
-
-def run(*argv: str | Path) -> int:
-    with pytest.raises(SystemExit) as info:
-        main([str(word) for word in argv])
-    return int(info.value.code or 0)
-
-
-def product(run_dir: Path, name: str = "summary.json") -> Path:
-    path = run_dir / "eval" / name
-    path.write_text('{"rmse": 1.5}\n')
-    embed(path, stamp_run(run_dir, "evaluation", epoch=1, global_step=5))
-    return path
+    return make_started(tmp_path / "a b $HOME 'ü'", monkeypatch)
 
 
 def links(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> tuple[int, dict[str, str], str]:
@@ -76,7 +45,7 @@ def test_trace__readable(run_dir, capsys) -> None:
     assert lines[0] == f"evaluation    same     {path}"
     assert lines[1].startswith(f"{'':23}after epoch 1, step 5, sha256 ")
     assert f"launch{'':17}one" in lines
-    assert f"{'':23}1970-01-01 00:00:01 UTC, on n1, 2 ranks" in lines
+    assert f"{'':23}1970-01-01 00:00:01 UTC, on n1, 2 ranks, ddp" in lines
     assert f"inputs        same     {run_dir.parents[1] / 'data'}" in lines
     assert lines[-1] == "all of it is as it was"
 
@@ -203,11 +172,20 @@ def test_trace__data_card(run_dir, capsys) -> None:
     assert "data card              DATA_CARD.md" in out
     assert "source: dice 1.0" in out
     assert "licence: CC0-1.0" in out
+    card.write_text("# Data card\n\n## Licence\n\nCC-BY-4.0\n\n## Digests\n")
+    capsys.readouterr()
+    run("trace", run_dir)
+    assert "licence: CC-BY-4.0" in capsys.readouterr().out
     card.with_name("data_card.json").write_text(
         json.dumps({"title": "T", "source": {"url": "https://x"}, "license": "MIT"})
     )
     run("trace", run_dir)
     assert "source: url https://x" in capsys.readouterr().out
+    card.with_name("data_card.json").write_text(
+        json.dumps({"tool": "hpctrain 1", "sources": [{"path": "/a", "kind": "volume"}]})
+    )
+    run("trace", run_dir)
+    assert "source: path /a, kind volume" in capsys.readouterr().out
 
 
 def test_trace__files_without_a_stamp(run_dir, tmp_path, capsys) -> None:
