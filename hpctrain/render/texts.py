@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hpctrain.config.binds import with_source
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.render.container import definition, has_definition
@@ -95,7 +96,7 @@ def with_absolute_paths(job: Job, cwd: Path) -> Job:
         python = _absolute(job.launch.python, cwd)
         changes["launch"] = job.launch.model_copy(update={"python": python})
     if job.container:
-        binds = [_absolute_bind(bind, cwd) for bind in job.container.binds]
+        binds = [with_source(bind, lambda s: _absolute(s, cwd)) for bind in job.container.binds]
         image = _absolute(job.container.image, cwd)
         changes["container"] = job.container.model_copy(update={"image": image, "binds": binds})
     return job.model_copy(update=changes)
@@ -103,11 +104,6 @@ def with_absolute_paths(job: Job, cwd: Path) -> Job:
 
 def _absolute(path: str, cwd: Path) -> str:
     return path if "://" in path else str(cwd / os.path.expanduser(path))
-
-
-def _absolute_bind(bind: str, cwd: Path) -> str:
-    source, colon, rest = bind.partition(":")
-    return f"{_absolute(source, cwd)}{colon}{rest}"
 
 
 def _text(text: str) -> File:

@@ -6,7 +6,7 @@ import argparse
 import faulthandler
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +17,7 @@ from hpctrain import log
 from hpctrain.comm import Communicator, Ranks, start
 from hpctrain.comm.control import let_all_connect
 from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
-from hpctrain.index import read_index, verify_index
+from hpctrain.index import verify_index
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import proof
 from hpctrain.train.faults import failure
@@ -45,8 +45,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
         leave_at_once(e.exit_code)
     log.setup(str(ranks) if ranks.world_size > 1 else "")
     limit = StartLimit(ranks, arguments.run_dir)
+    explained: Callable[[str], str] = str
     try:
         run = Run(arguments.run_dir)
+        explained = run.places.explained
         torch.set_num_threads(run.job.resources.cpus_per_rank)
         set_determinism(run.job.train)
         proof.check_size(ranks.world_size, run.job.total_ranks, str(ranks))
@@ -59,7 +61,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
             run, comm, lock, limit, is_schedule_change_allowed=arguments.allow_schedule_change
         )
     except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
-        leave_at_once(failure.report(e, ranks, arguments.run_dir))
+        leave_at_once(failure.report(e, ranks, arguments.run_dir, explained))
     close_and_leave(comm, code)
 
 
@@ -118,7 +120,7 @@ def _fit(
             comm.kind,
             facts["device"],
         )
-        verify_index(read_index(run.path), content=run.job.data.verify == "digests")
+        verify_index(run.read_index(), content=run.job.data.verify == "digests")
     staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
     place = Place(run.path, comm.rank, comm.device, staged.root)
     task = resolve(tasks()[run.job.train.task])(run.job, place)

@@ -76,6 +76,7 @@ def _copy(run_dir: Path, scratch: Path, steps: int, ranks: int) -> None:
     }
     if job.data.order.kind == "divided":
         content["data"]["order"]["parts"] = ranks
+    content["data"] |= {"stage": "none", "stage_dir": None}
     for key in ("chain", "sweep", "after"):
         content.pop(key, None)
     Job.model_validate(content)

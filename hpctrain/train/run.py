@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.errors import ConfigError, TrainError
 from hpctrain.errors import unwritable as unwritable
+from hpctrain.index import Index, read_index
 from hpctrain.provenance.files import stamped_page
+from hpctrain.train.faults.places import Places
 from hpctrain.train.json_file import write_json as write_json
 from hpctrain.train.launches import Launches
 from hpctrain.train.stamps import Stamps
@@ -33,6 +36,7 @@ class Run:
             )
         self.path = path.resolve()
         self.job: Job = read_resolved(path / "config.yaml")
+        self.places = Places.of(self.job, self.path)
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
             _make_folder(self.path / name)
         self.stamps = Stamps(self.path)
@@ -48,6 +52,11 @@ class Run:
             for key, name in files.items()
             if (self.path / name).is_file()
         }
+
+    def read_index(self) -> Index:
+        """The index of the run, with the root where this rank sees it."""
+        index = read_index(self.path)
+        return replace(index, root=self.places.data_root(index.root, self.job))
 
     def validated_epoch(self) -> int:
         """Epoch of the newest validation; 0 before the first."""

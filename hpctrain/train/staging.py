@@ -14,7 +14,7 @@ from typing import Any
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.errors import DataError, HpctrainError, TrainError
-from hpctrain.index import Index, Row, read_index
+from hpctrain.index import Index, Row
 from hpctrain.log import logger
 from hpctrain.staging import Outcome, Source, Stage
 from hpctrain.train.faults.stages import Stages
@@ -30,10 +30,10 @@ class StagedData:
     """Where this rank reads; on one rank of each node also what is to be taken away.
 
     Attributes:
-        root: folder to read from instead of the data's; None: the data's.
+        root: folder to read from.
     """
 
-    def __init__(self, root: Path | None = None, stage: Stage | None = None) -> None:
+    def __init__(self, root: Path, stage: Stage | None = None) -> None:
         self.root, self._stage = root, stage
 
     def close(self, *, is_kept: bool) -> None:
@@ -59,23 +59,25 @@ def stage_data(
         TrainError: copying stands still on some node; on all ranks.
     """
     if run.job.data.stage == "none":
-        return StagedData()
+        return StagedData(run.read_index().root)
     copying = _Copying(run, comm, hosts) if comm.ranks.local_rank == 0 else None
     told = _wait(comm, copying, stages, state)
     outcomes = {
         host: Outcome(**page["outcome"]) for host, page in zip(hosts, told, strict=True) if page
     }
     if comm.rank == 0:
-        _say(outcomes, state)
-    root = outcomes[hosts[comm.rank]].root
-    return StagedData(Path(root) if root else None, copying.stage if copying else None)
+        _say(outcomes, run.read_index().root, state)
+    staged, root = outcomes[hosts[comm.rank]].root, run.read_index().root
+    if staged:
+        run.places.copied(Path(staged), root)
+    return StagedData(Path(staged) if staged else root, copying.stage if copying else None)
 
 
 class _Copying:
     """Fills the stage of this node in a thread."""
 
     def __init__(self, run: Run, comm: Communicator, hosts: Sequence[str]) -> None:
-        index = read_index(run.path)
+        index = run.read_index()
         folder = run.job.data.stage_dir or os.environ.get("HPCTRAIN_SCRATCH", "")
         self.stage = Stage(folder, comm.ranks.host, index.root, index.digest, run.path)
         ranks = [rank for rank, host in enumerate(hosts) if host == hosts[comm.rank]]
@@ -143,7 +145,7 @@ def _wait(
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def _say(outcomes: dict[str, Outcome], state: RunState) -> None:
+def _say(outcomes: dict[str, Outcome], root: Path, state: RunState) -> None:
     staged = [outcome for outcome in outcomes.values() if outcome.root]
     copied, reused = (
         sum(getattr(outcome, key) for outcome in staged) for key in ("num_bytes", "reused_bytes")
@@ -156,7 +158,7 @@ def _say(outcomes: dict[str, Outcome], state: RunState) -> None:
         f"{reused / 1e9:.2f} GB were there"
     )
     if staged:
-        logger.info("staging: %s; read from %s", text, staged[0].root)
+        logger.info("staging: %s; %s is read from %s", text, root, staged[0].root)
     reasons: dict[str, list[str]] = defaultdict(list)
     for host, outcome in outcomes.items():
         if not outcome.root:

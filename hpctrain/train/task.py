@@ -40,13 +40,13 @@ class Place:
     run_dir: Path
     rank: int
     device: Any
-    staged_root: Path | None = None
-    """Folder of the data on this node's disk; None: they are read where the index says."""
+    data_root: Path | None = None
+    """Where this rank reads the data; None: where the index says."""
 
     def read_index(self) -> Index:
         """The index of the run; its root is where this rank is to read."""
         index = read_index(self.run_dir)
-        return replace(index, root=self.staged_root) if self.staged_root else index
+        return replace(index, root=self.data_root) if self.data_root else index
 
 
 @dataclass

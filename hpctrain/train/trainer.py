@@ -88,7 +88,7 @@ class Trainer:
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder, self.steps_per_epoch)
-        self.files = DataFiles(run.path, is_main=comm.rank == 0)
+        self.files = DataFiles(run.read_index, is_main=comm.rank == 0)
         self.reading = agree_on_reading(
             run.job.data, self.data.train, self.sampler, self.position, comm
         )

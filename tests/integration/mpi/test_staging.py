@@ -1,9 +1,11 @@
-"""Copies on the node's disk: read by real ranks, bit-equal, reused, taken away, torn, short of room."""
+"""Copies on the node's disk: bit-equal, reused, taken away; torn ones, and no room."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 from tests.integration.mpi.conftest import SmallRun, newest
@@ -12,6 +14,31 @@ from tests.requires import requires
 pytestmark = requires(mpi=True, horovod=True)
 
 PLAIN = ("train.adversary=null",)
+SLOW_COPY = '''"""Copying takes its time, and tells that it has begun."""
+
+import os
+import time
+from pathlib import Path
+
+from torch import nn
+
+from hpctrain.staging.copying import Progress
+
+_add = Progress.add
+
+
+def add(self, count):
+    _add(self, count)
+    Path(os.environ["COPIES"]).touch()
+    time.sleep(float(os.environ["COPY_S"]))
+
+
+Progress.add = add
+
+
+class Loss(nn.MSELoss):
+    pass
+'''
 
 
 def staged(folder: Path) -> tuple[str, ...]:
@@ -22,9 +49,13 @@ def facts(run: Path) -> dict:
     return json.loads((run / "state.json").read_text())["staging"]
 
 
-def left(folder: Path) -> list[str]:
+def left(folder: Path) -> list[Path]:
     """Stages that are still there."""
-    return [p.name for p in folder.glob("hpctrain-*/*/*") if p.is_dir()]
+    return [p for p in folder.glob("hpctrain-*/*/*") if p.is_dir()]
+
+
+def total(small: SmallRun) -> int:
+    return sum(p.stat().st_size for p in (small.folder / "data").glob("*.nc"))
 
 
 def assert_equal_bits(one: Path, other: Path) -> None:
@@ -40,8 +71,113 @@ def test_two_ranks__train_on_copies_bit_for_bit_and_take_them_away(
     run = small.render(small.unique("staged"), *staged(tmp_path))
     out = small.finish(run)
     assert_equal_bits(small.finished(*PLAIN), run)
-    page, total = facts(run), sum(p.stat().st_size for p in (small.folder / "data").glob("*.nc"))
-    assert (page["copied_bytes"], page["reused_bytes"]) == (total, 0)
+    page = facts(run)
+    assert (page["copied_bytes"], page["reused_bytes"]) == (total(small), 0)
     assert (page["nodes"], page["staged_nodes"], page["bytes_per_s"] > 0) == (1, 1, True)
-    assert f"read from {tmp_path}/hpctrain-{os.getuid()}/" in out
+    assert f"{small.folder}/data is read from {tmp_path}/hpctrain-{os.getuid()}/" in out
     assert left(tmp_path) == []
+
+
+def test_folder_that_is_missing__is_said_once_and_data_are_read_in_place(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    run = small.render(small.unique("staged"), *staged(tmp_path / "gone"))
+    out = small.finish(run)
+    assert out.count("data are read in place") == 1
+    assert f"{tmp_path}/gone does not exist on this node" in out
+    assert_equal_bits(small.finished(*PLAIN), run)
+    assert (facts(run)["staged_nodes"], facts(run)["nodes"]) == (0, 1)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a tmpfs needs root")
+def test_disk_that_is_too_small__data_are_read_in_place(small: SmallRun, tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=65m", "none", str(tmp_path)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        run = small.render(small.unique("staged"), *staged(tmp_path))
+        out = small.finish(run)
+        assert left(tmp_path) == []
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert f"{tmp_path} has 0.07 GB left, and the files of this node need" in out
+
+
+def test_chain__the_next_job_takes_the_copies_and_the_last_one_takes_them_away(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    slow = ("train.criterion=slow.Slow", "code=[mine]", "launch.env.STEP_S='0.5'")
+    chain = ("chain.max_jobs=9", "train.epochs=12", 'resources.walltime="00:01:00"')
+    run = small.render(small.unique("chained"), *staged(tmp_path), *slow, *chain)
+    out = small.finish(run)
+    jobs = (run / "chain.log").read_text().splitlines()
+    assert len(jobs) > 1
+    assert out.count("0.00 GB copied") == len(jobs) - 1
+    assert facts(run)["reused_bytes"] == total(small)
+    assert left(tmp_path) == []
+
+
+def test_killed_in_mid_copy__the_script_cleans_and_the_next_start_copies_anew(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    (small.folder / "mine" / "slowcopy.py").write_text(SLOW_COPY)
+    begun = tmp_path / "begun"
+    own = ("code=[mine]", "train.criterion=slowcopy.Loss", f"launch.env.COPIES={begun}")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    run = small.render(small.unique("killed"), *staged(scratch), *own, "launch.env.COPY_S='600'")
+    process = small.start(run)
+    wait_until(begun.exists)
+    (stage,) = left(scratch)
+    torn = list((stage / "temporary").iterdir())
+    assert torn
+    assert not list((stage / "files").iterdir())
+    state = json.loads((run / "state.json").read_text())
+    os.kill(state["pid"], signal.SIGKILL)
+    assert process.wait(timeout=120) != 0
+    assert left(scratch) == [], (run / "out.txt").read_text()
+    again = small.render(small.unique("killed"), *staged(scratch), *own, "launch.env.COPY_S='0'")
+    small.finish(again)
+    assert facts(again)["copied_bytes"] == total(small)
+
+
+def test_two_runs__one_that_ends_leaves_the_other_its_copies(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    slow = ("train.criterion=slow.Slow", "code=[mine]", "launch.env.STEP_S='0.3'")
+    long = small.render(small.unique("long"), *staged(tmp_path), *slow, "train.epochs=200")
+    process = small.start(long)
+    wait_until(lambda: "global_step" in json.loads((long / "state.json").read_text()))
+    short = small.render(small.unique("short"), *staged(tmp_path))
+    small.finish(short)
+    assert facts(short)["reused_bytes"] == total(small)
+    (stage,) = left(tmp_path)
+    assert len(list((stage / "files").iterdir())) == 3
+    (long / "STOP").touch()
+    assert process.wait(timeout=120) == 75
+    assert left(tmp_path) == []
+
+
+def test_original_that_was_changed__ends_all_ranks_with_its_name(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    run = small.render(small.unique("changed"), *staged(tmp_path))
+    path = small.folder / "data" / "step001.nc"
+    before, status = path.read_bytes(), path.stat()
+    try:
+        path.write_bytes(before[:-4] + b"\1\2\3\4")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # only its content tells
+        out = small.finish(run, expected=2)
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert f"{path}: content has changed since the job was rendered" in out
+    assert left(tmp_path) == []
+
+
+def test_divided__a_node_copies_the_parts_of_its_ranks(small: SmallRun, tmp_path: Path) -> None:
+    divided = ("data.order.kind=divided",)
+    run = small.render(small.unique("divided"), *staged(tmp_path), *divided)
+    small.finish(run)
+    assert_equal_bits(small.finished(*PLAIN, *divided), run)
+    assert facts(run)["copied_bytes"] == total(small)  # one node has all parts
