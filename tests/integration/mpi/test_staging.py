@@ -8,7 +8,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.integration.mpi.conftest import SmallRun, newest
+import pytest
+
+from tests.integration.mpi.conftest import SmallRun, newest, wait_until
 from tests.requires import requires
 
 pytestmark = requires(mpi=True, horovod=True)
