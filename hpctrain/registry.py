@@ -14,6 +14,7 @@ from hpctrain.errors import ConfigError
 
 TASKS = {
     "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
+    "field_to_field": "hpctrain.tasks.super_resolution:FieldToFieldTask",
 }
 
 SAMPLES = {

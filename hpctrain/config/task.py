@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
@@ -12,43 +13,11 @@ from pydantic import (
     model_validator,
 )
 
+from hpctrain.config.networks import Discriminator, Generator, ResidualCritic, Srsgan, UNet
 from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Training
 from hpctrain.config.words import nearest
-
-
-class Channels(Schema):
-    """Width of a network: base at the coarsest end, halved block by block within [min, max]."""
-
-    base: PositiveInt = 128
-    """Channels at the coarsest resolution."""
-    min: PositiveInt = 64
-    """Lower bound of any block."""
-    max: PositiveInt = 512
-    """Upper bound of any block."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Channels:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is larger than max {self.max}")
-        return self
-
-
-class Generator(Schema):
-    """StyleGAN2-like upsampler with noise injection (map2map's srsgan, EarthGAN)."""
-
-    channels: Channels = Channels()
-    """Width by block."""
-    noise: Literal["add", "concatenate", "none"] = "add"
-    """How noise enters each layer: added with a learned scale, or as one more channel."""
-
-
-class CriticChannels(Channels):
-    """Width of the critic, by default wider than the generator."""
-
-    base: PositiveInt = 512
-    """Channels at the coarsest resolution."""
 
 
 class GanOptimizer(Optimizer):
@@ -56,15 +25,6 @@ class GanOptimizer(Optimizer):
 
     betas: tuple[float, float] = (0.0, 0.9)
     """Adam's decay rates; left out for optimizers that do not take them."""
-
-
-class Discriminator(Schema):
-    """Residual critic that sees the upsampled input beside the truth or the generated field."""
-
-    channels: CriticChannels = CriticChannels()
-    """Width by block, widest at the coarsest end."""
-    blocks: PositiveInt | None = None
-    """Residual blocks, each halving the resolution; null: log2 of the upscale factor."""
 
 
 class GradientPenalty(Schema):
@@ -79,9 +39,9 @@ class GradientPenalty(Schema):
 
 
 class Adversary(Schema):
-    """The discriminator's side of a super-resolution training."""
+    """The discriminator's side of a training of fields."""
 
-    discriminator: Discriminator = Discriminator()
+    discriminator: Discriminator = ResidualCritic()
     """The network."""
     optimizer: GanOptimizer = GanOptimizer()
     """Its optimizer."""
@@ -97,14 +57,12 @@ class Adversary(Schema):
     """Share of the adversarial loss in the generator's loss."""
 
 
-class SuperResolution(Training):
-    """Conditional 3D GAN, or a plain regression when `adversary` is null."""
+class FieldTraining(Training):
+    """What trainings from fields to fields share."""
 
-    task: Literal["super_resolution"]
+    task: str
     upscale_factor: PositiveInt
-    """Power of two; checked against the shapes of input and target."""
-    generator: Generator = Generator()
-    """The network that is kept."""
+    generator: Generator
     optimizer: GanOptimizer = GanOptimizer()
     """The generator's optimizer."""
     criterion: str = "mse"
@@ -115,7 +73,7 @@ class SuperResolution(Training):
     """First epochs in which the generator learns from the criterion alone."""
 
     @model_validator(mode="after")
-    def _metric_exists(self) -> SuperResolution:
+    def _metric_exists(self) -> FieldTraining:
         plateau = self.schedule.plateau
         known = [*_LOSSES, *(_ADVERSARIAL_LOSSES if self.adversary else ()), *_VALIDATION]
         if plateau and plateau.metric not in known:
@@ -126,7 +84,7 @@ class SuperResolution(Training):
         return self
 
     @model_validator(mode="after")
-    def _averaged_exist(self) -> SuperResolution:
+    def _averaged_exist(self) -> FieldTraining:
         known = ["generator", *(["discriminator"] if self.adversary else [])]
         for name in self.ema.models if self.ema else ():
             if name not in known:
@@ -136,6 +94,39 @@ class SuperResolution(Training):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _networks_fit(self) -> FieldTraining:
+        kind, factor = self.generator.kind, self.upscale_factor
+        if kind in ("unet", "vnet") and factor > 1:
+            raise ValueError(
+                f"generator.kind: {kind} works at one resolution and upscale_factor is {factor}; "
+                "choose srsgan or styled"
+            )
+        if kind in ("srsgan", "styled") and factor == 1:
+            raise ValueError(
+                f"generator.kind: {kind} upsamples, and upscale_factor is 1; choose unet or vnet"
+            )
+        critic = self.adversary.discriminator if self.adversary else None
+        is_plane = getattr(self.generator, "dims", 3) == 2
+        if critic is None or critic.kind not in ("srsgan", "patch"):
+            return self
+        if is_plane != (getattr(critic, "dims", 3) == 2):
+            raise ValueError(
+                "adversary.discriminator: generator and discriminator work on unequal numbers of "
+                "axes; choose kind: patch with the generator's dims"
+            )
+        return self
+
+
+class SuperResolution(FieldTraining):
+    """Conditional 3D GAN, or a plain regression when `adversary` is null."""
+
+    task: Literal["super_resolution"]
+    upscale_factor: PositiveInt
+    """Power of two; checked against the shapes of input and target."""
+    generator: Generator = Srsgan()
+    """The network that is kept."""
+
     @field_validator("upscale_factor")
     @classmethod
     def _power_of_two(cls, value: int) -> int:
@@ -144,9 +135,26 @@ class SuperResolution(Training):
         return value
 
 
+class FieldToField(FieldTraining):
+    """Other fields out of given ones, at one resolution or finer: an emulator."""
+
+    task: Literal["field_to_field"]
+    upscale_factor: PositiveInt = 1
+    """Target cells an input cell along each axis: 1, or a power of two."""
+    generator: Generator = UNet(kind="unet")
+    """The network that is kept."""
+
+    @field_validator("upscale_factor")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError(f"{value} is not a power of two; choose 1, 2, 4, 8 or 16")
+        return value
+
+
 _LOSSES = ("train/loss/generator",)
 _ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/loss/discriminator")
 _VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
-Task = SuperResolution
+Task = Annotated[SuperResolution | FieldToField, Field(discriminator="task")]
 """Union of all tasks, discriminated by `task`."""

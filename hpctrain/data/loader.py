@@ -177,5 +177,19 @@ class BatchLoader:
         for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
             data.read_into(i, share.epoch, x, y)
         return FieldBatch(
-            share.ids, share.epoch, inputs, targets, share.step, share.num_global, share.is_filler
+            share.ids,
+            share.epoch,
+            inputs,
+            targets,
+            share.step,
+            share.num_global,
+            share.is_filler,
+            self._styles(share, pin),
         )
+
+    def _styles(self, share: Share, pin: bool) -> torch.Tensor | None:
+        styles = getattr(self._dataset, "styles", None)
+        if styles is None:
+            return None
+        rows = torch.stack([torch.from_numpy(styles[self._dataset.file_of(i)]) for i in share.ids])
+        return rows.pin_memory() if pin else rows

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hpctrain.models.blocks import Layers, Norm
+from hpctrain.models.blocks import Layers, Norm, quiet
 from hpctrain.models.extent import Extent, through
 
 
@@ -41,6 +41,7 @@ class PatchDiscriminator(nn.Module):
             strided: halve the resolution behind each convolution.
         """
         super().__init__()
+        self.dims = dims
         make = Layers(dims, False, norm)
         parts: list[nn.Module] = []
         width = in_channels
@@ -48,7 +49,7 @@ class PatchDiscriminator(nn.Module):
             before, width = width, channels << i
             tail = make.tail(width) if i else [nn.LeakyReLU()]
             down = [make.halve(width, width), nn.LeakyReLU()] if strided else []
-            parts.append(nn.Sequential(make.conv(before, width), *tail, *down))
+            parts.append(quiet(nn.Sequential(make.conv(before, width), *tail, *down)))
         self.blocks = nn.Sequential(*parts)
         self.score = make.conv(width, 1, 1)
 

@@ -38,9 +38,7 @@ def test_modulated__equals_weights_of_each_sample(kernel, is_demodulated):
     layer = ModulatedConv3d(3, 4, kernel, 2, is_demodulated=is_demodulated).double()
     randomised(layer)
     x, style = torch.randn(3, 3, 5, 6, 7).double(), torch.randn(3, 2).double()
-    torch.testing.assert_close(
-        layer(x, style), modulated(layer, x, style), rtol=1e-10, atol=1e-10
-    )
+    torch.testing.assert_close(layer(x, style), modulated(layer, x, style), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("noise", ["add", "concatenate", "none"])
