@@ -22,6 +22,7 @@ SAMPLES = {
 }
 
 REPORT = "hpctrain.analysis.report:write_report"
+MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

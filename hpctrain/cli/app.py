@@ -18,6 +18,7 @@ from hpctrain.cli import (
     init,
     lint,
     logs,
+    models,
     profile,
     render,
     report,
@@ -64,6 +65,7 @@ app.command("release", short_help="Let held jobs start.")(cancel.release)
 app.command("verify", short_help="Say what was edited since rendering.")(verify.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
+app.command("models", short_help="Show networks: sizes, halo, memory, arithmetic.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
 app.add_typer(site.app, name="site")
