@@ -8,6 +8,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
@@ -38,6 +39,15 @@ class GradientPenalty(Schema):
     """Only every so many critic steps, then multiplied by that number (lazy regularisation)."""
 
 
+class InstanceNoise(Schema):
+    """Noise on all fields that the critic sees, less in each epoch (Sonderby et al. 2017)."""
+
+    std: PositiveFloat
+    """Its deviation in the first adversarial epoch, in normalised units."""
+    epochs: PositiveInt
+    """Adversarial epochs in which it falls to zero, linearly."""
+
+
 class Adversary(Schema):
     """The discriminator's side of a training of fields."""
 
@@ -55,6 +65,25 @@ class Adversary(Schema):
     """Share of the criterion in the generator's loss beside the adversarial loss."""
     adversarial_weight: NonNegativeFloat = 1.0
     """Share of the adversarial loss in the generator's loss."""
+    ramp_epochs: NonNegativeInt = 0
+    """Adversarial epochs before its weight is whole: in the i-th it is i / (ramp_epochs + 1)."""
+    conditional: bool = True
+    """The critic sees the upsampled input beside the field; false: the field alone."""
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
+    """bce and least_squares: the critic aims at 1 less this for true fields (Salimans 2016)."""
+    spectral_norm: bool = False
+    """Divide each of the critic's weights by its largest singular value (Miyato et al. 2018)."""
+    instance_noise: InstanceNoise | None = None
+    """Noise on what the critic sees; null: none."""
+
+    @model_validator(mode="after")
+    def _smoothed(self) -> Adversary:
+        if self.label_smoothing and self.loss not in ("bce", "least_squares"):
+            raise ValueError(
+                f"label_smoothing has no effect with loss: {self.loss}, which has no labels; leave "
+                "it out, or choose bce or least_squares"
+            )
+        return self
 
 
 class FieldTraining(Training):
@@ -92,6 +121,15 @@ class FieldTraining(Training):
                     f"ema.models: unknown {name!r}; choose from {', '.join(known)}"
                     f"{nearest(name, known)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _repeatable(self) -> FieldTraining:
+        if self.activation_checkpointing and self.adversary and self.adversary.spectral_norm:
+            raise ValueError(
+                "adversary.spectral_norm does not go with activation_checkpointing, as its norms "
+                "move on with each forward pass; choose one"
+            )
         return self
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ def _rows(
     rows = [{**row, "crop": list(crop), "halo": list(halo)}]
     if settings.adversary:
         a, b, c = (n * settings.upscale_factor for n in crop)
-        both = inputs + targets
+        both = targets + (inputs if settings.adversary.conditional else 0)
         with torch.device("meta"):
             critic = on_fields(make_critic(settings, both))
         kind = _name(settings.adversary.discriminator)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from hpctrain.config import networks
 from hpctrain.config.task import FieldTraining
@@ -88,7 +89,17 @@ def make_critic(settings: FieldTraining, channels: int) -> nn.Module:
     bias = getattr(critic, "output_bias", None)
     if settings.adversary.loss == "wasserstein" and bias is not None:
         bias.requires_grad_(False)
+    if settings.adversary.spectral_norm:
+        _normalise_spectrally(critic)
     return critic
+
+
+def _normalise_spectrally(network: nn.Module) -> None:
+    """Divide the weights of convolutions and linear layers by their largest singular values."""
+    layers = (nn.Linear, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    for module in list(network.modules()):
+        if isinstance(module, layers):
+            spectral_norm(module)
 
 
 def on_fields(network: nn.Module) -> nn.Module:

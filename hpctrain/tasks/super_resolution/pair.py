@@ -84,5 +84,13 @@ class Pair:
             factors = factors.pin_memory()
         return factors.to(self.target.device, non_blocking=True)
 
+    def normal(self, stream: int) -> Tensor:
+        """Standard normal numbers of the target's shape, from each sample's own stream."""
+        rows = []
+        for seed, row in zip(self._seeds(stream), self.target, strict=True):
+            generator = torch.Generator(row.device).manual_seed(seed)
+            rows.append(torch.empty_like(row).normal_(generator=generator))
+        return torch.stack(rows)
+
     def _seeds(self, stream: int) -> list[int]:
         return sample_seeds(self.seed, self.batch.epoch, self.batch.ids, stream)

@@ -75,7 +75,8 @@ class SuperResolutionTask(Task):
         made = make_generator(self.settings, inputs, targets, self.style_size)
         models = {"generator": on_fields(made)}
         if self.settings.adversary:
-            models["discriminator"] = on_fields(make_critic(self.settings, inputs + targets))
+            seen = targets + (inputs if self.settings.adversary.conditional else 0)
+            models["discriminator"] = on_fields(make_critic(self.settings, seen))
         return models
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
@@ -99,7 +100,7 @@ class SuperResolutionTask(Task):
         if adversary is None or at.epoch < self.settings.pretrain_epochs:
             return {"generator": update("generator", self._content, pairs)["loss"]}
         step = AdversarialStep(adversary, self.models["discriminator"], self.content_loss)
-        return step(pairs, update, at.global_step)
+        return step(pairs, update, at.global_step, at.epoch - self.settings.pretrain_epochs)
 
     def validation_step(self, batch: FieldBatch) -> dict[str, Tensor]:
         """Squared errors and spectra of generated and trilinear fields."""

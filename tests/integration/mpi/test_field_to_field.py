@@ -42,7 +42,12 @@ JOB = {
         "generator": {"kind": "unet", "channels": 4, "levels": 1},
         "adversary": {
             "discriminator": {"kind": "patch", "channels": 4, "layers": 2},
-            "loss": "hinge",
+            "loss": "bce",
+            "label_smoothing": 0.1,
+            "conditional": False,
+            "spectral_norm": True,
+            "instance_noise": {"std": 0.2, "epochs": 3},
+            "ramp_epochs": 1,
             "gradient_penalty": {"kind": "r1", "every": 2},
             "critic_steps": 1,
             "content_weight": 1.0,
@@ -105,6 +110,18 @@ def test_unet_and_patch_critic__one_and_two_ranks_agree(emulator: SmallRun) -> N
     assert set(summary["rmse"]["generator"]) == {"out_0", "out_1", "out_2", "den"}
     assert "trilinear" not in summary["rmse"]  # 3 channels to 4: nothing is comparable
     assert list((one / "eval").rglob("*den*.png")) or list((one / "tensorboard").iterdir())
+
+
+@requires(mpi=True)
+def test_all_options_of_the_adversary__resumed_is_uninterrupted(emulator: SmallRun) -> None:
+    """Two epochs at once, and the second again from the checkpoint of the first: equal bits."""
+    run = emulator.finished("resources.ranks_per_node=1", "train.epochs=2")
+    whole, path = newest(run), run / "checkpoints" / "state_2.pt"
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "resuming from state_1.pt" in emulator.finish(run)
+    found = newest(run)
+    assert all(torch.equal(found[key], value) for key, value in whole.items())
+    assert any("parametrizations" in key for key in found)
 
 
 @requires(mpi=True)
