@@ -38,10 +38,24 @@ class _Tables:
 
     def _visit(self, block: str, key: str) -> None:
         for name, field in self.blocks[block]["properties"].items():
-            inner, place = _block_of(field), f"{key}.{name}".lstrip(".")
-            if inner:
-                self.places.setdefault(inner, []).append(place)
+            found = _blocks_of(field)
+            for inner in found:
+                place = f"{key}.{name}".lstrip(".")
+                which = self._which(inner, len(found))
+                known = self.places.setdefault(inner, [])
+                if place + which not in known:  # tasks share most of their blocks
+                    known.append(place + which)
                 self._visit(inner, place)
+
+    def _which(self, block: str, count: int) -> str:
+        """What tells a member of a union apart, for its heading."""
+        if count == 1:
+            return ""
+        fields = self.blocks[block]["properties"]
+        name = next(n for n in ("task", "kind") if n in fields)
+        field = fields[name]
+        choices = field.get("enum", [field["const"]] if "const" in field else ["module.Class"])
+        return f" ({name}: {' or '.join(choices)})"
 
     def lines(self) -> list[str]:
         return [line for block in self.places for line in self._table(block)]
@@ -63,8 +77,9 @@ class _Tables:
             return f"`{field['const']}`"
         if "enum" in field:
             return ", ".join(f"`{choice}`" for choice in field["enum"])
-        if "anyOf" in field:
-            return " or ".join(self._kind(part) for part in field["anyOf"])
+        union = field.get("oneOf") or field.get("anyOf")
+        if union:
+            return " or ".join(self._kind(part) for part in union)
         if "prefixItems" in field:
             parts = list(dict.fromkeys(self._kind(part) for part in field["prefixItems"]))
             return f"list of {len(field['prefixItems'])} ({'; '.join(parts)})"
@@ -74,7 +89,7 @@ class _Tables:
             inner = field.get("additionalProperties")
             return f"name: {self._kind(inner)}" if isinstance(inner, dict) else "keys with values"
         if "pattern" in field:
-            return '`"HH:MM:SS"`'
+            return "text with a dot" if field["pattern"] == "\\." else '`"HH:MM:SS"`'
         return _PLAIN[field["type"]] + _bounds(field)
 
     def _default(self, key: str, block: dict[str, Any]) -> str:
@@ -85,6 +100,7 @@ class _Tables:
         default, inner = field["default"], _block_of(field)
         if "$ref" not in field and not (inner and isinstance(default, dict) and default):
             return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+        inner = _meant(default, _blocks_of(field), self.blocks)
         own = self.blocks[inner]["properties"]
         differs = {k: v for k, v in default.items() if own[k].get("default") != v}
         return ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in differs.items())
@@ -98,12 +114,33 @@ class _Tables:
 
 def _block_of(field: dict[str, Any]) -> str:
     """Name of the schema that a field, its list or its mapping holds; empty for plain values."""
+    return next(iter(_blocks_of(field)), "")
+
+
+def _blocks_of(field: dict[str, Any]) -> list[str]:
+    """Names of all schemas that a field, its list or its mapping may hold."""
     if "$ref" in field:
-        return str(field["$ref"]).rpartition("/")[2]
-    inner = [*field.get("anyOf", ()), field.get("items"), field.get("additionalProperties")]
-    return next(
-        (name for part in inner if isinstance(part, dict) and (name := _block_of(part))), ""
-    )
+        return [str(field["$ref"]).rpartition("/")[2]]
+    inner = [
+        *field.get("anyOf", ()),
+        *field.get("oneOf", ()),
+        field.get("items"),
+        field.get("additionalProperties"),
+    ]
+    found = [name for part in inner if isinstance(part, dict) for name in _blocks_of(part)]
+    return list(dict.fromkeys(found))
+
+
+def _meant(default: Any, names: list[str], blocks: dict[str, Any]) -> str:
+    """The member of a union that a default is of."""
+    if len(names) == 1 or not isinstance(default, dict):
+        return names[0]
+
+    def fits(name: str) -> bool:
+        kind = blocks[name]["properties"]["kind"]
+        return default["kind"] in kind.get("enum", [kind.get("const")])
+
+    return next(name for name in names if fits(name))
 
 
 def _bounds(field: dict[str, Any]) -> str:

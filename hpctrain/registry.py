@@ -14,6 +14,7 @@ from hpctrain.errors import ConfigError
 
 TASKS = {
     "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
+    "field_to_field": "hpctrain.tasks.super_resolution:FieldToFieldTask",
 }
 
 SAMPLES = {
@@ -26,6 +27,7 @@ SAMPLES = {
 REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
+MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

@@ -11,7 +11,9 @@ from hpctrain.analysis.record import Record, keys, series
 from hpctrain.analysis.svg import Axis, Chart, Curve
 from hpctrain.run_state import finite
 
-KINDS = ("truth", "trilinear", "generator")
+YARDSTICKS = ("trilinear", "input")
+"""What a generator is compared with: upsampling, or at one resolution the input itself."""
+KINDS = ("truth", *YARDSTICKS, "generator")
 
 _NETWORKS = ("generator", "discriminator")
 
@@ -75,7 +77,7 @@ def shares(record: Record) -> list[dict[str, Any]]:
 
 
 def validations(record: Record) -> list[dict[str, Any]]:
-    """Errors on validation samples by epoch, generator against trilinear."""
+    """Errors on validation samples by epoch, generator against its yardstick."""
     names = dict.fromkeys(
         key.rsplit("/", 1)[0] for line in record.validation for key in line if "/" in key
     )
@@ -84,7 +86,7 @@ def validations(record: Record) -> list[dict[str, Any]]:
     for name in names:
         curves = [
             Curve(kind, *series(record.validation, "epoch", f"{name}/{kind}"))
-            for kind in ("trilinear", "generator")
+            for kind in (*YARDSTICKS, "generator")
         ]
         title = f"{titles.get(name, name.replace('_', ' '))} by epoch"
         chart = Chart(title, curves, Axis("epoch", whole=True), Axis("", log=None))

@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 COLORS = {
     "truth": "#1b1b1b",
     "trilinear": "#d9822b",
+    "input": "#d9822b",
     "generator": "#1f6fb4",
     "generated": "#1f6fb4",
 }
@@ -58,8 +59,8 @@ def layer_title(index: int, total: int, radius_km: float | None = None, name: st
 
 def slices(
     truth: Array,
-    coarse: Array,
-    upsampled: Array,
+    coarse: Array | None,
+    upsampled: Array | None,
     generated: Array,
     variables: Sequence[str],
     *,
@@ -71,12 +72,14 @@ def slices(
 ) -> dict[str, Figure]:
     """Draw layers of one sample: input, trilinear, generated, truth; one figure a variable.
 
+    Columns for which nothing is given are left out.
+
     All panels of a row share one colour scale, that of the truth.
 
     Args:
         truth: (C, D, H, W) in physical units; D counts the layers.
-        coarse: the model's input without its halo, (C, D/f, H/f, W/f).
-        upsampled: trilinear upsampling of the input, of the truth's shape.
+        coarse: the model's input without its halo, (C, D/f, H/f, W/f); None: of other variables.
+        upsampled: trilinear upsampling of the input, of the truth's shape; None: at one resolution.
         generated: the model's output, of the truth's shape.
         variables: C names.
         units: C units, such as `K` or `m/s`.
@@ -88,14 +91,15 @@ def slices(
     Returns:
         One figure by name of variable, in the order of `variables`.
     """
-    fields = [np.asarray(f, dtype=np.float32) for f in (coarse, upsampled, generated, truth)]
+    given = dict(zip(_COLUMNS, (coarse, upsampled, generated, truth), strict=True))
+    fields = {n: np.asarray(f, dtype=np.float32) for n, f in given.items() if f is not None}
     _check_shapes(fields, variables)
-    depth = fields[-1].shape[1]
+    depth = fields["truth"].shape[1]
     layers = pick_layers(depth) if layers is None else list(layers)
     titles = layer_titles or [layer_title(i, depth) for i in layers]
     figures = {}
     for c, variable in enumerate(variables):
-        rows = [[_layer(f[c], i, depth) for f in fields] for i in layers]
+        rows = [{n: _layer(f[c], i, depth) for n, f in fields.items()} for i in layers]
         unit = units[c] if units else ""
         with _lock:
             figures[variable] = _slice_figure(variable, unit, rows, titles, title, axis_names)
@@ -169,10 +173,12 @@ def figure_path(folder: Path, epoch: int, variable: str) -> Path:
     return folder / f"epoch_{epoch:04d}_{variable.replace('/', '_')}.png"
 
 
-def _check_shapes(fields: Sequence[Array], variables: Sequence[str]) -> None:
-    coarse, upsampled, generated, truth = fields
-    shapes = ", ".join(f"{n} {f.shape}" for n, f in zip(_COLUMNS, fields, strict=True))
-    if not truth.shape == upsampled.shape == generated.shape or truth.ndim != 4:
+def _check_shapes(fields: Mapping[str, Array], variables: Sequence[str]) -> None:
+    truth = fields["truth"]
+    coarse = fields.get("input", truth)
+    shapes = ", ".join(f"{n} {f.shape}" for n, f in fields.items())
+    fine = [f.shape for n, f in fields.items() if n != "input"]
+    if any(shape != truth.shape for shape in fine) or truth.ndim != 4:
         raise ValueError(f"trilinear, generated and truth must all be (C, D, H, W): {shapes}")
     if coarse.ndim != 4 or not len(coarse) == len(truth) == len(variables):
         raise ValueError(f"{len(variables)} variables do not fit the channels of {shapes}")
@@ -187,27 +193,28 @@ def _layer(field: Array, index: int, depth: int) -> Array:
 def _slice_figure(
     variable: str,
     unit: str,
-    rows: Sequence[Sequence[Array]],
+    rows: Sequence[Mapping[str, Array]],
     titles: Sequence[str],
     title: str,
     axis_names: tuple[str, str],
 ) -> Figure:
     """Place all panels by inches, so that the rows line up whatever their colour bars say."""
-    width, height = _panel_size(rows[0][-1].shape)
+    width, height = _panel_size(rows[0]["truth"].shape)
+    count = len(rows[0])
     row_height, foot = height + 0.98, 0.25
-    size = (4 * (width + 0.1) + 1.35, len(rows) * row_height + foot + (0.1 if title else -0.1))
+    size = (count * (width + 0.1) + 1.35, len(rows) * row_height + foot + (0.1 if title else -0.1))
     figure = Figure(figsize=size, dpi=110, facecolor="white")
 
     def place(x: float, y: float, w: float, h: float) -> Axes:
         return figure.add_axes((x / size[0], y / size[1], w / size[0], h / size[1]))
 
-    truth = np.stack([row[-1] for row in rows])
+    truth = np.stack([row["truth"] for row in rows])
     diverging = _is_diverging(variable, truth)
     scale = _readable_unit(max(map(abs, _color_range(truth, diverging))), unit)
     for i, (row, layer) in enumerate(zip(rows, titles, strict=True)):
         bottom = foot + (len(rows) - 1 - i) * row_height
-        axes = [place(0.3 + c * (width + 0.1), bottom, width, height) for c in range(4)]
-        bar = place(0.3 + 4 * (width + 0.1), bottom + 0.06 * height, 0.13, 0.88 * height)
+        axes = [place(0.3 + c * (width + 0.1), bottom, width, height) for c in range(count)]
+        bar = place(0.3 + count * (width + 0.1), bottom + 0.06 * height, 0.13, 0.88 * height)
         _draw_row(axes, bar, row, scale, diverging)
         figure.text(
             0.3 / size[0],
@@ -227,15 +234,15 @@ def _slice_figure(
 def _draw_row(
     axes: Sequence[Axes],
     bar: Axes,
-    row: Sequence[Array],
+    row: Mapping[str, Array],
     scale: tuple[float, str],
     diverging: bool,
 ) -> None:
     """Draw input, trilinear, generated and truth of one layer with one colour bar."""
-    truth = row[-1]
+    truth = row["truth"]
     low, high = _color_range(truth, diverging)
     factor, unit_text = scale
-    for panel, field, name in zip(axes, row, _COLUMNS, strict=True):
+    for panel, (name, field) in zip(axes, row.items(), strict=True):
         # `auto` fills the panel, whose proportions are those of the truth, also with coarse cells.
         image = panel.imshow(
             field * factor,
@@ -259,7 +266,10 @@ def _draw_row(
             fontsize=8.5,
             color=_FAINT,
         )
-    below, above = any(f.min() < low for f in row), any(f.max() > high for f in row)
+    below, above = (
+        any(f.min() < low for f in row.values()),
+        any(f.max() > high for f in row.values()),
+    )
     colorbar = axes[0].figure.colorbar(
         image, cax=bar, extend=_EXTEND[below, above], ticks=MaxNLocator(5)
     )

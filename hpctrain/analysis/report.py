@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
+from hpctrain.analysis.charts import YARDSTICKS
 from hpctrain.analysis.record import Record, read_record
 from hpctrain.errors import HpctrainError, RenderError
 from hpctrain.provenance import Stamp, embed, stamp_run
@@ -114,9 +115,11 @@ def render(record: Record, now: float) -> str:
 
 
 def comparison(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Generator against trilinear upsampling, or None before the first validation."""
+    """Generator against its yardstick; None before the first validation, or without a yardstick."""
+    found = _mapping(summary.get("rmse_normalized"))
+    yardstick = next((name for name in YARDSTICKS if name in found), YARDSTICKS[0])
     rows = [
-        _versus(label, summary.get(key))
+        _versus(label, summary.get(key), yardstick)
         for label, key in (
             ("RMSE, in units of each variable's scale", "rmse_normalized"),
             ("log-spectrum error", "log_spectrum_error"),
@@ -126,44 +129,48 @@ def comparison(summary: Mapping[str, Any]) -> dict[str, Any] | None:
     if not headline:
         return None
     rmse = _mapping(summary.get("rmse"))
-    ours, theirs = _mapping(rmse.get("generator")), _mapping(rmse.get("trilinear"))
-    variables = [_versus(str(v), {"generator": ours[v], "trilinear": theirs.get(v)}) for v in ours]
+    ours, theirs = _mapping(rmse.get("generator")), _mapping(rmse.get(yardstick))
+    variables = [
+        _versus(str(v), {"generator": ours[v], yardstick: theirs.get(v)}, yardstick) for v in ours
+    ]
     return {
         "epoch": finite(summary.get("epoch")),
         "samples": finite(summary.get("samples")),
+        "yardstick": yardstick,
         "headline": headline,
         "variables": [row for row in variables if row],
     }
 
 
-def _versus(label: str, pair: Any) -> dict[str, Any] | None:
+def _versus(label: str, pair: Any, yardstick: str) -> dict[str, Any] | None:
     """One line of the comparison: both errors, their ratio, and the ratio in words."""
-    generator, trilinear = (finite(_mapping(pair).get(k)) for k in ("generator", "trilinear"))
-    if generator is None or trilinear is None:
+    generator, theirs = (finite(_mapping(pair).get(k)) for k in ("generator", yardstick))
+    if generator is None or theirs is None:
         return None
-    ratio = generator / trilinear if trilinear > 0 else None
-    largest = max(generator, trilinear) or 1.0
+    ratio = generator / theirs if theirs > 0 else None
+    largest = max(generator, theirs) or 1.0
     return {
         "label": label,
         "generator": generator,
-        "trilinear": trilinear,
+        yardstick: theirs,
         "ratio": ratio,
-        "is_better": generator < trilinear,
-        "words": _in_words(ratio),
-        "width": {"generator": generator / largest, "trilinear": trilinear / largest},
+        "is_better": generator < theirs,
+        "words": _in_words(ratio, yardstick),
+        "width": {"generator": generator / largest, yardstick: theirs / largest},
     }
 
 
-def _in_words(ratio: float | None) -> str:
+def _in_words(ratio: float | None, yardstick: str) -> str:
+    name = "trilinear" if yardstick == "trilinear" else "the input"
     if ratio is None:
-        return "trilinear upsampling is exact here"
+        return "trilinear upsampling is exact here" if name == "trilinear" else f"{name} is exact"
     if ratio >= 10:
-        return f"{ratio:.0f} times that of trilinear"
+        return f"{ratio:.0f} times that of {name}"
     percent = abs(1 - ratio) * 100
     if percent < 0.05:
-        return "the same as trilinear"
+        return f"the same as {name}"
     amount = f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"
-    return f"{amount} {'below' if ratio < 1 else 'above'} trilinear"
+    return f"{amount} {'below' if ratio < 1 else 'above'} {name}"
 
 
 def _speed(record: Record) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hpctrain.cli import (
     init,
     lint,
     logs,
+    models,
     profile,
     render,
     report,
@@ -69,6 +70,7 @@ app.command("export", short_help="Write a run as one file to hand over.")(export
 app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
+app.command("models", short_help="Show networks: sizes, halo, memory, arithmetic.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
 app.add_typer(index.app, name="index")

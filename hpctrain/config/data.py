@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from hpctrain.config.norms import Normalization
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
 from hpctrain.config.words import Line
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
+Cell = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+Padding = Literal["periodic", "reflect", "repeat", "none"]
 
 
 def _count(lowest: int) -> Callable[[Any], Any]:
@@ -45,6 +55,21 @@ class Augment(Schema):
     """Sphere: cut each slab at a random longitude and turn vx, vy into the slab's own frame."""
     random_shift: bool = False
     """Box: move each crop by a random whole number of input cells along every axis."""
+    max_shift: Triple | None = None
+    """Box: with `random_shift`, move by less than so many cells; null: anywhere."""
+    octahedral: bool = False
+    """Box: turn and mirror each sample by one of the 48 symmetries of a cube (8 of a square);
+    vectors turn along. Axes of unequal crops are mirrored, not exchanged."""
+    additive_std: NonNegativeFloat = 0.0
+    """Add one normal number a channel to input and target alike, in normalised units."""
+    multiplicative_std: NonNegativeFloat = 0.0
+    """Multiply each channel of input and target by the exponential of a normal number."""
+
+    @model_validator(mode="after")
+    def _shifted(self) -> Augment:
+        if self.max_shift and not self.random_shift:
+            raise ValueError("max_shift has no effect without random_shift: true; add it")
+        return self
 
 
 _CHOOSING = (
@@ -89,6 +114,9 @@ class Fields(Schema):
     """Subset of the files (time steps)."""
     geometry: Literal["sphere", "box"] = "sphere"
     """Sphere: longitude periodic, latitude mirrored, radius neither. Box: all axes periodic."""
+    padding: tuple[Padding, Padding, Padding] | None = None
+    """What lies outside along each axis: periodic, reflect (mirrored at the outer face), repeat (of
+    the outermost cell), or none (crops keep off the edges by the halo); null: of the geometry."""
     shells: tuple[NonNegativeInt, PositiveInt] | None = None
     """Sphere: radial layers [start, stop) that are used; null: all but corrupt ones (SciVis)."""
     grid: Triple | None = None
@@ -97,8 +125,20 @@ class Fields(Schema):
     """Size of one sample in input cells along each axis."""
     stride: Triple | None = None
     """Distance of neighbouring samples in input cells; null: `crop`, so that they tile it."""
+    crop_start: Cell | None = None
+    """First input cell of the first sample; null: the corner of the field."""
+    crop_stop: Triple | None = None
+    """Samples start below these input cells; null: up to the opposite corner."""
     normalization: Literal["standard", "minmax", "none"] = "standard"
     """One scale a variable, measured on training files; vector components share theirs."""
+    target_norms: list[Normalization] = []
+    """One normalisation for each pattern of `targets`; empty: `normalization`."""
+    input_norms: list[Normalization] = []
+    """One for each pattern of `inputs`; empty: those of targets where inputs are such, else
+    `normalization`."""
+    styles: str | None = None
+    """CSV file below root: a column `file` (a path of the first target pattern) and a column for
+    each number that a styled generator is told of it, such as the redshift; null: none."""
     augment: Augment = Augment()
     """Random changes of a sample."""
     order: Order = Order()
@@ -151,11 +191,13 @@ class Fields(Schema):
 
     @model_validator(mode="after")
     def _twins(self) -> Fields:
-        if self.inputs and len(self.inputs) != len(self.targets):
-            raise ValueError(
-                f"inputs has {len(self.inputs)} patterns and targets {len(self.targets)}; "
-                "give one input pattern for each target pattern, or none"
-            )
+        for name in ("targets", "inputs"):
+            patterns, norms = getattr(self, name), getattr(self, f"{name[:-1]}_norms")
+            if norms and len(norms) != len(patterns):
+                raise ValueError(
+                    f"{name[:-1]}_norms has {len(norms)} entries and {name} {len(patterns)} "
+                    "patterns; give one for each, or none"
+                )
         if self.validation_targets and self.validation_steps:
             raise ValueError("give validation_targets or validation_steps, not both")
         if self.validation_inputs and not self.validation_targets:

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
 
 from hpctrain.config.document import Key
@@ -53,14 +53,14 @@ def sentence(error: ErrorDetails, key: Key, root: type[BaseModel], written: str 
     if kind == "missing":
         return _missing(key, root)
     if kind == "extra_forbidden":
-        return _unknown("key", str(key[-1]), sorted(_fields(root, key[:-1])))
+        return _unknown("key", str(key[-1]), sorted(_fields(root, error["loc"][:-1])))
     if kind in ("literal_error", "enum"):
         choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
         # a key that the user chose, such as a run's name under `after:`, says not what it holds
         is_own = key[-1] not in _fields(root, key[:-1])
         return _unknown("" if is_own else str(key[-1]), found, choices)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        tag = context["discriminator"].strip("'")
+        tag = _tag_name(error)
         choices = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
         value = found.get(tag) if isinstance(found, dict) else found
         return _unknown(tag, value, choices) if value is not None else f"has no {tag!r}; add it"
@@ -133,20 +133,42 @@ def _plain(text: str) -> str:
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def _fields(root: type[BaseModel], key: Key) -> dict[str, Any]:
-    """Fields of the block at `key`; of all members where it is a union."""
-    models = [root]
-    for part in key:
-        types_ = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-        models = [model for t in types_ for model in _models(t)]
-    return {name: info for model in models for name, info in model.model_fields.items()}
+def tag_key(error: ErrorDetails) -> Key:
+    """The key that tells the members of a union apart, where its value is wrong."""
+    if error["type"] != "union_tag_invalid" or not isinstance(error["input"], dict):
+        return ()
+    name = _tag_name(error)
+    return (name,) if name in error["input"] else ()
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _tag_name(error: ErrorDetails) -> str:
+    """Name of that key; a function that finds the member is called like it."""
+    return str(error["ctx"]["discriminator"]).strip("'()")
+
+
+def _fields(root: type[BaseModel], loc: Iterable[str | int]) -> dict[str, Any]:
+    """Fields of the block at a place; of a union those of the member whose tag stands in it."""
+    models = [("", root)]
+    for part in loc:
+        tagged = [(tag, model) for tag, model in models if tag == part]
+        if tagged:
+            models = tagged
+            continue
+        known = [m.model_fields[part].annotation for _, m in models if part in m.model_fields]
+        models = [found for annotation in known for found in _models(annotation)]
+    return {name: info for _, model in models for name, info in model.model_fields.items()}
+
+
+def _models(annotation: Any, tag: str = "") -> list[tuple[str, type[BaseModel]]]:
+    """Schemas in an annotation, each with its tag in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, types.UnionType, Annotated):
-        return [model for part in get_args(annotation) for model in _models(part)]
+        task = annotation.model_fields.get("task")
+        return [(tag or "".join(get_args(task.annotation) if task else ()), annotation)]
+    if get_origin(annotation) is Annotated:
+        tags = [m.tag for m in annotation.__metadata__ if isinstance(m, Tag)]
+        return _models(get_args(annotation)[0], tags[0] if tags else tag)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [found for part in get_args(annotation) for found in _models(part, tag)]
     return []
 
 

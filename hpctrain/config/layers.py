@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hpctrain.config.document import Document, Key, dotted
-from hpctrain.config.explain import sentence, user_key
+from hpctrain.config.explain import sentence, tag_key, user_key
 from hpctrain.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -75,6 +75,7 @@ class Layers:
         except ValidationError as e:
             for error in e.errors(include_url=False):
                 key = error.get("ctx", {}).get("path") or user_key(error["loc"], self.value)
+                key = (*key, *tag_key(error))
                 number, document, own = self.locate(key)
                 text = sentence(error, key, schema, document.texts.get(own))
                 if (number, own) not in known:

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
 
+from hpctrain.config.networks import Discriminator, Generator, ResidualCritic, Srsgan, UNet
 from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Training
 from hpctrain.config.words import nearest
-
-
-class Channels(Schema):
-    """Width of a network: base at the coarsest end, halved block by block within [min, max]."""
-
-    base: PositiveInt = 128
-    """Channels at the coarsest resolution."""
-    min: PositiveInt = 64
-    """Lower bound of any block."""
-    max: PositiveInt = 512
-    """Upper bound of any block."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Channels:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is larger than max {self.max}")
-        return self
-
-
-class Generator(Schema):
-    """StyleGAN2-like upsampler with noise injection (map2map's srsgan, EarthGAN)."""
-
-    channels: Channels = Channels()
-    """Width by block."""
-    noise: Literal["add", "concatenate", "none"] = "add"
-    """How noise enters each layer: added with a learned scale, or as one more channel."""
-
-
-class CriticChannels(Channels):
-    """Width of the critic, by default wider than the generator."""
-
-    base: PositiveInt = 512
-    """Channels at the coarsest resolution."""
 
 
 class GanOptimizer(Optimizer):
@@ -56,15 +26,6 @@ class GanOptimizer(Optimizer):
 
     betas: tuple[float, float] = (0.0, 0.9)
     """Adam's decay rates; left out for optimizers that do not take them."""
-
-
-class Discriminator(Schema):
-    """Residual critic that sees the upsampled input beside the truth or the generated field."""
-
-    channels: CriticChannels = CriticChannels()
-    """Width by block, widest at the coarsest end."""
-    blocks: PositiveInt | None = None
-    """Residual blocks, each halving the resolution; null: log2 of the upscale factor."""
 
 
 class GradientPenalty(Schema):
@@ -78,10 +39,19 @@ class GradientPenalty(Schema):
     """Only every so many critic steps, then multiplied by that number (lazy regularisation)."""
 
 
-class Adversary(Schema):
-    """The discriminator's side of a super-resolution training."""
+class InstanceNoise(Schema):
+    """Noise on all fields that the critic sees, less in each epoch (Sonderby et al. 2017)."""
 
-    discriminator: Discriminator = Discriminator()
+    std: PositiveFloat
+    """Its deviation in the first adversarial epoch, in normalised units."""
+    epochs: PositiveInt
+    """Adversarial epochs in which it falls to zero, linearly."""
+
+
+class Adversary(Schema):
+    """The discriminator's side of a training of fields."""
+
+    discriminator: Discriminator = ResidualCritic()
     """The network."""
     optimizer: GanOptimizer = GanOptimizer()
     """Its optimizer."""
@@ -95,16 +65,33 @@ class Adversary(Schema):
     """Share of the criterion in the generator's loss beside the adversarial loss."""
     adversarial_weight: NonNegativeFloat = 1.0
     """Share of the adversarial loss in the generator's loss."""
+    ramp_epochs: NonNegativeInt = 0
+    """Adversarial epochs before its weight is whole: in the i-th it is i / (ramp_epochs + 1)."""
+    conditional: bool = True
+    """The critic sees the upsampled input beside the field; false: the field alone."""
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
+    """bce and least_squares: the critic aims at 1 less this for true fields (Salimans 2016)."""
+    spectral_norm: bool = False
+    """Divide each of the critic's weights by its largest singular value (Miyato et al. 2018)."""
+    instance_noise: InstanceNoise | None = None
+    """Noise on what the critic sees; null: none."""
+
+    @model_validator(mode="after")
+    def _smoothed(self) -> Adversary:
+        if self.label_smoothing and self.loss not in ("bce", "least_squares"):
+            raise ValueError(
+                f"label_smoothing has no effect with loss: {self.loss}, which has no labels; leave "
+                "it out, or choose bce or least_squares"
+            )
+        return self
 
 
-class SuperResolution(Training):
-    """Conditional 3D GAN, or a plain regression when `adversary` is null."""
+class FieldTraining(Training):
+    """What trainings from fields to fields share."""
 
-    task: Literal["super_resolution"]
+    task: str
     upscale_factor: PositiveInt
-    """Power of two; checked against the shapes of input and target."""
-    generator: Generator = Generator()
-    """The network that is kept."""
+    generator: Generator
     optimizer: GanOptimizer = GanOptimizer()
     """The generator's optimizer."""
     criterion: str = "mse"
@@ -115,7 +102,7 @@ class SuperResolution(Training):
     """First epochs in which the generator learns from the criterion alone."""
 
     @model_validator(mode="after")
-    def _metric_exists(self) -> SuperResolution:
+    def _metric_exists(self) -> FieldTraining:
         plateau = self.schedule.plateau
         known = [*_LOSSES, *(_ADVERSARIAL_LOSSES if self.adversary else ()), *_VALIDATION]
         if plateau and plateau.metric not in known:
@@ -126,7 +113,7 @@ class SuperResolution(Training):
         return self
 
     @model_validator(mode="after")
-    def _averaged_exist(self) -> SuperResolution:
+    def _averaged_exist(self) -> FieldTraining:
         known = ["generator", *(["discriminator"] if self.adversary else [])]
         for name in self.ema.models if self.ema else ():
             if name not in known:
@@ -136,6 +123,48 @@ class SuperResolution(Training):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _repeatable(self) -> FieldTraining:
+        if self.activation_checkpointing and self.adversary and self.adversary.spectral_norm:
+            raise ValueError(
+                "adversary.spectral_norm does not go with activation_checkpointing, as its norms "
+                "move on with each forward pass; choose one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _networks_fit(self) -> FieldTraining:
+        kind, factor = self.generator.kind, self.upscale_factor
+        if kind in ("unet", "vnet") and factor > 1:
+            raise ValueError(
+                f"generator.kind: {kind} works at one resolution and upscale_factor is {factor}; "
+                "choose srsgan or styled"
+            )
+        if kind in ("srsgan", "styled") and factor == 1:
+            raise ValueError(
+                f"generator.kind: {kind} upsamples, and upscale_factor is 1; choose unet or vnet"
+            )
+        critic = self.adversary.discriminator if self.adversary else None
+        is_plane = getattr(self.generator, "dims", 3) == 2
+        if critic is None or critic.kind not in ("srsgan", "patch"):
+            return self
+        if is_plane != (getattr(critic, "dims", 3) == 2):
+            raise ValueError(
+                "adversary.discriminator: generator and discriminator work on unequal numbers of "
+                "axes; choose kind: patch with the generator's dims"
+            )
+        return self
+
+
+class SuperResolution(FieldTraining):
+    """Conditional 3D GAN, or a plain regression when `adversary` is null."""
+
+    task: Literal["super_resolution"]
+    upscale_factor: PositiveInt
+    """Power of two; checked against the shapes of input and target."""
+    generator: Generator = Srsgan()
+    """The network that is kept."""
+
     @field_validator("upscale_factor")
     @classmethod
     def _power_of_two(cls, value: int) -> int:
@@ -144,9 +173,26 @@ class SuperResolution(Training):
         return value
 
 
+class FieldToField(FieldTraining):
+    """Other fields out of given ones, at one resolution or finer: an emulator."""
+
+    task: Literal["field_to_field"]
+    upscale_factor: PositiveInt = 1
+    """Target cells an input cell along each axis: 1, or a power of two."""
+    generator: Generator = UNet(kind="unet")
+    """The network that is kept."""
+
+    @field_validator("upscale_factor")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError(f"{value} is not a power of two; choose 1, 2, 4, 8 or 16")
+        return value
+
+
 _LOSSES = ("train/loss/generator",)
 _ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/loss/discriminator")
 _VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
-Task = SuperResolution
+Task = Annotated[SuperResolution | FieldToField, Field(discriminator="task")]
 """Union of all tasks, discriminated by `task`."""

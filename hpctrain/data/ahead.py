@@ -32,14 +32,17 @@ class CopyStream:
         with torch.cuda.stream(self._stream):
             inputs = batch.input.to(self._device, non_blocking=True)
             targets = batch.target.to(self._device, non_blocking=True)
+            style = None if batch.style is None else batch.style.to(self._device, non_blocking=True)
             event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(self._stream)
-        return Staged(replace(batch, input=inputs, target=targets), event)
+        return Staged(replace(batch, input=inputs, target=targets, style=style), event)
 
     def take(self, staged: Staged) -> FieldBatch:
         """The batch, for the current stream, which waits for the copies; the host does not."""
         current: Any = torch.cuda.current_stream(self._device)
         current.wait_event(staged.event)
-        for tensor in (staged.batch.input, staged.batch.target):
+        batch = staged.batch
+        moved = (batch.input, batch.target, *(() if batch.style is None else (batch.style,)))
+        for tensor in moved:
             tensor.record_stream(current)  # else its memory is given away while kernels use it
         return staged.batch

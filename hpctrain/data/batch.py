@@ -23,6 +23,8 @@ class FieldBatch:
     """Samples of the batch over all ranks."""
     is_filler: bool = False
     """One sample that must count nothing; see `Share`."""
+    style: torch.Tensor | None = None
+    """(B, S), what the generator is told of each sample beside its fields; None: nothing."""
 
     @property
     def num_samples(self) -> int:
@@ -45,5 +47,6 @@ class FieldBatch:
             ids=self.ids[part],
             input=self.input[part],
             target=self.target[part],
+            style=None if self.style is None else self.style[part],
             is_filler=is_filler,
         )

@@ -12,7 +12,7 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from hpctrain.data.geometry import MODES, AxisPlan, Region, plan_cells, wrap
+from hpctrain.data.geometry import AxisPlan, Halo, Mode, Region, each_axis, plan_cells, wrap
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.index.grid import Triple
 
@@ -55,7 +55,7 @@ class CoarseFields:
         source: FieldSource,
         shape: Triple,
         factor: int,
-        geometry: str,
+        modes: tuple[Mode, Mode, Mode],
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         """Set up an empty store.
@@ -64,20 +64,20 @@ class CoarseFields:
             source: files that are read; its grid is `factor` times finer than `shape`.
             shape: cells of the low-resolution field.
             factor: 1 keeps what the source gives.
-            geometry: 'sphere' or 'box', for what lies outside of the field.
+            modes: what lies outside of the field along each axis.
             kept_bytes: bound of the memory; one field is always kept.
         """
         self._source = source
         self._shape = shape
         self._factor = factor
-        self._modes = MODES[geometry]
+        self._modes = modes
         self._entry_bytes = 4 * len(source.names) * int(np.prod(shape))
         self._max_entries = max(1, kept_bytes // self._entry_bytes)
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._lock = threading.Lock()
         self._plans: dict[tuple[int, int, int, int], AxisPlan] = {}
 
-    def read(self, file: int, start: Triple, size: Triple, halo: int, out: Array) -> None:
+    def read(self, file: int, start: Triple, size: Triple, halo: Halo, out: Array) -> None:
         """Cut a region with a halo; cells outside are wrapped, mirrored or repeated.
 
         Args:
@@ -87,7 +87,8 @@ class CoarseFields:
             halo: cells on each side of each axis.
             out: (C, n0, n1, n2) to fill.
         """
-        a, b, c = (self._plan(axis, start[axis], size[axis], halo) for axis in range(3))
+        margins = each_axis(halo)
+        a, b, c = (self._plan(i, start[i], size[i], margins[i]) for i in range(3))
         region = Region((a, b, c))
         entry = self._entry(file)
         self._fill(file, entry, region.plans[self._source.slow_axis].cells)

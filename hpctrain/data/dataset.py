@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hpctrain.config.data import Fields
+from hpctrain.config.norms import Normalization
+from hpctrain.data.augment import Augmentation, starts_along
 from hpctrain.data.coarse import CoarseFields
-from hpctrain.data.geometry import MODES, rotate_longitude
+from hpctrain.data.geometry import Halo, each_axis, modes_of, rotate_longitude
 from hpctrain.data.page_cache import let_go
-from hpctrain.data.scales import Scales, measure_scales, vectors_of
+from hpctrain.data.scales import FieldNorm, Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
+from hpctrain.data.styles import read_styles
 from hpctrain.errors import DataError
 from hpctrain.index.grid import Triple
 from hpctrain.index.layout import AXES
 from hpctrain.index.plan import plan_fields
 from hpctrain.index.table import Index
-
-AUGMENT = 2
-"""Key of the random stream of augmentations; the order of samples has its own."""
 
 
 class FieldDataset:
@@ -33,7 +35,7 @@ class FieldDataset:
         index: Index,
         split: str,
         upscale_factor: int,
-        halo: int,
+        halo: Halo,
         seed: int,
         scales: Scales | None = None,
     ) -> None:
@@ -54,7 +56,8 @@ class FieldDataset:
         rows = index.split(split)
         if not rows:
             raise DataError(f"index: no file for {split}; give data.validation_steps or more files")
-        self.fields, self.split, self.factor, self.halo = fields, split, upscale_factor, halo
+        self.fields, self.split, self.factor = fields, split, upscale_factor
+        self.halo = each_axis(halo)
         self.seed, self.scales = seed, scales
         self._target = FieldSource(index.root, [r.targets for r in rows], fields, is_input=False)
         self._input: FieldSource | None = None
@@ -63,6 +66,14 @@ class FieldDataset:
         self._settle()
         self.anchors = self._make_anchors()
         self._frame = self._velocity_channels()
+        self._augment = Augmentation(fields, self.coarse_shape, self.halo, seed)
+        self._vectors = self._find_vectors(self._target), self._find_vectors(self._input)
+        self._check_noise()
+        self.style_names: tuple[str, ...] = ()
+        self.styles: np.ndarray | None = None
+        if fields.styles:
+            files = [row.targets[0] for row in rows]
+            self.style_names, self.styles = read_styles(index.root / fields.styles, files)
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
@@ -102,7 +113,7 @@ class FieldDataset:
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
         """(C, n0, n1, n2) of an input with its halo."""
-        a, b, c = (n + 2 * self.halo for n in self.fields.crop)
+        a, b, c = (n + 2 * h for n, h in zip(self.fields.crop, self.halo, strict=True))
         return self.num_input_channels, a, b, c
 
     @property
@@ -110,6 +121,10 @@ class FieldDataset:
         """(C, n0, n1, n2) of a target."""
         a, b, c = (n * self.factor for n in self.fields.crop)
         return len(self.variables), a, b, c
+
+    def file_of(self, i: int) -> int:
+        """Number of the file that a sample is cut from."""
+        return i // len(self.anchors)
 
     def sample_name(self, i: int) -> str:
         """File and first coarse cell of a sample, for messages and titles."""
@@ -129,10 +144,16 @@ class FieldDataset:
 
     def measure_scales(self) -> Scales:
         """Scales of these files by `data.normalization`; for the training split, on one rank."""
-        own = self._measure(self._target)
-        if self._input is None or len(self._input.names) == len(own.names):
+        fields = self.fields
+        own = self._measure(self._target, fields.target_norms)
+        if self._input is None:
             return own
-        return Scales(own.names, own.shift, own.scale, self._measure(self._input))
+        is_alike = len(self._input.names) == len(own.names) and (
+            self.factor > 1 or self._input.names == own.names
+        )
+        if is_alike and not fields.input_norms:
+            return own
+        return replace(own, inputs=self._measure(self._input, fields.input_norms))
 
     def read_into(self, i: int, epoch: int, out_input: Array, out_target: Array) -> None:
         """Read one sample.
@@ -147,7 +168,10 @@ class FieldDataset:
             DataError: a number that is not finite, with its place.
         """
         file, anchor = divmod(i, len(self.anchors))
-        start = self._start(i, epoch, self.anchors[anchor])
+        is_trained = self.split == "train"
+        start = self.anchors[anchor]
+        if is_trained:
+            start = self._augment.start(i, epoch, start)
         crop, factor = self.fields.crop, self.factor
         a, b, c = start
         fine = (a * factor, b * factor, c * factor)
@@ -161,9 +185,14 @@ class FieldDataset:
             angle = -self._direction * 2 * math.pi * start[2] / self.coarse_shape[2]
             rotate_longitude(out_target, angle, self._frame)
             rotate_longitude(out_input, angle, self._frame)
+        if is_trained:
+            self._augment.turn(i, epoch, out_target, self._vectors[0])
+            self._augment.turn(i, epoch, out_input, self._vectors[1])
         if self.scales is not None:
-            self.scales.normalize_(out_target)
-            self.scales.for_inputs.normalize_(out_input)
+            self.scales.normalize_(out_target, self.sample_name(i))
+            self.scales.for_inputs.normalize_(out_input, self.sample_name(i))
+        if is_trained:
+            self._augment.vary(i, epoch, (out_input, out_target))
 
     def turn_back(self, i: int, field: Array) -> None:
         """Turn vx, vy of a field at the place of sample i, without augmentation, to the globe's.
@@ -192,30 +221,42 @@ class FieldDataset:
         self.grid = plan.target
         self._axes = target.use(plan.target)
         self._coarse: CoarseFields | None = None
-        geometry = fields.geometry
         if given is None or plan.input is None:
-            self._coarse = CoarseFields(target, plan.coarse, self.factor, geometry)
+            self._coarse = CoarseFields(target, plan.coarse, self.factor, modes_of(fields))
             return
         given.use(plan.input)
         if plan.input.is_resampled:
-            self._coarse = CoarseFields(given, plan.coarse, 1, geometry)
+            self._coarse = CoarseFields(given, plan.coarse, 1, modes_of(fields))
 
     def _make_anchors(self) -> tuple[Triple, ...]:
         """First coarse cells of the samples; a last one is flush with the edge if need be."""
-        stride = self.fields.stride or self.fields.crop
-        modes = MODES[self.fields.geometry]
-        axes = []
-        for n, crop, step, mode in zip(
-            self.coarse_shape, self.fields.crop, stride, modes, strict=True
-        ):
-            if mode == "periodic":
-                axes.append(list(range(0, n, step)))
-                continue
-            starts = list(range(0, n - crop + 1, step))
-            if starts[-1] != n - crop and step <= crop:
-                starts.append(n - crop)
+        fields, axes = self.fields, []
+        for axis, step in enumerate(fields.stride or fields.crop):
+            allowed = starts_along(axis, fields, self.coarse_shape, self.halo)
+            first = allowed.start if fields.crop_start is None else fields.crop_start[axis]
+            stop = allowed.stop if fields.crop_stop is None else fields.crop_stop[axis]
+            starts = list(range(max(first, allowed.start), min(stop, allowed.stop), step))
+            if not starts:
+                raise DataError(
+                    f"data.crop_start, crop_stop: no crop starts in [{first}, {stop}) along axis "
+                    f"{axis}; allowed: cells {allowed.start} to {allowed.stop - 1}"
+                )
+            is_periodic = modes_of(fields)[axis] == "periodic"
+            is_flush = starts[-1] == allowed.stop - 1
+            if not (is_periodic or is_flush or fields.crop_stop) and step <= fields.crop[axis]:
+                starts.append(allowed.stop - 1)
             axes.append(starts)
         return tuple((a, b, c) for a, b, c in itertools.product(*axes))
+
+    def _check_noise(self) -> None:
+        augment, count = self.fields.augment, len(self.variables)
+        is_noisy = augment.additive_std or augment.multiplicative_std
+        if is_noisy and self.num_input_channels != count:
+            raise DataError(
+                "data.augment: additive_std and multiplicative_std change input and target alike, "
+                f"but the input has {self.num_input_channels} channels and the target {count}; "
+                "leave them out"
+            )
 
     def _velocity_channels(self) -> tuple[int, int] | None:
         """Where vx and vy are, if slabs are turned into their own frame.
@@ -254,31 +295,40 @@ class FieldDataset:
                 "set data.augment.roll_longitude: false"
             )
 
-    def _start(self, i: int, epoch: int, anchor: Triple) -> Triple:
-        """First coarse cell, moved at random along periodic axes when the split is trained on."""
-        augment, shape = self.fields.augment, self.coarse_shape
-        if self.split != "train":
-            return anchor
-        if self.fields.geometry == "sphere":
-            if not augment.roll_longitude:
-                return anchor
-            draw = self._draws(i, epoch, 1)[0]
-            return anchor[0], anchor[1], (anchor[2] + draw) % shape[2]
-        if not augment.random_shift:
-            return anchor
-        a, b, c = self._draws(i, epoch, 3)
-        return (
-            (anchor[0] + a) % shape[0],
-            (anchor[1] + b) % shape[1],
-            (anchor[2] + c) % shape[2],
-        )
+    def _measure(self, source: FieldSource, norms: Sequence[Normalization]) -> Scales:
+        kind = self.fields.normalization
+        vectors = vectors_of(source.names, self.fields.geometry, _arrays(source))
+        return measure_scales(source, kind, vectors, _field_norms(source, norms))
 
-    def _draws(self, i: int, epoch: int, count: int) -> list[int]:
-        """64-bit numbers that belong to (seed, epoch, sample); numpy keeps this stream for ever."""
-        entropy = np.random.SeedSequence([self.seed, epoch, i], spawn_key=(AUGMENT,))
-        draws: list[int] = np.random.Philox(entropy).random_raw(count).tolist()
-        return draws
+    def _find_vectors(self, source: FieldSource | None) -> list[list[int]]:
+        """Channels that turn together, for the octahedral augmentation."""
+        source = source or self._target
+        if not self.fields.augment.octahedral:
+            return []
+        found = vectors_of(source.names, self.fields.geometry, _arrays(source))
+        if self.fields.crop[0] == 1:
+            pairs = [list(range(s.start, s.stop)) for s in _arrays(source) if s.stop - s.start == 2]
+            return [*found, *pairs]
+        for channels in found:
+            if len(channels) != 3:
+                names = ", ".join(source.names[c] for c in channels)
+                raise DataError(
+                    f"data.augment.octahedral: turns all three components of a vector, but only "
+                    f"{names} are among the variables; add the other, or set it to false"
+                )
+        return found
 
-    def _measure(self, source: FieldSource) -> Scales:
-        vectors = vectors_of(source.names, self.fields.geometry, source.first.fields)
-        return measure_scales(source, self.fields.normalization, vectors)
+
+def _arrays(source: FieldSource) -> list[slice]:
+    """Channels of each array of a source's files."""
+    return [channels for channels, _ in source.first.blocks]
+
+
+def _field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
+    """Normalisations with the channels that they are for: those of each pattern's file."""
+    found, start = [], 0
+    for norm, layout in zip(norms, source.first.group.layouts, strict=False):
+        stop = start + layout.num_channels
+        found.append(FieldNorm(start, stop, norm.kind, dict(norm.options), norm.then))
+        start = stop
+    return found

@@ -14,14 +14,39 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpctrain.config.data import Fields
+
 Mode = Literal["periodic", "mirror", "replicate"]
 Run = tuple[slice, slice]
 Cells = NDArray[np.intp]
+Halo = int | tuple[int, int, int]
+"""Cells on each side of each axis, or one number for all."""
 
 MODES: dict[str, tuple[Mode, Mode, Mode]] = {
     "sphere": ("replicate", "mirror", "periodic"),
     "box": ("periodic", "periodic", "periodic"),
 }
+
+
+_PADDING: dict[str, Mode] = {
+    "periodic": "periodic",
+    "reflect": "mirror",
+    "repeat": "replicate",
+    "none": "replicate",  # never reached: crops keep off the edges
+}
+
+
+def modes_of(fields: Fields) -> tuple[Mode, Mode, Mode]:
+    """What lies outside along each axis: as the job file says, or of the geometry."""
+    if fields.padding is None:
+        return MODES[fields.geometry]
+    a, b, c = (_PADDING[name] for name in fields.padding)
+    return a, b, c
+
+
+def each_axis(halo: Halo) -> tuple[int, int, int]:
+    """The halo of each axis."""
+    return (halo, halo, halo) if isinstance(halo, int) else halo
 
 
 def wrap(cells: Cells, size: int, mode: Mode) -> Cells:

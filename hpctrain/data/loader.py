@@ -185,5 +185,19 @@ class BatchLoader:
             if self._after_sample is not None:
                 self._after_sample(i, share.epoch)
         return FieldBatch(
-            share.ids, share.epoch, inputs, targets, share.step, share.num_global, share.is_filler
+            share.ids,
+            share.epoch,
+            inputs,
+            targets,
+            share.step,
+            share.num_global,
+            share.is_filler,
+            self._styles(share, pin),
         )
+
+    def _styles(self, share: Share, pin: bool) -> torch.Tensor | None:
+        styles = getattr(self._dataset, "styles", None)
+        if styles is None:
+            return None
+        rows = torch.stack([torch.from_numpy(styles[self._dataset.file_of(i)]) for i in share.ids])
+        return rows.pin_memory() if pin else rows

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.config.data import Fields
-from hpctrain.data.geometry import MODES, Axis, Region, resampled_axis
+from hpctrain.data.geometry import Axis, Halo, Region, each_axis, modes_of, resampled_axis
 from hpctrain.errors import DataError
 from hpctrain.formats.field_files import OpenGroup, open_group
 from hpctrain.index.grid import Grid, Triple
@@ -55,7 +55,7 @@ class FieldSource:
         kinds = {header.kind for header in self.first.group.headers}
         self._max_open = MAX_OPEN_HDF5 if "hdf5" in kinds else _max_open_maps(len(files[0]))
         self.axes: tuple[Axis, Axis, Axis] | None = None
-        self._regions: dict[tuple[Triple, Triple, int], Region] = {}
+        self._regions: dict[tuple[Triple, Triple, Halo], Region] = {}
 
     def __len__(self) -> int:
         return len(self._files)
@@ -86,7 +86,7 @@ class FieldSource:
         self.axes = (a, b, c)
         return self.axes
 
-    def region(self, start: Triple, size: Triple, halo: int = 0) -> Region:
+    def region(self, start: Triple, size: Triple, halo: Halo = 0) -> Region:
         """Plan for reading cells [start - halo, start + size + halo) of the grid."""
         key = (start, size, halo)
         found = self._regions.get(key)
@@ -96,10 +96,11 @@ class FieldSource:
             found = self._regions[key] = self._make_region(start, size, halo)
         return found
 
-    def _make_region(self, start: Triple, size: Triple, halo: int) -> Region:
+    def _make_region(self, start: Triple, size: Triple, halo: Halo) -> Region:
         if self.axes is None:
             raise RuntimeError("use() comes first")
-        a, b, c = (x.plan(s, n, halo) for x, s, n in zip(self.axes, start, size, strict=True))
+        wanted = zip(self.axes, start, size, each_axis(halo), strict=True)
+        a, b, c = (axis.plan(first, length, margin) for axis, first, length, margin in wanted)
         return Region((a, b, c))
 
     def read(self, file: int, region: Region, out: Array) -> None:
@@ -183,7 +184,7 @@ class FieldSource:
         return group
 
     def _axis(self, grid: Grid, axis: int) -> Axis:
-        mode = MODES[grid.geometry][axis]
+        mode = modes_of(self._fields)[axis]
         start, stop = grid.used[axis]
         known = self.first.coordinates[axis]
         values = None if known is None else known[start:stop]

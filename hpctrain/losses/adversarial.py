@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,8 +34,9 @@ def _minus_mean(fake: Tensor) -> Tensor:
     return -fake.float().mean()
 
 
-def _bce_critic(real: Tensor, fake: Tensor) -> Tensor:
-    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+def _bce_critic(real: Tensor, fake: Tensor, label: float = 1.0) -> Tensor:
+    loss = F.softplus(-real.float()).mean() * label + F.softplus(fake.float()).mean()
+    return loss + F.softplus(real.float()).mean() * (1 - label) if label != 1 else loss
 
 
 def _bce_generator(fake: Tensor) -> Tensor:
@@ -45,8 +47,8 @@ def _hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
 
 
-def _least_squares_critic(real: Tensor, fake: Tensor) -> Tensor:
-    return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
+def _least_squares_critic(real: Tensor, fake: Tensor, label: float = 1.0) -> Tensor:
+    return ((real.float() - label).square().mean() + fake.float().square().mean()) / 2
 
 
 def _least_squares_generator(fake: Tensor) -> Tensor:
@@ -65,8 +67,13 @@ ADVERSARIAL_LOSSES = {
 }
 
 
-def adversarial_loss(name: str) -> AdversarialLoss:
+def adversarial_loss(name: str, label_smoothing: float = 0.0) -> AdversarialLoss:
     """Look a pair up by its name in the job file.
+
+    Args:
+        name: of the pair.
+        label_smoothing: the critic aims at 1 less this for true fields, and still at 0 for made
+            ones (one-sided; Salimans et al. 2016, section 3.4); for bce and least_squares.
 
     Raises:
         ConfigError: there is none of that name.
@@ -78,4 +85,8 @@ def adversarial_loss(name: str) -> AdversarialLoss:
             f"adversary.loss: {name!r} is unknown; "
             f"choose from {', '.join(ADVERSARIAL_LOSSES)}{hint}"
         )
-    return ADVERSARIAL_LOSSES[name]
+    found = ADVERSARIAL_LOSSES[name]
+    if label_smoothing:
+        smoothed = partial(found.critic_loss, label=1 - label_smoothing)  # type: ignore[call-arg]
+        return AdversarialLoss(smoothed, found.generator_loss)
+    return found

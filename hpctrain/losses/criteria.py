@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hpctrain.config.user_code import find_class
 from hpctrain.errors import ConfigError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -30,7 +29,7 @@ def criterion(name: str) -> Criterion:
         ConfigError: nothing of that name, or it does not compare two fields.
     """
     if "." in name:
-        return _from_user(name)
+        return _make(name, find_class(name, "criterion"))
     losses = sorted(n for n in dir(nn) if n.endswith("Loss"))
     wanted = SHORTHANDS.get(name, name)
     if wanted not in losses:
@@ -70,26 +69,3 @@ def _probe(name: str, made: Criterion) -> None:
             f"criterion: torch.nn.{type(made).__name__} does not compare two fields of one shape; "
             "choose mse, l1, huber or SmoothL1Loss"
         )
-
-
-def _from_user(name: str) -> Criterion:
-    module_name, _, class_name = name.rpartition(".")
-    module = _import(name, module_name)
-    target = getattr(module, class_name, None)
-    if not isinstance(target, type):
-        classes = [n for n, value in vars(module).items() if isinstance(value, type)]
-        raise ConfigError(
-            f"criterion: {name!r}: module {module_name!r} ({module.__file__}) has no class "
-            f"{class_name!r}{_nearest(class_name, classes)}"
-        )
-    return _make(name, target)
-
-
-def _import(name: str, module_name: str) -> ModuleType:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as e:
-        raise ConfigError(
-            f"criterion: {name!r}: no module {e.name!r}; "
-            "list its folder under code: in the job file"
-        ) from e

@@ -23,11 +23,7 @@ _NORMS: dict[str, tuple[Callable[[int], nn.Module], Callable[[int], nn.Module]]]
 }
 
 
-def narrow(x: Tensor, margin: int) -> Tensor:
-    """Cut `margin` cells off both ends of all spatial axes of x (B, C, ...)."""
-    if margin == 0:
-        return x
-    return x[(..., *(slice(margin, -margin),) * (x.ndim - 2))]
+_NORMED = (nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
 def narrow_like(x: Tensor, size: torch.Size) -> Tensor:
@@ -82,12 +78,28 @@ class Layers:
         """
         middle = max(channels, width)
         first = [nn.LeakyReLU()] if is_first or is_last else self.tail(middle)
-        return nn.Sequential(
-            self.conv(channels, middle),
-            *first,
-            self.conv(middle, width),
-            *([] if is_last else self.tail(width)),
+        return quiet(
+            nn.Sequential(
+                self.conv(channels, middle),
+                *first,
+                self.conv(middle, width),
+                *([] if is_last else self.tail(width)),
+            )
         )
+
+
+def quiet(layers: nn.Sequential) -> nn.Sequential:
+    """Let biases that a norm behind them takes away again not train.
+
+    Their gradient is pure rounding, which Adam would scale up to full steps that differ from rank
+    to rank. They stay where they are, so that published weights fit.
+    """
+    parts = list(layers)
+    for layer, after in zip(parts[:-1], parts[1:], strict=True):
+        bias = getattr(layer, "bias", None)
+        if isinstance(after, _NORMED) and isinstance(bias, nn.Parameter):
+            bias.requires_grad_(False)
+    return layers
 
 
 class PlainBlock(nn.Module):
@@ -139,10 +151,10 @@ class ResidualBlock(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Two convolutions, each seeing all before it: x_l = H([x_0, ..., x_(l-1)]) (Huang et al. 2017).
+    """Two convolutions, each seeing all before it (Huang et al. 2017, equation 2).
 
-    A 1^d convolution brings the concatenation to the width that is asked for.
-    """  # noqa: D200 - the equation needs its line
+    x_l = H([x_0, ..., x_(l-1)]); a 1^d convolution brings the concatenation to the width asked for.
+    """
 
     def __init__(
         self, make: Layers, channels: int, width: int, *, is_first: bool, is_last: bool
@@ -151,11 +163,11 @@ class DenseBlock(nn.Module):
         growth = max(width // 2, 1)
         tails = [[nn.LeakyReLU()] if is_first or is_last else make.tail(growth) for _ in range(2)]
         self.layers = nn.ModuleList(
-            nn.Sequential(make.conv(channels + i * growth, growth), *tail)
+            quiet(nn.Sequential(make.conv(channels + i * growth, growth), *tail))
             for i, tail in enumerate(tails)
         )
         end = [] if is_last else make.tail(width)
-        self.join = nn.Sequential(make.conv(channels + 2 * growth, width, 1), *end)
+        self.join = quiet(nn.Sequential(make.conv(channels + 2 * growth, width, 1), *end))
 
     def extent(self, x: Extent) -> Extent:
         """As `forward`."""

@@ -161,26 +161,35 @@ def through(module: nn.Module, x: Extent) -> Extent:
         for part in module:
             x = through(part, x)
         return x
+    layer = _through_layer(module, x)
+    if layer is not None:
+        return layer
+    raise ConfigError(
+        f"{type(module).__name__}: its extent is not known; give the network a method "
+        "extent(self, x), which maps an Extent as forward maps a tensor"
+    )
+
+
+def _through_layer(module: nn.Module, x: Extent) -> Extent | None:
+    """Behind one of torch's layers; None for one that is not known."""
     if isinstance(module, _POINTWISE):
         return x
     if isinstance(module, _GLOBAL):
         return x.spread()
     if isinstance(module, _CONVOLUTIONS):
-        padding = module.padding
-        if isinstance(padding, str):
-            padding = (0,) if padding == "valid" else (_one(module, "kernel_size") // 2,)
-        options = (_one(module, name) for name in ("kernel_size", "stride"))
-        return x.convolved(*options, int(padding[0]), _one(module, "dilation"))
+        kernel, dilation = _one(module, "kernel_size"), _one(module, "dilation")
+        if module.padding in ("same", "valid"):
+            padding = dilation * (kernel - 1) // 2 if module.padding == "same" else 0
+        else:
+            padding = _one(module, "padding")
+        return x.convolved(kernel, _one(module, "stride"), padding, dilation)
     if isinstance(module, _POOLS):
         return x.convolved(*(_one(module, name) for name in ("kernel_size", "stride", "padding")))
     if isinstance(module, _TRANSPOSED):
         kernel, stride = _one(module, "kernel_size"), _one(module, "stride")
         if kernel == stride and not _one(module, "padding"):
             return x.upsampled(stride)
-    raise ConfigError(
-        f"{type(module).__name__}: its extent is not known; give the network a method "
-        "extent(self, x), which maps an Extent as forward maps a tensor"
-    )
+    return None
 
 
 def _one(module: nn.Module, name: str) -> int:

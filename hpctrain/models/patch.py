@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hpctrain.models.blocks import Layers, Norm
+from hpctrain.models.blocks import Layers, Norm, quiet
 from hpctrain.models.extent import Extent, through
+from hpctrain.models.srsgan import check_size
 
 
 class PatchDiscriminator(nn.Module):
@@ -41,6 +42,7 @@ class PatchDiscriminator(nn.Module):
             strided: halve the resolution behind each convolution.
         """
         super().__init__()
+        self.dims = dims
         make = Layers(dims, False, norm)
         parts: list[nn.Module] = []
         width = in_channels
@@ -48,9 +50,12 @@ class PatchDiscriminator(nn.Module):
             before, width = width, channels << i
             tail = make.tail(width) if i else [nn.LeakyReLU()]
             down = [make.halve(width, width), nn.LeakyReLU()] if strided else []
-            parts.append(nn.Sequential(make.conv(before, width), *tail, *down))
+            parts.append(quiet(nn.Sequential(make.conv(before, width), *tail, *down)))
         self.blocks = nn.Sequential(*parts)
         self.score = make.conv(width, 1, 1)
+        self.smallest = 1
+        for _ in range(layers):
+            self.smallest = (2 * self.smallest if strided else self.smallest) + 2
 
     @property
     def output_bias(self) -> nn.Parameter:
@@ -68,6 +73,11 @@ class PatchDiscriminator(nn.Module):
         return through(self.score, through(self.blocks, x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores (B, 1, ...) of the patches of x (B, in_channels, ...)."""
+        """Scores (B, 1, ...) of the patches of x (B, in_channels, ...).
+
+        Raises:
+            ConfigError: x is too small for one patch.
+        """
+        check_size("discriminator", x, self.smallest, "enlarge crop or set fewer layers")
         scores: Tensor = self.score(self.blocks(x))
         return scores

@@ -125,21 +125,32 @@ def crop_start(x: Tensor, size: Sequence[int]) -> Tensor:
     return x[..., : size[0], : size[1], : size[2]]
 
 
-def upsample_trilinear(x: Tensor, factor: int, halo: int) -> Tensor:
+def upsample_trilinear(x: Tensor, factor: int, halo: int | Sequence[int]) -> Tensor:
     """Plain trilinear upsampling of the centre: the baseline, and what the critic compares with.
 
     Args:
         x: (B, C, D, H, W) with `halo` cells around the cells that are wanted.
         factor: any whole number.
-        halo: 0 repeats the edge cells; 1 and more are equally exact.
+        halo: on each side of all axes or of each; 0 repeats the edge cells, 1 and more are equally
+            exact.
 
     Returns:
         (B, C, factor (D - 2 halo), factor (H - 2 halo), factor (W - 2 halo)).
     """
-    kept = min(halo, 1)
-    x = narrow_by(x, halo - kept)
+    halos = (halo,) * 3 if isinstance(halo, int) else tuple(halo)
+    kept = 0 if factor == 1 else 1
+    x = _without(x, [h - min(h, kept) for h in halos])
+    if factor == 1:
+        return x
     y = F.interpolate(x, scale_factor=float(factor), mode="trilinear", align_corners=False)
-    return narrow_by(y, kept * factor)
+    return _without(y, [min(h, kept) * factor for h in halos])
+
+
+def _without(x: Tensor, margins: Sequence[int]) -> Tensor:
+    """Cut a margin off both ends of each of the last axes."""
+    for axis, margin in enumerate(margins, start=2):
+        x = x.narrow(axis, margin, x.shape[axis] - 2 * margin)
+    return x
 
 
 class UpsampleConv3d(nn.Conv3d):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
 from hpctrain.models.extent import Extent, through
@@ -20,13 +20,19 @@ SizeOf = Callable[[int], int]
 """Input cells along an axis to output cells; raises ConfigError where they do not fit."""
 
 
-def size_of(model: nn.Module, dims: int = 3, channels: int = 1) -> SizeOf:
+def size_of(
+    model: nn.Module,
+    dims: int = 3,
+    channels: int = 1,
+    call: Callable[[nn.Module, Tensor], Tensor] | None = None,
+) -> SizeOf:
     """How sizes pass through a network: by its extent, or by a trial on torch's meta device.
 
     Args:
         model: any network.
         dims: spatial axes, for the trial.
         channels: input channels, for the trial.
+        call: calls the network with a field; None: with nothing beside it.
     """
     if hasattr(model, "extent"):
         return lambda size: through(model, Extent.of(size)).size
@@ -35,7 +41,8 @@ def size_of(model: nn.Module, dims: int = 3, channels: int = 1) -> SizeOf:
         meta = model.to("meta")
         try:
             with torch.no_grad():
-                out = meta(torch.empty(1, channels, *(size,) * dims, device="meta"))
+                x = torch.empty(1, channels, *(size,) * dims, device="meta")
+                out = meta(x) if call is None else call(meta, x)
         except (RuntimeError, ValueError) as e:
             raise ConfigError(f"{type(model).__name__}: no output for {size} cells: {e}") from e
         return int(out.shape[-1])

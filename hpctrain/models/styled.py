@@ -139,7 +139,7 @@ class StyledGenerator(nn.Module):
         bounds = (channels_base, channels_min, channels_max)
         widths = [block_width(b, *bounds) for b in range(num_halvings(upscale_factor) + 1)]
         self.upscale_factor, self.style_size = upscale_factor, style_size
-        self.has_noise = noise != "none"
+        self.has_noise, self.has_style = noise != "none", True
         self.direct = (
             nn.Identity()
             if in_channels == out_channels

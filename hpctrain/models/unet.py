@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
-from hpctrain.models.blocks import BLOCKS, Layers, Norm, narrow_like
+from hpctrain.models.blocks import BLOCKS, Layers, Norm, narrow_like, quiet
 from hpctrain.models.extent import Extent, halving, through
 
 
@@ -68,12 +68,12 @@ class UNet(nn.Module):
             for i, a in enumerate(ends[:-1])
         )
         self.down = nn.ModuleList(
-            nn.Sequential(make.halve(channels, channels), *make.tail(channels))
+            quiet(nn.Sequential(make.halve(channels, channels), *make.tail(channels)))
             for _ in range(levels)
         )
         self.centre = block_class(make, ends[-1], channels, is_first=False, is_last=False)
         self.up = nn.ModuleList(
-            nn.Sequential(make.double(channels, channels), *make.tail(channels))
+            quiet(nn.Sequential(make.double(channels, channels), *make.tail(channels)))
             for _ in range(levels)
         )
         self.decoder = nn.ModuleList(
@@ -101,6 +101,7 @@ class UNet(nn.Module):
         for encode, down in zip(self.encoder, self.down, strict=True):
             x = through(encode, x)
             skips.append(x)
+            assert isinstance(down, nn.Sequential)
             x = through(down[1:], halving(x))
         x = through(self.centre, x)
         for up, decode in zip(reversed(self.up), reversed(self.decoder), strict=True):

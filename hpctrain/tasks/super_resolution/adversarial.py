@@ -13,6 +13,9 @@ from hpctrain.losses import adversarial_loss, r1, wgan_gp
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.update import Update
 
+REAL_STREAM, FAKE_STREAM, GENERATOR_STREAM = 100_000, 200_000, 300_000
+"""Streams of instance noise; each critic step has its own behind the first two."""
+
 
 class AdversarialStep:
     """Critic and generator steps on one batch.
@@ -28,12 +31,21 @@ class AdversarialStep:
         content_loss: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
         self.adversary, self.critic, self.content_loss = adversary, critic, content_loss
-        self.loss = adversarial_loss(adversary.loss)
+        self.loss = adversarial_loss(adversary.loss, adversary.label_smoothing)
+        self._epoch = 0
 
     def __call__(
-        self, pairs: Sequence[Pair], update: Update, global_step: int
+        self, pairs: Sequence[Pair], update: Update, global_step: int, epoch: int = 0
     ) -> dict[str, Tensor]:
-        """Run all critic steps and the generator step; returns their mean losses."""
+        """Run all critic steps and the generator step; returns their mean losses.
+
+        Args:
+            pairs: the micro-batches.
+            update: steps the optimizers.
+            global_step: steps done in the run.
+            epoch: adversarial epochs done.
+        """
+        self._epoch = epoch
         kept: dict[int, Tensor] = {}
         if len(pairs) == 1:
             with update.autocast():
@@ -65,33 +77,48 @@ class AdversarialStep:
             generated = fake(pair).detach().float()
         # Two passes: where a bias moves all scores alike, the gradients of real and fake then
         # cancel exactly; in one pass they leave rounding noise, which Adam makes into full steps.
-        real_scores = self.critic(torch.cat((pair.target, pair.condition), 1))
-        fake_scores = self.critic(torch.cat((generated, pair.condition), 1))
+        target = self._noisy(pair, pair.target, REAL_STREAM + k)
+        generated = self._noisy(pair, generated, FAKE_STREAM + k)
+        real_scores, fake_scores = self._score(pair, target), self._score(pair, generated)
         loss = self.loss.critic_loss(real_scores, fake_scores)
         losses = {"loss": loss}
         penalty = self.adversary.gradient_penalty
         if penalty and steps_done % penalty.every == 0:
-            value = self._penalty(pair, generated, k)
+            value = self._penalty(pair, target, generated, k)
             losses["loss"] = loss + penalty.weight * penalty.every * value
             losses["gradient_penalty"] = value
         return losses
 
-    def _penalty(self, pair: Pair, generated: Tensor, critic_step: int) -> Tensor:
-        def critic(field: Tensor) -> Tensor:
-            scores: Tensor = self.critic(torch.cat((field, pair.condition), 1))
-            return scores
-
+    def _penalty(self, pair: Pair, target: Tensor, generated: Tensor, critic_step: int) -> Tensor:
+        critic = partial(self._score, pair)
         assert self.adversary.gradient_penalty is not None
         if self.adversary.gradient_penalty.kind == "r1":
-            return r1(critic, pair.target)
-        return wgan_gp(critic, pair.target, generated, pair.mix(critic_step))
+            return r1(critic, target)
+        return wgan_gp(critic, target, generated, pair.mix(critic_step))
+
+    def _score(self, pair: Pair, field: Tensor) -> Tensor:
+        """Scores of a field, with the upsampled input beside it if the critic is conditional."""
+        seen = torch.cat((field, pair.condition), 1) if self.adversary.conditional else field
+        scores: Tensor = self.critic(seen)
+        return scores
+
+    def _noisy(self, pair: Pair, field: Tensor, stream: int) -> Tensor:
+        """The field with the instance noise of this epoch."""
+        noise = self.adversary.instance_noise
+        std = noise.std * max(0.0, 1 - self._epoch / noise.epochs) if noise else 0.0
+        return field + std * pair.normal(stream) if std else field
+
+    def _weight(self) -> float:
+        """Weight of the adversarial loss in this epoch."""
+        ramp = min(1.0, (self._epoch + 1) / (self.adversary.ramp_epochs + 1))
+        return self.adversary.adversarial_weight * ramp
 
     def _generator_loss(self, pair: Pair, fake: Callable[[Pair], Tensor]) -> dict[str, Tensor]:
         generated = fake(pair).float()
-        scores = self.critic(torch.cat((generated, pair.condition), 1))
+        scores = self._score(pair, self._noisy(pair, generated, GENERATOR_STREAM))
         adversarial = self.loss.generator_loss(scores)
         content = self.content_loss(generated, pair.target)
-        loss = self.adversary.adversarial_weight * adversarial
+        loss = self._weight() * adversarial
         if self.adversary.content_weight:
             loss = loss + self.adversary.content_weight * content
         return {"loss": loss, "adversarial": adversarial, "content": content.detach()}

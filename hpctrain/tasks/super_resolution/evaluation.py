@@ -8,32 +8,36 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpctrain.analysis import figures
 from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error
-from hpctrain.config.task import SuperResolution
+from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
-from hpctrain.models import SrGenerator
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.tasks.super_resolution.picture import Picture, draw_picture
 from hpctrain.train.task import Validation
-
-_KINDS = ("truth", "generator", "trilinear")
 
 
 class Evaluation:
     """Validation of one run: sums by batch, numbers and figures at the end of a pass."""
 
     def __init__(
-        self, settings: SuperResolution, dataset: FieldDataset, scales: Scales, halo: int
+        self,
+        settings: FieldTraining,
+        dataset: FieldDataset,
+        scales: Scales,
+        halo: tuple[int, int, int],
     ) -> None:
         self.settings, self.dataset, self.scales, self.halo = settings, dataset, scales, halo
         self.factor = settings.upscale_factor
+        self.baseline = baseline_of(dataset)
+        """Name of what the generator is compared with; None where nothing is comparable."""
+        self._kinds = ("truth", "generator", *([self.baseline] if self.baseline else []))
         self._spectra: dict[str, list[list[float]]] = {}
         self._k: list[float] = []
 
-    def sums(self, batch: FieldBatch, generator: SrGenerator) -> dict[str, Tensor]:
+    def sums(self, batch: FieldBatch, generator: nn.Module) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks.
 
         Noise is drawn for epoch 0 whatever the epoch, so that epochs can be compared.
@@ -42,35 +46,40 @@ class Evaluation:
         fields = {
             "truth": batch.target,
             "generator": pair.generate().float(),
-            "trilinear": pair.condition.float(),
         }
+        if self.baseline:
+            fields[self.baseline] = self._as_target(pair.condition.float())
         sums = {"samples": torch.tensor(float(len(batch.ids)), dtype=torch.float64)}
         for kind, field in fields.items():
             spectrum = SpectrumSum(field.shape[1], field.shape[2:], device=field.device)
             spectrum.add(field)
             sums[f"spectrum/{kind}"] = spectrum.tensors()[0]
             if kind != "truth":
-                error = (field - batch.target).double().square()
                 # a mean over cells, so that a sample counts once whatever its size
-                sums[f"squared_error/{kind}"] = error.mean((2, 3, 4)).sum(0)
+                sums[f"squared_error/{kind}"] = _squares(field, batch.target)
+                if self.scales.norms:  # no scale turns these errors into physical ones
+                    physical = (self.scales.denormalize(x.double()) for x in (field, batch.target))
+                    sums[f"physical_error/{kind}"] = _squares(*physical)
         return sums
 
     def result(self, sums: Mapping[str, Tensor]) -> Validation:
         """Numbers of the whole pass; RMSE in each variable's unit, and in units of its scale."""
         samples = float(sums["samples"])
-        spectra = {kind: sums[f"spectrum/{kind}"] / samples for kind in _KINDS}
+        spectra = {kind: sums[f"spectrum/{kind}"] / samples for kind in self._kinds}
         self._remember(spectra)
         rmse: dict[str, dict[str, float]] = {}
         scalars: dict[str, float] = {}
         normalized: dict[str, float] = {}
-        for kind in _KINDS[1:]:
+        for kind in self._kinds[1:]:
             mean = sums[f"squared_error/{kind}"] / samples
             physical = mean.sqrt() * torch.tensor(self.scales.scale, dtype=torch.float64)
+            if self.scales.norms:
+                physical = (sums[f"physical_error/{kind}"] / samples).sqrt()
             rmse[kind] = dict(zip(self.dataset.variables, physical.tolist(), strict=True))
             normalized[kind] = math.sqrt(float(mean.mean()))
             scalars[f"rmse/{kind}"] = normalized[kind]
         spectral = {
-            kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in _KINDS[1:]
+            kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in self._kinds[1:]
         }
         scalars.update({f"log_spectrum_error/{kind}": v for kind, v in spectral.items()})
         summary = {
@@ -84,7 +93,7 @@ class Evaluation:
         return Validation(scalars, {"summary.json": summary, "spectra.json": spectrum_file})
 
     def figures(
-        self, generator: SrGenerator, device: torch.device, epoch: int
+        self, generator: nn.Module, device: torch.device, epoch: int
     ) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: slices of the first validation field, one a variable, and the spectra."""
         picture = Picture.take(self.dataset, generator, self.factor, self.halo, device)
@@ -97,7 +106,7 @@ class Evaluation:
                 "generated" if kind == "generator" else kind: torch.tensor(
                     self._spectra[kind]
                 ).numpy()
-                for kind in _KINDS
+                for kind in self._kinds
             }
             k = torch.tensor(self._k).numpy()
             draw = partial(
@@ -105,6 +114,12 @@ class Evaluation:
             )
             draws.append(("spectra", draw))
         return draws
+
+    def _as_target(self, condition: Tensor) -> Tensor:
+        """The input in the target's units, where the two have scales of their own."""
+        if self.scales.inputs is None:
+            return condition
+        return self.scales.normalize(self.scales.inputs.denormalize(condition))
 
     def _remember(self, spectra: Mapping[str, Tensor]) -> None:
         size = self.dataset.target_shape[1:]
@@ -114,5 +129,20 @@ class Evaluation:
     def _by_variable(self) -> dict[str, dict[str, list[float]]]:
         return {
             kind: dict(zip(self.dataset.variables, self._spectra[kind], strict=True))
-            for kind in _KINDS
+            for kind in self._kinds
         }
+
+
+def baseline_of(dataset: FieldDataset) -> str | None:
+    """What the input itself makes of the target: trilinear upsampling, or the input as it is.
+
+    None where input and target have unequal channels, so that nothing is comparable.
+    """
+    if dataset.num_input_channels != len(dataset.variables):
+        return None
+    return "trilinear" if dataset.factor > 1 else "input"
+
+
+def _squares(field: Tensor, target: Tensor) -> Tensor:
+    """Mean square error of each channel, summed over samples, in float64."""
+    return (field - target).double().square().mean((2, 3, 4)).sum(0)

@@ -14,6 +14,7 @@ from hpctrain.analysis import figures
 from hpctrain.data import FieldDataset
 from hpctrain.models import crop_to, upsample_trilinear
 from hpctrain.models.noise import ZeroNoise
+from hpctrain.tasks.super_resolution.pair import generate
 
 Array = NDArray[np.float32]
 
@@ -30,8 +31,10 @@ class Picture:
     units: tuple[str, ...]
     radii_km: Array | None
     truth: Array
-    coarse: Array
-    trilinear: Array
+    coarse: Array | None
+    """None where inputs are other variables."""
+    trilinear: Array | None
+    """None at one resolution."""
     generated: Array
 
     @classmethod
@@ -40,7 +43,7 @@ class Picture:
         dataset: FieldDataset,
         generator: nn.Module,
         factor: int,
-        halo: int,
+        halo: tuple[int, int, int],
         device: torch.device,
     ) -> Picture:
         """Super-resolve the first field of a data set, tile by tile, without noise.
@@ -50,7 +53,7 @@ class Picture:
         not learned to turn with them leaves faint seams.
         """
         shape = tuple(n * factor for n in dataset.coarse_shape)
-        is_whole = int(np.prod(shape)) <= _MAX_CELLS
+        is_whole = int(np.prod(shape)) <= _MAX_CELLS and _is_covered(dataset)
         tiles = range(len(dataset.anchors) if is_whole else 1)
         if not is_whole:
             shape = dataset.target_shape[1:]
@@ -76,8 +79,8 @@ class Picture:
             dataset.units or ("",) * channels,
             radii if dataset.fields.geometry == "sphere" else None,
             truth=fine[0],
-            coarse=coarse,
-            trilinear=fine[1],
+            coarse=coarse if dataset.num_input_channels == channels else None,
+            trilinear=fine[1] if dataset.factor > 1 else None,
             generated=fine[2],
         )
 
@@ -101,8 +104,8 @@ def draw_picture(picture: Picture, variable: int, epoch: int) -> Any:
     name = picture.variables[variable]
     drawn = figures.slices(
         picture.truth[one],
-        picture.coarse[one],
-        picture.trilinear[one],
+        None if picture.coarse is None else picture.coarse[one],
+        None if picture.trilinear is None else picture.trilinear[one],
         picture.generated[one],
         [name],
         units=[picture.units[variable]],
@@ -119,7 +122,7 @@ def _tile(
     i: int,
     generator: nn.Module,
     factor: int,
-    halo: int,
+    halo: tuple[int, int, int],
     device: torch.device,
 ) -> tuple[Array, Array, Array, Array]:
     """Truth, trilinear, generated, input of a sample, (C, ...), physical, in the globe's frame."""
@@ -128,19 +131,38 @@ def _tile(
     dataset.read_into(i, 0, inputs[0], targets[0])
     x = torch.from_numpy(inputs).to(device)
     with torch.no_grad():
-        generated = crop_to(generator(x, ZeroNoise()), targets.shape[2:]).float().cpu()
+        generated = generate(generator, x, ZeroNoise(), _style(dataset, i, device))
+        generated = crop_to(generated, targets.shape[2:]).float().cpu()
         trilinear = upsample_trilinear(x, factor, halo).float().cpu()
-    small = torch.from_numpy(inputs)[..., halo:-halo, halo:-halo, halo:-halo]
-    arrays = [torch.from_numpy(targets), trilinear, generated, small[:, : targets.shape[1]]]
+    small = upsample_trilinear(torch.from_numpy(inputs), 1, halo)
+    fine, coarse = [torch.from_numpy(targets), generated], [trilinear, small]
     if dataset.scales is not None:
-        arrays = [dataset.scales.denormalize(a) for a in arrays]
-    plain = [a[0].numpy().copy() for a in arrays]
-    for array in plain:
+        fine = [dataset.scales.denormalize(a) for a in fine]
+        coarse = [dataset.scales.for_inputs.denormalize(a) for a in coarse]
+    channels = targets.shape[1]
+    if inputs.shape[1] != channels:  # other variables, which are not shown
+        coarse = [torch.zeros(1, channels, *a.shape[2:]) for a in coarse]
+    truth, made, upsampled, given = (a[0].numpy().copy() for a in (*fine, *coarse))
+    for array in (truth, made, upsampled, given):
         dataset.turn_back(i, array)
-    return plain[0], plain[1], plain[2], plain[3]
+    return truth, upsampled, made, given
 
 
-def _place(whole: Array, part: Array, first: list[int] | tuple[int, ...]) -> None:
+def _style(dataset: FieldDataset, i: int, device: torch.device) -> torch.Tensor | None:
+    if dataset.styles is None:
+        return None
+    return torch.from_numpy(dataset.styles[dataset.file_of(i)][None]).to(device)
+
+
+def _is_covered(dataset: FieldDataset) -> bool:
+    """Whether the samples of a file fill its whole field."""
+    covered = np.zeros(dataset.coarse_shape, bool)
+    for anchor in dataset.anchors:
+        _place(covered[None], np.ones((1, *dataset.fields.crop), bool), anchor)
+    return bool(covered.all())
+
+
+def _place(whole: NDArray[Any], part: NDArray[Any], first: list[int] | tuple[int, ...]) -> None:
     """Write a tile into the whole; a tile over the end of a periodic axis goes on at its start."""
     grids = [
         (np.arange(n) + start) % size

@@ -1,8 +1,10 @@
-"""The task `super_resolution`: data, networks and steps.
+"""The tasks `super_resolution` and `field_to_field`: data, networks and steps.
 
-A conditional 3D GAN as of map2map's srsgan (Li et al. 2021, PNAS 118, e2022038118) and EarthGAN:
-the generator upsamples and adds detail, the critic sees the upsampled input beside the truth or
-the generated field. Without `adversary` it is a plain regression.
+Super-resolution is a conditional 3D GAN as of map2map's srsgan (Li et al. 2021, PNAS 118,
+e2022038118) and EarthGAN: the generator upsamples and adds detail, the critic sees the upsampled
+input beside the truth or the generated field. From field to field the same steps serve networks at
+one resolution, and input and target may have unequal variables. Without `adversary` both are plain
+regressions.
 """
 
 from __future__ import annotations
@@ -14,13 +16,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hpctrain.config.job import Job
-from hpctrain.config.task import Channels, SuperResolution
+from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
 from hpctrain.errors import ConfigError
 from hpctrain.losses import criterion
-from hpctrain.models import SrDiscriminator, SrGenerator, required_halo
 from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
 from hpctrain.tasks.super_resolution.evaluation import Evaluation
+from hpctrain.tasks.super_resolution.networks import (
+    halo_of,
+    make_critic,
+    make_generator,
+    needs_style,
+    on_fields,
+)
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.optimizers import build_optimizer
 from hpctrain.train.task import Data, Place, Position, Task, Validation
@@ -28,15 +36,15 @@ from hpctrain.train.update import Update
 
 
 class SuperResolutionTask(Task):
-    """Learns target fields from inputs that are coarser by a power of two."""
+    """Learns target fields from the same variables, coarser by a power of two."""
 
     def __init__(self, job: Job, place: Place) -> None:
         super().__init__(job, place)
-        if not isinstance(job.train, SuperResolution):
-            raise TypeError(f"train.task is {job.train.task!r}, not super_resolution")
+        if not isinstance(job.train, FieldTraining):
+            raise TypeError(f"train.task is {job.train.task!r}, which trains no fields")
         self.settings = job.train
         self.factor = self.settings.upscale_factor
-        self.halo = required_halo(self.factor)
+        self.halo = halo_of(self.settings, job.data.crop)
         self.content_loss = criterion(self.settings.criterion)
 
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
@@ -49,35 +57,25 @@ class SuperResolutionTask(Task):
             self.scales = Scales.from_dict(share(measured))
         validation = self._dataset("validation")
         train.scales = validation.scales = self.scales
-        self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
         self.channels = (train.num_input_channels, len(train.variables))
-        if self.channels[0] != self.channels[1]:
+        self._check(train)
+        self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
+        self.style_size = len(train.style_names)
+        if self.style_size == 0 and needs_style(self.settings):
             raise ConfigError(
-                f"data: inputs have {self.channels[0]} channels and targets {self.channels[1]}; "
-                "super_resolution sharpens the variables it is given: make both lists alike"
+                "train.generator: takes a style, and data.styles is not given; name a table of a "
+                "number or more for each file"
             )
         return Data(train, validation)
 
     def build_models(self) -> dict[str, nn.Module]:
         """Generator, and the discriminator if there is an adversary."""
         inputs, targets = self.channels
-        generator = self.settings.generator
-        models: dict[str, nn.Module] = {
-            "generator": SrGenerator(
-                inputs, targets, self.factor, **_widths(generator.channels), noise=generator.noise
-            )
-        }
+        made = make_generator(self.settings, inputs, targets, self.style_size)
+        models = {"generator": on_fields(made)}
         if self.settings.adversary:
-            discriminator = self.settings.adversary.discriminator
-            critic = SrDiscriminator(
-                inputs + targets,
-                self.factor,
-                **_widths(discriminator.channels),
-                blocks=discriminator.blocks,
-            )
-            if self.settings.adversary.loss == "wasserstein":
-                critic.output_bias.requires_grad_(False)
-            models["discriminator"] = critic
+            seen = targets + (inputs if self.settings.adversary.conditional else 0)
+            models["discriminator"] = on_fields(make_critic(self.settings, seen))
         return models
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
@@ -101,7 +99,7 @@ class SuperResolutionTask(Task):
         if adversary is None or at.epoch < self.settings.pretrain_epochs:
             return {"generator": update("generator", self._content, pairs)["loss"]}
         step = AdversarialStep(adversary, self.models["discriminator"], self.content_loss)
-        return step(pairs, update, at.global_step)
+        return step(pairs, update, at.global_step, at.epoch - self.settings.pretrain_epochs)
 
     def validation_step(self, batch: FieldBatch) -> dict[str, Tensor]:
         """Squared errors and spectra of generated and trilinear fields."""
@@ -126,10 +124,17 @@ class SuperResolutionTask(Task):
         return {"scales": self.scales.to_dict()}
 
     @property
-    def _generator(self) -> SrGenerator:
-        generator = self.models["generator"]
-        assert isinstance(generator, SrGenerator)
-        return generator
+    def _generator(self) -> nn.Module:
+        return self.models["generator"]
+
+    def _check(self, train: FieldDataset) -> None:
+        """Refuse variables that this task cannot learn."""
+        if self.channels[0] != self.channels[1]:
+            raise ConfigError(
+                f"data: inputs have {self.channels[0]} channels and targets {self.channels[1]}; "
+                "super_resolution sharpens the variables it is given: make both lists alike, or "
+                "choose task: field_to_field"
+            )
 
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
@@ -145,9 +150,13 @@ class SuperResolutionTask(Task):
         return {"loss": self.content_loss(pair.generate().float(), pair.target)}
 
 
-def _widths(channels: Channels) -> dict[str, int]:
-    return {
-        "channels_base": channels.base,
-        "channels_min": channels.min,
-        "channels_max": channels.max,
-    }
+class FieldToFieldTask(SuperResolutionTask):
+    """Learns other fields out of given ones."""
+
+    def _check(self, train: FieldDataset) -> None:
+        """Inputs must be given where nothing is coarsened; unequal variables are welcome."""
+        if self.factor == 1 and not self.job.data.inputs:
+            raise ConfigError(
+                "data.inputs: field_to_field at upscale_factor 1 learns targets from inputs; name "
+                "their files"
+            )

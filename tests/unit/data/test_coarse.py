@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hpctrain.data.coarse import CoarseFields, block_mean
+from hpctrain.data.geometry import MODES
 from hpctrain.data.source import FieldSource
 from hpctrain.errors import DataError
 from hpctrain.index.grid import plan_grid
@@ -19,7 +20,7 @@ def coarse_of(root, names, factor=2, **options):
     grid = plan_grid("m", "sphere", SHAPE)
     source.use(grid)
     a, b, c = (n // factor for n in SHAPE)
-    return CoarseFields(source, (a, b, c), factor, "sphere", **options)
+    return CoarseFields(source, (a, b, c), factor, MODES["sphere"], **options)
 
 
 def cut(coarse, file, start, size, halo):

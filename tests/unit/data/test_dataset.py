@@ -137,7 +137,7 @@ def test_frame__slabs_that_are_not_rolled_are_turned_as_well(tmp_path, split):
     data = dataset(sphere(tmp_path), split)
     file = values[2] if split == "validation" else values[0]
     x, y = read(data, 1)
-    start = data._start(1, 0, data.anchors[1])[2]
+    start = data._augment.start(1, 0, data.anchors[1])[2]
     assert split == "train" or start == 4
     angle = -2 * np.pi * start / 8
     plain = np.roll(file, -2 * start, 3)
@@ -180,7 +180,7 @@ def test_augment__draws_belong_to_seed_epoch_and_sample(tmp_path):
     data, again, other = (dataset(sphere(tmp_path), seed=s) for s in (0, 0, 1))
     for a, b in zip(read(data, 5, 3), read(again, 5, 3), strict=True):
         np.testing.assert_array_equal(a, b)
-    starts = {(s, e, i): d._start(i, e, (0, 0, 0)) for s, d in enumerate((data, other))
+    starts = {(s, e, i): d._augment.start(i, e, (0, 0, 0)) for s, d in enumerate((data, other))
               for e in range(2) for i in range(16)}  # fmt: skip
     assert len({v[2] for v in starts.values()}) == 8
     assert [starts[0, 0, i] for i in range(16)] != [starts[0, 1, i] for i in range(16)]
@@ -207,7 +207,7 @@ def test_augment__random_shift_keeps_input_and_target_together(tmp_path):
         x, y = read(given, i, 2)
         np.testing.assert_allclose(x, block_mean(y, 2), atol=1e-6)
         np.testing.assert_allclose(read(made, i, 2)[0], x, atol=1e-6)
-        seen.add(given._start(i, 2, (0, 0, 0)))
+        seen.add(given._augment.start(i, 2, (0, 0, 0)))
     assert len(seen) > 8
 
 

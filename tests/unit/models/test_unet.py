@@ -142,6 +142,19 @@ def test_unet__published_number_of_parameters():
     assert found == first + 2 * inner + scale + right1 + right0
 
 
+def test_unet__biases_that_a_norm_takes_away_do_not_train():
+    torch.manual_seed(0)
+    model = UNet(1, 1, 2, levels=1, block="dense").double()
+    frozen = {n: p for n, p in model.named_parameters() if not p.requires_grad}
+    assert len(frozen) == 6
+    x = torch.randn(1, 1, 18, 18, 18, dtype=torch.float64)
+    before = model(x)
+    for p in frozen.values():
+        p.data += 1
+    torch.testing.assert_close(model(x), before)
+    assert all(p.requires_grad for p in UNet(1, 1, 2, norm="none").parameters())
+
+
 def test_unet__odd_level_is_refused_with_the_input_size():
     with pytest.raises(
         ConfigError, match=r"input of \(21, 21\) cells leaves a level of \(17, 17\)"
