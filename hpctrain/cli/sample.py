@@ -68,7 +68,7 @@ def scroll(
     ] = None,
     seed: Seed = None,
 ) -> None:
-    """Rolled papyrus with ink: volume and surface as of the Vesuvius Challenge."""
+    """Rolled papyrus with ink: TIFF as of the Vesuvius Challenge."""
     _write("scroll", out, size=_counts(size, "512,2048"), ink=ink, seed=seed)
 
 
