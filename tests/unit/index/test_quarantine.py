@@ -134,8 +134,8 @@ def test_move__killed_at_any_moment(root):
     before, made = content(root), built(root)
     (root / "made").write_bytes(pickle.dumps(made))
     draw = random.Random(2)
-    halves = 0
-    for _ in range(8):
+    hits = 0
+    while hits < 5:  # a kill while everything was back where it came from proves nothing
         mover = subprocess.Popen(
             [sys.executable, "-c", MOVER, str(root / "made")], stdout=subprocess.PIPE
         )
@@ -146,10 +146,9 @@ def test_move__killed_at_any_moment(root):
         finally:
             mover.send_signal(signal.SIGKILL)
             mover.communicate()
-        halves += (root / quarantine.JOURNAL).exists()
+        hits += (root / quarantine.JOURNAL).exists()
         index = built(root)  # ends what was half done
         assert content(root) == before
         assert len(reasons(index)) == 6
-    assert halves > 2, "no kill hit a move: let it run longer"
     restore_bad(root)
     assert built(root).csv_text == made.csv_text

@@ -80,8 +80,8 @@ def test_load__between_the_two_renames(tmp_path, monkeypatch):
 def test_save__killed_at_any_moment_leaves_one_of_the_two(tmp_path):
     texts = {index(n).csv_text for n in (0, 1)}
     draw = random.Random(1)
-    left = 0
-    for _ in range(8):
+    hits = 0
+    while hits < 5:  # a kill between two writes proves nothing
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
         )
@@ -96,8 +96,7 @@ def test_save__killed_at_any_moment_leaves_one_of_the_two(tmp_path):
         assert found.csv_text in texts
         assert found.facts["rule"]["number"] == int(found.rows[0]["note"][0])
         assert (tmp_path / "index.csv").read_text() in texts
-        left = max(left, len(list(tmp_path.iterdir())))
-    assert left > 2, "no kill hit a write: let it run longer"
+        hits += len(list(tmp_path.iterdir())) > 2
     save_index(index(0), tmp_path)
     save_index(index(1), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
