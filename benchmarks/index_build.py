@@ -32,6 +32,7 @@ from pathlib import Path
 
 NEW = 100
 START_NS = 1_678_309_118_000_000_000
+_NAMES = ("plain hashing", "first build", "nothing changed", "100 new pairs")
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -67,23 +68,29 @@ def _hash(paths: list[str]) -> list[tuple[str, str]]:
     return digests
 
 
-def plain(root: Path) -> float:
-    """Seconds of plain hashing, listing and the start of the processes included."""
-    begin = time.perf_counter()
+def plain(root: Path) -> tuple[float, float]:
+    """Seconds of plain hashing, listing and the start of the processes included; of all cores."""
+    begin, cpu = time.perf_counter(), _cpu_s()
     paths = [f"{folder}/{name}" for folder, _, names in os.walk(root) for name in names]
     chunks = [paths[i : i + 256] for i in range(0, len(paths), 256)]
     with concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         num = sum(map(len, pool.map(_hash, chunks)))
     assert num == len(paths)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, _cpu_s() - cpu
 
 
-def build(root: Path, out: Path, cache: Path) -> tuple[float, float]:
-    """Seconds and peak MB of one `hpctrain index build`."""
+def _cpu_s() -> float:
+    """Seconds that this process and those that it waited for have computed."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def build(root: Path, out: Path, cache: Path) -> tuple[float, float, float]:
+    """Seconds, seconds of all cores, and peak MB of one `hpctrain index build`."""
     command = [sys.executable, "-m", "hpctrain", "index", "build", str(root)]
     command += ["--rule", "sage", "--out", str(out)]
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), os.times()
     process = subprocess.Popen(
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -95,7 +102,9 @@ def build(root: Path, out: Path, cache: Path) -> tuple[float, float]:
     sampler.join()
     if code:
         raise SystemExit(f"{' '.join(command)}: exit code {code}")
-    return seconds, peak[0]
+    after = os.times()
+    used = after.children_user + after.children_system - cpu.children_user - cpu.children_system
+    return seconds, used, peak[0]
 
 
 def _sample(process: subprocess.Popen[bytes], peak: list[float]) -> None:
@@ -147,34 +156,37 @@ def measure(root: Path, out: Path, folder: Path, arguments: argparse.Namespace) 
         entry.stat().st_size for name in ("rgb", "thermal") for entry in os.scandir(root / name)
     ]
     cache = folder / "cache"
-    times: dict[str, list[float]] = {"plain": [], "first": [], "again": [], "new": []}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in _NAMES}
     peaks = []
     plain(root)  # both sides find the files in memory
     added = arguments.pairs
     for _ in range(arguments.rounds):
-        times["plain"].append(plain(root))
+        times["plain hashing"].append(plain(root))
         shutil.rmtree(cache, ignore_errors=True)
-        out.unlink(missing_ok=True)
-        for name in ("first", "again"):
-            seconds, peak = build(root, out, cache)
-            times[name].append(seconds)
+        for path in (out, out.with_suffix(".json")):
+            path.unlink(missing_ok=True)
+        for name in _NAMES[1:]:
+            if name == _NAMES[-1]:
+                make_pairs(root, added, NEW, arguments.kb)
+                added += NEW
+            *found, peak = build(root, out, cache)
+            times[name].append((found[0], found[1]))
             peaks.append(peak)
-        make_pairs(root, added, NEW, arguments.kb)
-        added += NEW
-        seconds, peak = build(root, out, cache)
-        times["new"].append(seconds)
-        peaks.append(peak)
-    _forget(root, arguments.pairs, added)
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    ratio = statistics.median(p / f for p, f in zip(times["plain"], times["first"], strict=True))
+        _forget(root, arguments.pairs, added)
     cores = len(os.sched_getaffinity(0))
-    print(f"{arguments.pairs} pairs, {len(sizes)} files, {sum(sizes) / 1e9:.2f} GB, {cores} cores")
-    print(f"file size            {min(sizes)} to {max(sizes)} bytes")
-    print(f"plain hashing        {medians['plain']:6.2f} s")
-    print(f"first build          {medians['first']:6.2f} s   {100 * ratio:.0f} % of plain hashing")
-    print(f"nothing changed      {medians['again']:6.2f} s")
-    print(f"{NEW} new pairs        {medians['new']:6.2f} s")
-    print(f"peak memory          {max(peaks):6.0f} MB over all processes")
+    print(
+        f"{arguments.pairs} pairs, {len(sizes)} files, {sum(sizes) / 1e9:.2f} GB, {cores} cores, "
+    )
+    print(f"files of {min(sizes)} to {max(sizes)} bytes; medians of {arguments.rounds} rounds")
+    print(f"{'':18} {'seconds':>8} {'of cores':>9}")
+    for name, found in times.items():
+        wall, cpu = (statistics.median(one[k] for one in found) for k in (0, 1))
+        print(f"{name:18} {wall:8.2f} {cpu:9.2f}")
+    for k, what in ((0, "time"), (1, "time of all cores")):
+        pairs = zip(times["plain hashing"], times["first build"], strict=True)
+        ratio = statistics.median(plain[k] / first[k] for plain, first in pairs)
+        print(f"plain hashing / first build, {what}: {100 * ratio:.0f} %")
+    print(f"peak memory {max(peaks):.0f} MB over all processes; load {os.getloadavg()[0]:.1f}")
 
 
 def _forget(root: Path, first: int, end: int) -> None:

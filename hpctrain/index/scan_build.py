@@ -6,15 +6,17 @@ import functools
 import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from hpctrain.errors import DataError
 from hpctrain.index.files.facts import Fact, FactCache
-from hpctrain.index.files.known import learn
+from hpctrain.index.files.known import unknown_files
+from hpctrain.index.files.pool import Pool
 from hpctrain.index.files.scan import files_below
+from hpctrain.index.last_build import inputs_digest
 from hpctrain.index.pairing.judge import judge, judge_names
 from hpctrain.index.pairing.listed import LIST, TEXT, pair_listed
-from hpctrain.index.pairing.pairs import Sample, pair
+from hpctrain.index.pairing.pairs import Listing, Sample, list_files, pair
 from hpctrain.index.pairing.rows import item_fact, make_rows
 from hpctrain.index.quarantine import recover
 from hpctrain.index.table import Columns, Index, tool_facts
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_MANY = 10_000
+"""Reading more files than this is said beforehand."""
 
 
 def _without_collections(build: Callable[P, T]) -> Callable[P, T]:
@@ -42,6 +46,15 @@ def _without_collections(build: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
+class Built(NamedTuple):
+    """An index, and what it depends on."""
+
+    made: Index | None
+    """Rows without splits; None: the inputs were known, so nothing was made of them."""
+    inputs: str
+    """Digest of rule, names and facts; empty where it was not asked for."""
+
+
 @_without_collections
 def build_index(
     root: Path,
@@ -49,8 +62,9 @@ def build_index(
     *,
     own: frozenset[str] = frozenset(),
     inspect: str = "",
-    progress: Callable[[str], None] | None = None,
-) -> Index:
+    is_known: Callable[[str], bool] = lambda inputs: False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Built:
     """Index the samples below a root; what an earlier build has read is not read again.
 
     Args:
@@ -58,10 +72,11 @@ def build_index(
         rule: how files become samples.
         own: paths below the root that are no data, such as the index itself.
         inspect: `module:function` that decodes a file, for `inspect: full`.
+        is_known: whether nobody needs the index of these inputs, see `Built.inputs`.
         progress: called with a line before much is read.
 
     Returns:
-        Rows without splits; the same files give the same rows.
+        The same files give the same rows.
 
     Raises:
         DataError: no such folder, a modality without files, or names that an index cannot hold.
@@ -71,11 +86,24 @@ def build_index(
         raise DataError(f"{root}: {found}; give the folder of the data")
     recover(root)
     cache = FactCache(root)
-    samples = pair_listed(root, rule) if rule.pair == "listed" else pair(root, rule, own)
-    members = _members(root, rule, samples)
-    pool = learn(root, _names(samples, members), cache, rule.inspect, inspect, progress)
+    is_listed = rule.pair == "listed"
+    listing = {} if is_listed else list_files(root, rule, own)
+    samples = pair_listed(root, rule) if is_listed else []
+    paths = _listed_paths(rule, samples) if is_listed else listing
+    members = _members(root, rule, paths)
+    names = _names(paths, members)
+    unknown = unknown_files(root, names, cache, rule.inspect)
+    page = {"rule": rule.model_dump(mode="json", exclude_defaults=True)}
+    if not unknown and not is_listed:
+        inputs = inputs_digest(page, names, [cache.lines[name] for name in names])
+        if is_known(inputs):
+            return Built(None, inputs)
+    if len(unknown) > _MANY:
+        progress(f"reading {len(unknown)} files once")
+    pool = Pool(root, unknown, rule.inspect, cache.add, inspect if rule.inspect == "full" else "")
     try:
-        judge_names(samples, rule)  # while others read
+        samples = samples or pair(rule, listing)  # while others read
+        judge_names(samples, rule)
     except BaseException:
         pool.stop()
         raise
@@ -84,39 +112,43 @@ def build_index(
             pool.wait()
         finally:
             cache.close()
+    inputs = "" if is_listed else inputs_digest(page, names, [cache.lines[n] for n in names])
     facts: list[list[Fact | None]] = [
         [None if item is None else item_fact(item, cache, members) for item in sample.items]
         for sample in samples
     ]
     judge(samples, rule, facts)
     columns = Columns(tuple(rule.modalities), _free(samples, set(rule.modalities)))
-    page: dict[str, Any] = {"rule": rule.model_dump(mode="json", exclude_defaults=True)}
-    return Index(root, make_rows(columns, samples, facts), {**page, **tool_facts()}, columns)
+    rows = make_rows(columns, samples, facts)
+    return Built(Index(root, rows, {**page, **tool_facts()}, columns), inputs)
 
 
-def _members(root: Path, rule: Rule, samples: Sequence[Sample]) -> dict[str, list[str]]:
+def _listed_paths(rule: Rule, samples: Sequence[Sample]) -> Listing:
+    """Files that the lists name, in the shape of a listing."""
+    paths: Listing = {}
+    for number, name in enumerate(rule.modalities):
+        items = (sample.items[number] for sample in samples)
+        paths[name] = [[path for item in items if item is not None for path in item.paths]]
+    return paths
+
+
+def _members(root: Path, rule: Rule, listing: Listing) -> dict[str, list[str]]:
     """Files of each folder that is a modality of a sample."""
     members: dict[str, list[str]] = {}
-    for number, (name, modality) in enumerate(rule.modalities.items()):
-        if not any(pattern.endswith("/") for pattern in modality.files):
-            continue
-        for sample in samples:
-            item = sample.items[number]
-            for path in item.paths if item is not None else ():
-                if path.endswith("/"):
-                    where = f"modalities.{name}.members"
+    for name, modality in rule.modalities.items():
+        where = f"modalities.{name}.members"
+        for pattern, paths in zip(modality.files, listing[name], strict=True):
+            if pattern.endswith("/"):
+                for path in paths:
                     members[path] = files_below(root, path, modality.members, where)
     return members
 
 
-def _names(samples: Sequence[Sample], members: dict[str, list[str]]) -> list[str]:
+def _names(listing: Listing, members: dict[str, list[str]]) -> list[str]:
     """All files, modality by modality, each once."""
-    names: list[str] = []
-    for number in range(len(samples[0].items) if samples else 0):
-        items = [item for sample in samples if (item := sample.items[number]) is not None]
-        names += [path for item in items for path in item.paths]
-    if members or "" in names:
-        parts = (members[n] if n.endswith("/") else [n] for n in names if n)
+    names = [path for parts in listing.values() for paths in parts for path in paths]
+    if members:
+        parts = (members.get(name, [name]) for name in names)
         names = [name for part in parts for name in part]
     return list(dict.fromkeys(names))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import DataError
-from hpctrain.index.table import Columns, Index, Row, parse_rows
+from hpctrain.index.table import Index, parse_rows
 
 _AGAIN = "build it again with: hpctrain index build"
 
@@ -102,9 +102,12 @@ def save_index(index: Index, place: Path) -> bool:
     return True
 
 
-def with_rows(index: Index, rows: list[Row], columns: Columns | None = None) -> Index:
-    """The same index with other rows."""
-    return Index(index.root, tuple(rows), index.facts, columns or index.columns)
+def digests_of(place: Path) -> list[str]:
+    """sha256 of CSV and JSON as they are; empty where one of them is not there."""
+    try:
+        return [_digest(path) for path in index_paths(place)]
+    except OSError:
+        return []
 
 
 def _read_pair(csv_path: Path, json_path: Path) -> tuple[dict[str, Any], bytes]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpctrain.cli.index.place import summary, tell_reasons
+from hpctrain.cli.index.place import reasons, summary
 from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,19 +92,36 @@ def run_build(
         is_move: move files of bad samples away afterwards.
         is_restore: move them back before.
     """
-    from hpctrain.index.store import index_paths, save_index
+    from hpctrain.index.last_build import remember
+    from hpctrain.index.store import digests_of, save_index
 
     place, root, page = _places(root, out)
     rule = _rule(rule_name, values, page)
     if is_restore:
         _restore(root)
-    index = _built(root, rule, place, page)
+    index, inputs = _built(root, rule, place, page, has_shortcut=not is_move)
+    if index is None:
+        for line in _told(place, root, inputs):
+            typer.echo(line)
+        return
     if is_move and _move(index):
-        index = _built(root, rule, place, page)
-    path = index_paths(place)[0]
+        index, inputs = _built(root, rule, place, page, has_shortcut=False)
+        assert index is not None  # noqa: S101 - it was asked for
     is_new = save_index(index, place)
-    typer.echo(f"{path}: {'written' if is_new else 'nothing changed'}; {summary(index)}")
-    tell_reasons(index)
+    lines = [summary(index), *reasons(index)]
+    if inputs:
+        remember(root, place, inputs, {"files": digests_of(place), "lines": lines})
+    typer.echo(f"{place}: {'written' if is_new else 'nothing changed'}; {lines[0]}")
+    for line in lines[1:]:
+        typer.echo(line)
+
+
+def _told(place: Path, root: Path, inputs: str) -> list[str]:
+    """What was printed after the build that left the index as it still is."""
+    from hpctrain.index.last_build import recall
+
+    page = recall(root, place, inputs) or {"lines": [""]}
+    return [f"{place}: nothing changed; {page['lines'][0]}", *page["lines"][1:]]
 
 
 def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, Any] | None]:
@@ -143,25 +160,37 @@ def _rule(name: str | None, values: dict[str, Any], page: dict[str, Any] | None)
     return read_rule(name, values, base)
 
 
-def _built(root: Path, rule: Rule, place: Path, page: dict[str, Any] | None) -> Index:
-    """A new index; its splits are those of the old one, new groups get theirs by its recipe."""
+def _built(
+    root: Path, rule: Rule, place: Path, page: dict[str, Any] | None, *, has_shortcut: bool
+) -> tuple[Index | None, str]:
+    """A new index; its splits are those of the old one, new groups get theirs by its recipe.
+
+    None where the index at `place` came of the very same inputs, and is still as it was written.
+    """
+    from hpctrain.index.last_build import recall
     from hpctrain.index.scan_build import build_index
     from hpctrain.index.split_groups import places_of, split_index
-    from hpctrain.index.store import index_paths, load_index
+    from hpctrain.index.store import digests_of, index_paths, load_index
     from hpctrain.registry import INSPECT
 
-    own = frozenset(
-        path.resolve().relative_to(root).as_posix()
-        for path in index_paths(place)
-        if path.resolve().is_relative_to(root)
-    )
-    index = build_index(
-        root, rule, own=own, inspect=INSPECT, progress=lambda line: typer.echo(line, err=True)
+    def is_known(inputs: str) -> bool:
+        last = recall(root, place, inputs) if has_shortcut else None
+        return last is not None and last.get("files") == digests_of(place)
+
+    paths = [path.resolve() for path in index_paths(place)]
+    own = frozenset(p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root))
+    index, inputs = build_index(
+        root,
+        rule,
+        own=own,
+        inspect=INSPECT,
+        is_known=is_known,
+        progress=lambda line: typer.echo(line, err=True),
     )
     recipe = (page or {}).get("split")
-    if not recipe:
-        return index
-    return split_index(index, recipe, places_of(load_index(place), recipe["by"]))
+    if index is not None and recipe:
+        index = split_index(index, recipe, places_of(load_index(place), recipe["by"]))
+    return index, inputs
 
 
 def _modalities(words: list[str]) -> dict[str, Any]:

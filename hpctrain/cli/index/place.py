@@ -46,7 +46,7 @@ def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {num}" for name, num in sorted(counts.items()))
 
 
-def tell_reasons(index: Index) -> None:
+def reasons(index: Index) -> list[str]:
     """A line for each reason, the most frequent first, with an example."""
     from collections import Counter
 
@@ -59,5 +59,5 @@ def tell_reasons(index: Index) -> None:
             for code in dict.fromkeys(codes_of(row.reason)):
                 found[code] += 1
                 example.setdefault(code, row.id)
-    for code, num in sorted(found.items(), key=lambda item: (-item[1], item[0])):
-        typer.echo(f"  {num:>7} {code}, such as {example[code]}")
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [f"  {num:>7} {code}, such as {example[code]}" for code, num in ordered]

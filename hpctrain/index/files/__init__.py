@@ -2,7 +2,6 @@
 
 from hpctrain.index.files.facts import Fact as Fact
 from hpctrain.index.files.facts import FactCache as FactCache
-from hpctrain.index.files.known import learn as learn
 from hpctrain.index.files.scan import scan as scan
 
-__all__ = ["Fact", "FactCache", "learn", "scan"]
+__all__ = ["Fact", "FactCache", "scan"]

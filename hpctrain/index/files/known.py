@@ -1,39 +1,14 @@
-"""Facts of files: from the cache where a file is unchanged, else by reading it."""
+"""Which files have to be read: those that are new, or not as they were when they were read."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from hpctrain.index.files.facts import FactCache
-from hpctrain.index.files.pool import Pool
 from hpctrain.index.files.reading import DIGEST, accepted
-
-
-def learn(
-    root: Path,
-    names: Iterable[str],
-    cache: FactCache,
-    level: str,
-    inspect: str = "",
-    progress: Callable[[str], None] | None = None,
-) -> Pool:
-    """Begin to find out about files; when the pool is done the cache knows them all.
-
-    Args:
-        root: folder that the names are relative to.
-        names: files.
-        cache: what is known; it learns the rest.
-        level: none, quick or full.
-        inspect: `module:function` that decodes a file, for `full`.
-        progress: called with a line when many files are to be read.
-    """
-    unknown = unknown_files(root, names, cache, level)
-    if progress and len(unknown) > 10_000:
-        progress(f"reading {len(unknown)} files once")
-    return Pool(root, unknown, level, cache.add, inspect if level == "full" else "")
 
 
 def unknown_files(root: Path, names: Iterable[str], cache: FactCache, level: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from hpctrain.config.index_rule import Modality, Rule
 
 Table = dict[Key, Item]
+Listing = dict[str, list[list[str]]]
+"""Of each modality the files of each pattern."""
 
 
 class Sample:
@@ -49,8 +52,8 @@ def found_files(root: Path, pattern: str, where: str, own: frozenset[str]) -> li
     return [path for path in found if path not in own] if own else found
 
 
-def pair(root: Path, rule: Rule, own: frozenset[str] = frozenset()) -> list[Sample]:
-    """Samples of a root, sorted, with what their names say against them.
+def list_files(root: Path, rule: Rule, own: frozenset[str] = frozenset()) -> Listing:
+    """Files of each modality, by pattern.
 
     Args:
         root: folder of the data.
@@ -58,13 +61,33 @@ def pair(root: Path, rule: Rule, own: frozenset[str] = frozenset()) -> list[Samp
         own: paths that are no data, such as the index itself.
 
     Raises:
-        DataError: a modality without files, or an order that cannot be used.
+        DataError: a modality without files, or names that an index cannot hold.
+    """
+    listing: Listing = {}
+    for name, modality in rule.modalities.items():
+        where = f"modalities.{name}.files"
+        listing[name] = [found_files(root, pattern, where, own) for pattern in modality.files]
+        for pattern, paths in zip(modality.files, listing[name], strict=True):
+            if not paths and not modality.optional:
+                raise nothing_fits(root, pattern, where)
+    return listing
+
+
+def pair(rule: Rule, listing: Listing) -> list[Sample]:
+    """Samples, sorted, with what their names say against them.
+
+    Args:
+        rule: how files become samples.
+        listing: what `list_files` found.
+
+    Raises:
+        DataError: an order that cannot be used, or a pattern of the rule that does not fit.
     """
     names = list(rule.modalities)
     tables: list[Table] = []
     spare: list[tuple[int, Key, Item]] = []
     for number, (name, modality) in enumerate(rule.modalities.items()):
-        table, more = _modality(root, rule, name, modality, own)
+        table, more = _modality(rule, modality, listing[name])
         tables.append(table)
         spare += [(number, key, item) for key, item in more]
     if rule.pair == "order":
@@ -107,16 +130,12 @@ def _name(key: Key) -> str:
 
 
 def _modality(
-    root: Path, rule: Rule, name: str, modality: Modality, own: frozenset[str]
+    rule: Rule, modality: Modality, listing: Sequence[list[str]]
 ) -> tuple[Table, list[tuple[Key, Item]]]:
     """Key to item, and items whose key was taken."""
     spare: list[tuple[Key, Item]] = []
     parts: list[Table] = []
-    for pattern in modality.files:
-        where = f"modalities.{name}.files"
-        paths = found_files(root, pattern, where, own)
-        if not paths and not modality.optional:
-            raise nothing_fits(root, pattern, where)
+    for pattern, paths in zip(modality.files, listing, strict=True):
         place = Place(rule, modality, pattern)
         items = [place.item(path) for path in paths]
         table: Table = {}
