@@ -168,7 +168,8 @@ def memory_mb(name: str) -> float:
 
 def timed(out: Path, task: str, *positional: object, **named: object) -> tuple[float, float]:
     """Seconds and megabytes of one process."""
-    shutil.rmtree(out, ignore_errors=True)
+    for old in (out, out.with_name(out.name + ".partial")):
+        shutil.rmtree(old, ignore_errors=True)
     arguments = json.dumps([positional, named])
     done = subprocess.run(
         [sys.executable, __file__, "--child", task, arguments],
