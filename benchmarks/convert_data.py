@@ -168,7 +168,8 @@ def memory_mb(name: str) -> float:
 
 def timed(out: Path, task: str, *positional: object, **named: object) -> tuple[float, float]:
     """Seconds and megabytes of one process."""
-    shutil.rmtree(out, ignore_errors=True)
+    for old in (out, out.with_name(out.name + ".partial")):
+        shutil.rmtree(old, ignore_errors=True)
     arguments = json.dumps([positional, named])
     done = subprocess.run(
         [sys.executable, __file__, "--child", task, arguments],
@@ -231,18 +232,19 @@ def volume(folder: Path, megabytes: int) -> None:
         )
 
 
-def cubes_per_s(read, shape: tuple[int, ...], budget_s: float = 2.0) -> float:
-    """Cubes of 64^3 a second, at the same random places for all."""
+def cubes(read, shape: tuple[int, ...], budget_s: float = 2.0) -> tuple[float, float]:
+    """Cubes of 64^3 a second, and processor ms of one, at the same random places for all."""
     rng = np.random.default_rng(1)
     places = [[int(rng.integers(0, n - 64)) for n in shape] for _ in range(4000)]
     for z, y, x in places[:10]:
         read((slice(z, z + 64), slice(y, y + 64), slice(x, x + 64)))
-    start, count = time.perf_counter(), 0
+    start, cpu, count = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - start < budget_s:
         z, y, x = places[count % len(places)]
         read((slice(z, z + 64), slice(y, y + 64), slice(x, x + 64)))
         count += 1
-    return count / (time.perf_counter() - start)
+    cpu = time.process_time() - cpu
+    return count / (time.perf_counter() - start), 1e3 * cpu / count
 
 
 def reading(folder: Path, megabytes: int) -> None:
@@ -255,7 +257,7 @@ def reading(folder: Path, megabytes: int) -> None:
     raw = open_source(source).array()
     size = raw.num_bytes / 1e6
     print(f"\nreading 64^3 at random places of {size:.0f} MB")
-    print("codec   chunk  written MB/s  ratio  hpctrain 1/s   zarr 1/s")
+    print("codec   chunk  written MB/s  ratio  hpctrain 1/s ms CPU    zarr 1/s ms CPU")
     for codec, chunk in (
         ("zstd", 64),
         ("blosc", 64),
@@ -274,13 +276,15 @@ def reading(folder: Path, megabytes: int) -> None:
         key = (slice(100, 164), slice(333, 397), slice(500, 564))
         if not np.array_equal(own[key], theirs[key]) or not np.array_equal(own[key], raw[key]):
             raise SystemExit("the readers differ")
-        mine, library = (cubes_per_s(r.__getitem__, raw.shape) for r in (own, theirs))
+        mine, library = (cubes(r.__getitem__, raw.shape) for r in (own, theirs))
         print(
-            f"{codec:7} {chunk:5} {rate:13.0f} {size / stored:6.2f} {mine:13.0f} {library:10.0f}",
+            f"{codec:7} {chunk:5} {rate:13.0f} {size / stored:6.2f} {mine[0]:12.0f} {mine[1]:6.1f}"
+            f"{library[0]:12.0f} {library[1]:6.1f}",
             flush=True,
         )
     for name, array in (("plain", raw), ("lzw", open_source(lzw).array())):
-        print(f"{name} TIFF layers {cubes_per_s(array.__getitem__, raw.shape):41.1f}")
+        rate, cpu = cubes(array.__getitem__, raw.shape)
+        print(f"{name + ' TIFF layers':33} {rate:12.1f} {cpu:6.1f}")
 
 
 def pairs(folder: Path, count: int) -> None:

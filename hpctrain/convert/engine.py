@@ -70,7 +70,8 @@ def convert(options: Options, progress: Progress) -> Result:
     opened = _open(options)
     stamps = _stamps(opened.files)
     asked = _asked(options, stamps)
-    partial = out.with_name(out.name + PARTIAL)
+    whole = Path(os.path.abspath(out))
+    partial = whole.with_name(whole.name + PARTIAL)
     if _is_complete(out, asked):
         shutil.rmtree(partial, ignore_errors=True)  # left by a kill between the last two steps
         return _result(options, opened, was_complete=True)
@@ -104,7 +105,9 @@ def _open(options: Options) -> _Opened:
     named = select(sources, options)
     store: Store = (NpyStore if options.to == "npy" else ZarrStore)(named, options)
     described = [{"path": str(s.path.resolve()), "kind": s.kind} for s in sources]
-    files = tuple(path for source in sources for path in source.files)
+    folders = {array.folder for _, array in named if array.folder is not None}
+    inside = (p for folder in sorted(folders) for p in sorted(folder.rglob("*")) if p.is_file())
+    files = tuple(dict.fromkeys([*(p for s in sources for p in s.files), *inside]))
     tables = [*(s.attributes for s in sources), *(a.attributes for _, a in named)]
     return _Opened(store, described, files, tables)
 
@@ -153,6 +156,7 @@ def _digest(asked: Mapping[str, Any]) -> str:
 
 
 def _refuse_other_content(out: Path) -> None:
+    """Leave alone what is there."""
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError(
             f"{out}: is there already, and not of these sources and options; "

@@ -46,7 +46,8 @@ class NpyStore:
     def __init__(self, arrays: Sequence[tuple[str, Array]], options: Options) -> None:
         """Each array comes with the stem of its file."""
         self.workers = options.workers
-        self._limit = options.memory_mb * 1_000_000 // (2 * options.workers)
+        # a block is there as mapped pages, as values in their order, and as bytes being compared
+        self._limit = options.memory_mb * 1_000_000 // (4 * options.workers)
         self._files = [_file(name, array, options.dtype) for name, array in arrays]
 
     @property

@@ -41,6 +41,8 @@ class Array:
     """The channels have only their numbers for names, as in a plain npy file."""
     block: tuple[int, ...] = ()
     """Region that costs no more to read than any part of it; empty: no region is special."""
+    folder: Path | None = None
+    """Where its own files lie, if they are not among those of its source."""
 
     @property
     def num_bytes(self) -> int:
@@ -128,7 +130,7 @@ class Source:
     """In words, for messages and the data card."""
     arrays: tuple[Array, ...]
     files: tuple[Path, ...]
-    """All files that belong to it, for its digest."""
+    """Files that belong to it, for its digest, but for those in the folders of its arrays."""
     attributes: Attributes = field(default_factory=dict)
     default: tuple[str, ...] = ()
     """Arrays that are taken when none is named; empty: all."""

@@ -1,8 +1,9 @@
-"""Read regions of sharded Zarr 3 arrays, many times faster than through the zarr library.
+"""Read regions of sharded Zarr 3 arrays at a fraction of the zarr library's processor time.
 
-A training asks for a small cube at a random place, and then what the library does around each chunk
-takes longer than reading and unpacking it. This reader knows only what `shards` writes: one file a
-shard, no or one compressor, the table at the end; it keeps tables and open files.
+A training asks for a small cube at a random place, and what the library does around each chunk
+takes as long as unpacking it, or five times as long where nothing is packed
+(benchmarks/convert_data.py). This reader knows only what `shards` writes: one file a shard, no or
+one compressor, the table at the end; it keeps tables and open files. A caller's threads work at once.
 """
 
 from __future__ import annotations

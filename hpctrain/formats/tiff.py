@@ -5,8 +5,10 @@ Rows come first: a picture of height H and width W is read as (y, x), shape (H, 
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
 from hpctrain.formats.packages import need
+
+MAX_PAGES = 512
+"""Pictures whose places of strips are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -102,28 +107,55 @@ def _plain_rows(page: Page, rows: slice) -> NDArray[Any]:
     return values
 
 
+@dataclass(frozen=True)
+class _Pieces:
+    """Where the strips or tiles of a picture are, and how they are unpacked."""
+
+    offsets: Sequence[int]
+    counts: Sequence[int]
+    size: tuple[int, int]
+    """Rows and columns of one."""
+    decode: Any
+
+
+@functools.lru_cache(maxsize=MAX_PAGES)
+def _pieces(page: Page) -> _Pieces:
+    with _open(page.path) as file:
+        one = file.pages[page.number]
+        size = (
+            (one.tilelength, one.tilewidth) if one.is_tiled else (page.rows_at_once, one.shape[1])
+        )
+        decode = functools.partial(one.decode, jpegtables=one.jpegtables)
+        return _Pieces(one.dataoffsets, one.databytecounts, size, decode)
+
+
 def _unpack(page: Page, rows: slice) -> NDArray[Any]:
     """Unpack the strips or tiles that these rows lie in."""
     values = np.zeros((rows.stop - rows.start, page.shape[1]), page.dtype.newbyteorder("="))
-    with _open(page.path) as file:
-        one = file.pages[page.number]
-        height, width = (one.tilelength, one.tilewidth) if one.is_tiled else (page.rows_at_once, 0)
-        across = -(-page.shape[1] // width) if width else 1
-        first, last = rows.start // height, (rows.stop - 1) // height
-        for number in range(first * across, (last + 1) * across):
-            piece, (top, left) = _piece(page, file, one, number)
-            a, b = max(rows.start, top), min(rows.stop, top + len(piece))
-            target = values[a - rows.start : b - rows.start, left : left + piece.shape[1]]
-            target[...] = piece[a - top : b - top]
+    pieces = _pieces(page)
+    height, width = pieces.size
+    across = -(-page.shape[1] // width)
+    numbers = range(rows.start // height * across, ((rows.stop - 1) // height + 1) * across)
+    try:
+        with page.path.open("rb") as f:
+            for number in numbers:
+                f.seek(pieces.offsets[number])
+                data = f.read(pieces.counts[number])
+                piece, (top, left) = _piece(page, pieces, number, data)
+                a, b = max(rows.start, top), min(rows.stop, top + len(piece))
+                target = values[a - rows.start : b - rows.start, left : left + piece.shape[1]]
+                target[...] = piece[a - top : b - top]
+    except OSError as e:
+        raise DataError(f"{page.path}: cannot be read: {e.strerror}") from e
     return values
 
 
-def _piece(page: Page, file: Any, one: Any, number: int) -> tuple[NDArray[Any], tuple[int, int]]:
+def _piece(
+    page: Page, pieces: _Pieces, number: int, data: bytes
+) -> tuple[NDArray[Any], tuple[int, int]]:
     """One strip or tile as (y, x), and where it lies."""
-    file.filehandle.seek(one.dataoffsets[number])
-    data = file.filehandle.read(one.databytecounts[number]) or None
     try:
-        values, place, shape = one.decode(data, number, jpegtables=one.jpegtables)
+        values, place, shape = pieces.decode(data or None, number)
     except Exception as e:  # each codec has errors of its own
         raise DataError(
             f"{page.path}: strip or tile {number} cannot be unpacked ({e}); fetch it again"

@@ -48,7 +48,7 @@ def open_zarr(path: Path) -> Source:
     if levels:
         arrays = [a for level in levels for a in arrays if a.name == level]
         arrays = arrays or [_array(path, name, array) for name, array in found.items()]
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+    files = [path / page for page in (*PAGES, ".zattrs") if (path / page).is_file()]
     kind = f"{'OME-Zarr' if levels else 'Zarr'} version {node.metadata.zarr_format}"
     default = (arrays[0].name,) if levels else ()
     return Source(path, kind, tuple(arrays), tuple(files), _plain(attributes), default)
@@ -92,6 +92,7 @@ def _array(path: Path, name: str, array: Any) -> Array:
         coordinates={k: tuple(v) for k, v in attributes.get("coordinates", {}).items()},
         attributes=_plain(attributes),
         block=tuple(array.chunks),
+        folder=folder,
     )
 
 

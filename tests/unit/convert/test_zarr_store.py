@@ -256,3 +256,17 @@ def test_zarr__real_slices_of_a_scroll(tmp_path):
     run(tmp_path / "layers", "zarr", tmp_path / "out", memory_mb=8)
     np.testing.assert_array_equal(zarr.open(tmp_path / "out")["volume"][:], values)
     np.testing.assert_array_equal(open_source(tmp_path / "out").array()[:], values)
+
+
+def test_zarr__digests_are_of_the_level_that_is_taken(tmp_path):
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    for name in "01":
+        root.create_array(name, data=volume((8, 9, 10)), chunks=(8, 8, 8))
+    scales = [{"datasets": [{"path": "0"}, {"path": "1"}]}]
+    root.attrs.update({"multiscales": scales})
+    run(tmp_path / "a.zarr", "zarr", tmp_path / "out")
+    lines = (tmp_path / "out" / "SOURCES.sha256").read_text().splitlines()
+    names = {line.split(f"{tmp_path}/a.zarr/")[1] for line in lines}
+    chunks = {f"0/0.{y}.{x}" for y in (0, 1) for x in (0, 1)}
+    assert {n for n in names if not n.split("/")[-1].startswith(".z")} == chunks
+    assert {".zgroup", ".zattrs", "0/.zarray"} <= names
