@@ -15,11 +15,13 @@ from tests.unit.cli.test_render import JOB, write_npy
 LAUNCH = {"launch_id": "one", "hosts": ["n1"], "world_size": 2, "comm": "ddp", "time": 1.0}
 
 
-def make_started(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Path:
+def make_started(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "step{}.npy", **settings: object
+) -> Path:
     """Data, a job file and its run directory `jobs/small` in a folder, which becomes the cwd."""
     (folder / "data").mkdir(parents=True)
     for i in range(3):
-        write_npy(folder / "data" / f"step{i}.npy", i, (2, 16, 16, 16))
+        write_npy(folder / "data" / name.format(i), i, (2, 16, 16, 16))
     (folder / "small.yaml").write_text(yaml.safe_dump({**JOB, **settings}, sort_keys=False))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     monkeypatch.chdir(folder)

@@ -15,7 +15,7 @@ from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from hpctrain.crate.content import Member
-    from hpctrain.crate.metadata import Author
+    from hpctrain.crate.facts import Author
 
 
 class Checkpoints(str, Enum):
@@ -93,7 +93,7 @@ def _summary(members: list[Member]) -> str:
 
 
 def _author(name: str | None, orcid: str | None, is_from_git: bool) -> Author | None:
-    from hpctrain.crate.metadata import Author
+    from hpctrain.crate.facts import Author
 
     email = None
     if is_from_git:

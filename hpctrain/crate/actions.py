@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from hpctrain.crate.entities import add, iso
+from hpctrain.crate.facts import Facts
 from hpctrain.errors import EXIT_STOPPED
 from hpctrain.provenance.run import launches_of
 from hpctrain.run_state import finite
-
-if TYPE_CHECKING:
-    from hpctrain.crate.metadata import Facts
 
 _HOST_FACTS = (
     "hosts",
@@ -62,8 +61,6 @@ def _is_of(member: Any, launch_id: str, is_last: bool) -> bool:
 def _properties(
     facts: Facts, launch: Mapping[str, Any], number: int, is_last: bool
 ) -> dict[str, Any]:
-    from hpctrain.crate.metadata import iso
-
     code = finite(launch.get("exit_code"))
     if code is None and is_last:
         code = finite(facts.state.get("exit_code"))
@@ -96,8 +93,6 @@ def _end(code: float | None) -> str:
 
 
 def _host_facts(crate: Any, launch: Mapping[str, Any], number: int) -> list[Any]:
-    from hpctrain.crate.metadata import add
-
     packages = launch.get("packages")
     values = {key: launch[key] for key in _HOST_FACTS if launch.get(key)}
     values.update(packages if isinstance(packages, dict) else {"torch": launch.get("torch")})
@@ -118,8 +113,6 @@ def _text(value: Any) -> str:
 
 def _image(crate: Any, launch: Mapping[str, Any]) -> Any:
     """The container image that a launch ran in, as a reference; it is too large to be inside."""
-    from hpctrain.crate.metadata import add
-
     facts = launch.get("container")
     if not isinstance(facts, dict) or not facts.get("image"):
         return None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hpctrain import run_state
 from hpctrain.crate.content import Member, collect, input_members
-from hpctrain.crate.metadata import Author, Facts, describe
+from hpctrain.crate.facts import Author, Facts
+from hpctrain.crate.metadata import describe
 from hpctrain.crate.pack import write_folder, write_zip
 from hpctrain.crate.readme import readme
 from hpctrain.provenance.run import launches_of, read_manifest

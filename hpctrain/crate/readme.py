@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hpctrain.crate.metadata import Facts
+from hpctrain.crate.facts import Facts
 
 
 def readme(facts: Facts) -> bytes:

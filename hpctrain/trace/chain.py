@@ -11,12 +11,12 @@ from hpctrain import run_state
 from hpctrain.errors import ProvenanceError
 from hpctrain.provenance import Found, Stamp, read
 from hpctrain.provenance.run import file_digest, read_manifest
+from hpctrain.trace.container import container_link
 from hpctrain.trace.link import Link as Link
 from hpctrain.trace.link import compared
 from hpctrain.trace.run_dir import (
     checkpoint_links,
     code_link,
-    container_link,
     find_run,
     recorded_stamp,
     run_links,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hpctrain import run_state
-from hpctrain.errors import DataError, ProvenanceError
+from hpctrain.errors import ProvenanceError
 from hpctrain.provenance import Stamp, read, run_id, stamp_run
 from hpctrain.provenance.checkpoint import digest_of
 from hpctrain.provenance.files import read_stamp
-from hpctrain.provenance.run import launches_of, read_manifest
-from hpctrain.trace.card import read_card
-from hpctrain.trace.inputs import differences, read_inputs
-from hpctrain.trace.link import Link, Verdict, compared
-
-_MOST = 10
+from hpctrain.provenance.run import read_manifest
+from hpctrain.trace.container import container_facts, container_link
+from hpctrain.trace.data import input_links
+from hpctrain.trace.launches import launch_links
+from hpctrain.trace.link import Link, compared
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def run_links(
     now, page = stamp_run(run_dir, "run"), read_manifest(run_dir)
     yield compared("config", "config.yaml", stamp.config_digest, now.config_digest)
     yield code_link(stamp, now.code_digest, (run_dir / "code" / "dirty.diff").is_file())
-    yield container_link(stamp, _container(page, stamp.launch_id), has_content)
+    yield container_link(stamp, container_facts(page, stamp.launch_id), has_content)
     yield from launch_links(page)
     yield compared("index", "index.csv", stamp.index_digest, now.index_digest)
     yield from input_links(run_dir, has_content, tell)
@@ -134,135 +131,3 @@ def code_link(stamp: Stamp, now: str | None, has_diff: bool) -> Link:
         return Link("code", name, "unknown", text, stamp.code_digest, details)
     link = compared("code", name, stamp.code_digest, now, text)
     return replace(link, details=(*link.details, *details))
-
-
-def container_link(stamp: Stamp, facts: Mapping[str, Any], has_content: bool) -> Link:
-    """The container image, compared by its size or content where it is a file that is here."""
-    if stamp.container_image is None:
-        return Link("container", "none", "", "ran without")
-    path, recorded = Path(stamp.container_image), stamp.container_digest or ""
-    details = tuple(f"{key} {value}" for key, value in sorted(_labels(facts).items()))
-    verdict: Verdict = "unknown"
-    text = "" if recorded else "its digest was not taken"
-    if "://" not in stamp.container_image:
-        verdict, text = _image_verdict(path, recorded, facts.get("size"), has_content, text)
-    return Link("container", stamp.container_image, verdict, text, recorded, details)
-
-
-def _image_verdict(
-    path: Path, recorded: str, size: Any, has_content: bool, text: str
-) -> tuple[Verdict, str]:
-    try:
-        now = path.stat().st_size
-        if isinstance(size, int) and now != size:
-            return "changed", f"{now} bytes, were {size}"
-        if recorded and has_content:
-            return ("same", "") if digest_of(path) == recorded else ("changed", "other content")
-        return ("same", "by its size; --digests reads it") if size else ("unknown", text)
-    except OSError as e:
-        return "missing", f"{e.strerror}"
-
-
-def _labels(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    labels = facts.get("labels")
-    return labels if isinstance(labels, dict) else {}
-
-
-def _container(page: Mapping[str, Any], launch_id: str) -> Mapping[str, Any]:
-    launches = launches_of(page)
-    own = [entry for entry in launches if entry.get("launch_id") == launch_id] or launches[-1:]
-    found = own[0].get("container") if own else None
-    return found if isinstance(found, dict) else {}
-
-
-def launch_links(page: Mapping[str, Any]) -> Iterator[Link]:
-    """Starts of the training: when, where, with what versions."""
-    origin = page.get("resumed_from")
-    if isinstance(origin, dict):
-        name = f"{origin.get('checkpoint')} of {origin.get('run')}"
-        yield Link("began with", name, "", "", str(origin.get("sha256") or ""))
-    for entry in launches_of(page):
-        details = tuple(line for line in (_versions(entry), _machine(entry)) if line)
-        name = str(entry.get("launch_id") or "?")
-        yield Link("launch", name, "", launch_text(entry), "", details)
-
-
-def launch_text(entry: Mapping[str, Any]) -> str:
-    """One start in one line: when, where, on what, and how it ended."""
-    hosts = entry.get("hosts")
-    hosts = [str(host) for host in hosts] if isinstance(hosts, list) else []
-    shown = ", ".join(hosts[:4]) + (f" and {len(hosts) - 4} more" if len(hosts) > 4 else "")
-    ranks, code = entry.get("world_size"), entry.get("exit_code")
-    parts = [
-        moment(entry.get("time")),
-        f"on {shown}" if shown else "",
-        f"{ranks} rank{'s' * (ranks != 1)}" if ranks else "",
-        *(str(entry.get(key) or "") for key in ("comm", "device")),
-        f"exit code {code}" if code is not None else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _versions(entry: Mapping[str, Any]) -> str:
-    packages = entry.get("packages")
-    versions = packages if isinstance(packages, dict) else {"torch": entry.get("torch")}
-    parts = [f"{name} {own}" for name, own in (("python", entry.get("python")), *versions.items())]
-    return ", ".join([part for part in parts if not part.endswith(" None")])
-
-
-def _machine(entry: Mapping[str, Any]) -> str:
-    modules = entry.get("modules")
-    parts = [
-        *(str(entry.get(key) or "") for key in ("platform", "driver", "mpi")),
-        f"modules {' '.join(map(str, modules))}" if isinstance(modules, list) else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def moment(seconds: Any) -> str:
-    """Seconds since 1970 as date and time in UTC; empty for anything else."""
-    number = run_state.finite(seconds)
-    if number is None:
-        return ""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(number))
-    except (OverflowError, OSError, ValueError):
-        return ""
-
-
-def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -> Iterator[Link]:
-    """The input files, and the data card of their folder."""
-    try:
-        texts = [(run_dir / name).read_text() for name in ("index.csv", "index.json")]
-        inputs = read_inputs(texts[0], texts[1])
-    except (OSError, DataError) as e:
-        yield Link("inputs", "unknown", "unknown", str(e))
-        return
-    found = differences(inputs, has_content, tell)
-    num_bytes = sum(file.size for file in inputs.files)
-    text = f"{len(inputs.files)} files, {_size(num_bytes)}"
-    details = tuple(f"{what}: {name}" for name, what in found[:_MOST])
-    if len(found) > _MOST:
-        details += (f"and {len(found) - _MOST} more",)
-    verdict: Verdict = "same"
-    if found:
-        is_gone = all(what.startswith("missing") for _, what in found)
-        verdict = "missing" if is_gone and len(found) == len(inputs.files) else "changed"
-        text += f", {len(found)} not as indexed"
-    yield Link("inputs", str(inputs.root), verdict, text, "", details)
-    card = read_card(inputs.root)
-    if card is not None:
-        details = tuple(
-            f"{key}: {value}"
-            for key, value in (("source", card.source), ("licence", card.licence))
-            if value
-        )
-        yield Link("data card", card.path.name, "", card.title, card.digest, details)
-
-
-def _size(num_bytes: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} TB"

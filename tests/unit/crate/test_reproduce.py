@@ -116,6 +116,16 @@ def test_reproduce__data_elsewhere_changed_and_missing(crate, tmp_path, capsys) 
     assert "--data-root: nowhere: no such folder" in capsys.readouterr().err
 
 
+def test_reproduce__files_with_awkward_names(tmp_path, monkeypatch, capsys) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch, name="step {} %20#?&<\"'ü.npy")
+    for name, option in (("inside", "--with-data"), ("outside", "--licence=none")):
+        out = tmp_path / f"{name}.zip"
+        assert run("export", run_dir, "--ro-crate", option, "--out", out) == 0
+        found = compared(capsys, out, "--as", name, "--out", tmp_path / "jobs")
+        assert found["crate"]["is_same"]
+        assert found["inputs"]["is_same"]
+
+
 def test_reproduce__without_data_that_is_here(crate, tmp_path, capsys) -> None:
     bare = repack(crate, **{f"data__step{i}_dot_npy": None for i in range(3)})
     assert compared(capsys, bare, "--as", "a")["inputs"]["is_same"], "they lie where they were"
