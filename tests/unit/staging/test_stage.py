@@ -18,6 +18,7 @@ from hpctrain.errors import DataError, StagingError
 from hpctrain.staging import Source, Stage, expand, release
 from hpctrain.staging import copying as copying_module
 from hpctrain.staging import stage as stage_module
+from tests.requires import requires
 
 HOST = "node1"
 MADE: list[Stage] = []
@@ -295,15 +296,13 @@ def test_no_room__reads_in_place_and_leaves_nothing(scratch, data, monkeypatch):
     assert stages_in(scratch) == []
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a tmpfs needs root")
+@requires(tmpfs=True)
 def test_disk_that_fills_up_in_the_middle__reads_in_place_and_leaves_nothing(
     tmp_path, data, monkeypatch
 ):
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)])
-    if mounted.returncode:
-        pytest.skip("no tmpfs can be mounted here")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], check=True)
     try:
         monkeypatch.setattr(stage_module, "_check_room", lambda *_: None)
         outcome = stage(small, data).fill(sources(data))
