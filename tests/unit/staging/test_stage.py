@@ -292,7 +292,7 @@ def test_no_room__reads_in_place_and_leaves_nothing(scratch, data, monkeypatch):
     monkeypatch.setattr(stage_module.os, "statvfs", full)
     outcome = stage(scratch, data).fill(sources(data))
     assert outcome.root == ""
-    assert "GB left, and the files of this node need 0.00 GB" in outcome.reason
+    assert "MB left, and the files of this node need 0.1 MB" in outcome.reason
     assert stages_in(scratch) == []
 
 
