@@ -236,7 +236,9 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from tests.unit.staging.test_stage import sources, stage
+from hpctrain.staging import copying
 from hpctrain.staging.copying import Progress
+copying._THREADS = 1
 scratch, data = Path(sys.argv[1]), Path(sys.argv[2])
 own = stage(scratch, data)
 if sys.argv[4] == "middle":
@@ -257,16 +259,13 @@ def kill_one(scratch: Path, data: Path, when: str) -> None:
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
 
 
-def test_killed_in_mid_copy__whole_files_are_reused_and_torn_ones_are_not(
-    scratch, data, monkeypatch
-):
-    monkeypatch.setattr(copying_module, "_THREADS", 1)
+def test_killed_in_mid_copy__whole_files_are_reused_and_torn_ones_are_not(scratch, data):
     kill_one(scratch, data, "middle")
     (place,) = stages_in(scratch)
-    for torn in (place / "temporary").iterdir():
-        assert torn.stat().st_size > 0
+    (torn,) = (place / "temporary").iterdir()
+    assert torn.stat().st_size == 32000
     outcome = stage(scratch, data).fill(sources(data))
-    assert 0 < outcome.num_files < 4
+    assert (outcome.num_files, outcome.reused_bytes) == (3, 32000)
     assert list((place / "temporary").iterdir()) == []
     for source in sources(data):
         assert (Path(outcome.root) / source.name).read_bytes() == (data / source.name).read_bytes()
