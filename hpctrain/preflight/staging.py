@@ -12,7 +12,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.errors import DataError, StagingError
 from hpctrain.index.split import split_rows
-from hpctrain.staging import expand
+from hpctrain.staging import expand, size_text
 
 
 def staging_findings(job: Job, site: Site) -> Iterator[Finding]:
@@ -30,12 +30,12 @@ def staging_findings(job: Job, site: Site) -> Iterator[Finding]:
         return  # said by others
     room, where = _room(job, site, folder)
     if room is None:
-        text = f"{needed / 1e9:.1f} GB are copied to {folder} of each node; {where}"
+        text = f"{size_text(needed)} are copied to {folder} of each node; {where}"
         yield note("data.stage", text)
     elif needed > room:
         yield warning(
             "data.stage",
-            f"{needed / 1e9:.1f} GB are to be copied to {folder} of each node, and {where}: they "
+            f"{size_text(needed)} are to be copied to {folder} of each node, and {where}: they "
             "will be read in place; use fewer files, more nodes with data.order.kind: divided, or "
             "another data.stage_dir",
         )
@@ -67,7 +67,7 @@ def _room(job: Job, site: Site, folder: str) -> tuple[float | None, str]:
         except (StagingError, OSError) as e:
             return 0.0, str(e)
         free = place.f_bavail * place.f_frsize
-        return free, f"{free / 1e9:.1f} GB are free"
+        return free, f"{size_text(free)} are free"
     if job.data.stage_dir is None and site.scratch_gb is not None:
         return site.scratch_gb * 1e9, f"it has {site.scratch_gb:g} GB"
     return None, "how large it is is not known here, and a node without room reads in place"

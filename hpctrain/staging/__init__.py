@@ -6,5 +6,6 @@ from hpctrain.staging.folder import expand as expand
 from hpctrain.staging.folder import release as release
 from hpctrain.staging.stage import Outcome as Outcome
 from hpctrain.staging.stage import Stage as Stage
+from hpctrain.staging.stage import size_text as size_text
 
-__all__ = ["Outcome", "Progress", "Source", "Stage", "expand", "release"]
+__all__ = ["Outcome", "Progress", "Source", "Stage", "expand", "release", "size_text"]

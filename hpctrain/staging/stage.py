@@ -124,13 +124,18 @@ class Stage:
             yield
 
 
+def size_text(num_bytes: float) -> str:
+    """A size to read, in MB or GB."""
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"
+
+
 def _check_room(scratch: Path, missing: Sequence[Source], num_links: int) -> None:
     room = os.statvfs(scratch)
     needed, free = sum(source.size for source in missing), room.f_bavail * room.f_frsize
     if missing and needed + _SPARE_BYTES > free:
         raise StagingError(
-            f"{scratch} has {free / 1e9:.2f} GB left, and the files of this node need "
-            f"{needed / 1e9:.2f} GB"
+            f"{scratch} has {size_text(free)} left, and the files of this node need "
+            f"{size_text(needed)}"
         )
     if room.f_files and len(missing) + num_links > room.f_favail:
         raise StagingError(f"{scratch} has no inodes left for {len(missing) + num_links} files")

@@ -16,7 +16,7 @@ from hpctrain.config.job import Job
 from hpctrain.errors import DataError, HpctrainError, TrainError
 from hpctrain.index import Index, Row
 from hpctrain.log import logger
-from hpctrain.staging import Outcome, Source, Stage
+from hpctrain.staging import Outcome, Source, Stage, size_text
 from hpctrain.train.faults.stages import Stages
 from hpctrain.train.run import Run, RunState
 
@@ -137,8 +137,8 @@ def _wait(
             return told
         if comm.rank == 0 and time.monotonic() >= next_told:
             next_told = time.monotonic() + _TOLD_EVERY_S
-            done, total = (sum(page[key] for page in pages) / 1e9 for key in ("done", "of"))
-            text = f"{done:.1f} of {total:.1f} GB on {len(pages)} nodes"
+            done, total = (size_text(sum(p[key] for p in pages)) for key in ("done", "of"))
+            text = f"{done} of {total} on {len(pages)} nodes"
             logger.info("staging: %s", text)
             state.update(staging={"text": f"staging {text}"})
         time.sleep(pause_s)
@@ -153,9 +153,9 @@ def _say(outcomes: dict[str, Outcome], root: Path, state: RunState) -> None:
     seconds = max((outcome.seconds for outcome in staged), default=0.0)
     rate = copied / seconds if seconds else 0.0
     text = (
-        f"{(copied + reused) / 1e9:.2f} GB on {len(staged)} of {len(outcomes)} nodes: "
-        f"{copied / 1e9:.2f} GB copied in {seconds:.1f} s ({rate / 1e9:.2f} GB/s), "
-        f"{reused / 1e9:.2f} GB were there"
+        f"{size_text(copied + reused)} on {len(staged)} of {len(outcomes)} nodes: "
+        f"{size_text(copied)} copied in {seconds:.1f} s ({size_text(rate)}/s), "
+        f"{size_text(reused)} were there"
     )
     if staged:
         logger.info("staging: %s; %s is read from %s", text, root, staged[0].root)

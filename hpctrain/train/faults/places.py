@@ -18,7 +18,6 @@ from hpctrain.errors import HpctrainError
 
 _PATH = re.compile(r"/[^\s:;,'\"()]+")
 _IMAGES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
-_MORE_BINDS = ("APPTAINER_BIND", "SINGULARITY_BIND")
 
 
 class Places:
@@ -37,9 +36,8 @@ class Places:
         """Those of a rank of this run; apptainer tells its processes that they are in it."""
         if job.container is None or not any(name in env for name in _IMAGES):
             return cls()
-        more = [text for name in _MORE_BINDS for text in env.get(name, "").split(",") if text]
-        texts = [*_written(job, run_dir), *more, str(run_dir)]
-        return cls(Binds(map(parse, texts)))
+        # APPTAINER_BIND would tell targets only, so that what a site binds by it stays unknown
+        return cls(Binds(map(parse, [*_written(job, run_dir), str(run_dir)])))
 
     def data_root(self, root: Path, job: Job) -> Path:
         """Where this rank finds the data that lie at `root` on the host.
@@ -77,7 +75,7 @@ class Places:
             return ""
         host = self._binds.container_to_host(path)
         if host is None:
-            return " is the image's own, as no bind of the job leads there"
+            return " is the image's own, unless a bind that the job does not name leads there"
         return " is the same on the host" if host == path else f" is {host} on the host"
 
 

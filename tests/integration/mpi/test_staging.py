@@ -12,17 +12,16 @@ import pytest
 
 from tests.integration.mpi.conftest import SmallRun, newest, wait_until
 from tests.requires import requires
+from tests.runs import slow
 
 pytestmark = requires(mpi=True, horovod=True)
 
 PLAIN = ("train.adversary=null",)
-SLOW_COPY = '''"""Copying takes its time, and tells that it has begun."""
+SLOW_COPY = '''"""Python imports this at its start: copying tells that it has begun, and waits."""
 
 import os
 import time
 from pathlib import Path
-
-from torch import nn
 
 from hpctrain.staging.copying import Progress
 
@@ -31,15 +30,12 @@ _add = Progress.add
 
 def add(self, count):
     _add(self, count)
-    Path(os.environ["COPIES"]).touch()
-    time.sleep(float(os.environ["COPY_S"]))
+    Path(os.environ["BEGUN"]).touch()
+    time.sleep(600)
 
 
-Progress.add = add
-
-
-class Loss(nn.MSELoss):
-    pass
+if "BEGUN" in os.environ:
+    Progress.add = add
 '''
 
 
@@ -80,54 +76,50 @@ def test_two_ranks__train_on_copies_bit_for_bit_and_take_them_away(
     assert left(tmp_path) == []
 
 
-def test_folder_that_is_missing__is_said_once_and_data_are_read_in_place(
-    small: SmallRun, tmp_path: Path
-) -> None:
-    run = small.render(small.unique("staged"), *staged(tmp_path / "gone"))
-    out = small.finish(run)
-    assert out.count("data are read in place") == 1
-    assert f"{tmp_path}/gone does not exist on this node" in out
-    assert_equal_bits(small.finished(*PLAIN), run)
-    assert (facts(run)["staged_nodes"], facts(run)["nodes"]) == (0, 1)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a tmpfs needs root")
+@requires(tmpfs=True)
 def test_disk_that_is_too_small__data_are_read_in_place(small: SmallRun, tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "-o", "size=65m", "none", str(tmp_path)]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.skip("no tmpfs can be mounted here")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)]
+    subprocess.run(mount, check=True)
     try:
         run = small.render(small.unique("staged"), *staged(tmp_path))
         out = small.finish(run)
         assert left(tmp_path) == []
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
-    assert f"{tmp_path} has 0.07 GB left, and the files of this node need" in out
+    assert out.count("data are read in place") == 1
+    assert f"{tmp_path} has 1.0 MB left, and the files of this node need" in out
+    assert_equal_bits(small.finished(*PLAIN), run)
+    assert (facts(run)["staged_nodes"], facts(run)["nodes"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_chain__the_next_job_takes_the_copies_and_the_last_one_takes_them_away(
     small: SmallRun, tmp_path: Path
 ) -> None:
-    slow = ("train.criterion=slow.Slow", "code=[mine]", "launch.env.STEP_S='0.5'")
-    chain = ("chain.max_jobs=9", "train.epochs=12", 'resources.walltime="00:01:00"')
-    run = small.render(small.unique("chained"), *staged(tmp_path), *slow, *chain)
+    chain = ("chain.max_jobs=50", "launch.warning_s=3", "train.epochs=10")
+    run = small.render(small.unique("chained"), *staged(tmp_path), *slow(0.5), *chain)
+    script = run / "run.sh"
+    # a trainer keeps 30 s free before the deadline
+    script.write_text(script.read_text().replace("+ 600))", "+ 46))"))
     out = small.finish(run)
     jobs = (run / "chain.log").read_text().splitlines()
     assert len(jobs) > 1
-    assert out.count("0.00 GB copied") == len(jobs) - 1
-    assert facts(run)["reused_bytes"] == total(small)
+    assert out.count(": 0.0 MB copied in") == len(jobs) - 1
+    assert (facts(run)["copied_bytes"], facts(run)["reused_bytes"]) == (0, total(small))
     assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_killed_in_mid_copy__the_script_cleans_and_the_next_start_copies_anew(
     small: SmallRun, tmp_path: Path
 ) -> None:
-    (small.folder / "mine" / "slowcopy.py").write_text(SLOW_COPY)
-    begun = tmp_path / "begun"
-    own = ("code=[mine]", "train.criterion=slowcopy.Loss", f"launch.env.COPIES={begun}")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    run = small.render(small.unique("killed"), *staged(scratch), *own, "launch.env.COPY_S='600'")
+    hook, begun, scratch = tmp_path / "hook", tmp_path / "begun", tmp_path / "scratch"
+    for folder in (hook, scratch):
+        folder.mkdir()
+    (hook / "sitecustomize.py").write_text(SLOW_COPY)
+    run = small.render(
+        small.unique("killed"), *staged(scratch), f"code=[{hook}]", f"launch.env.BEGUN={begun}"
+    )
     process = small.start(run)
     wait_until(begun.exists)
     (stage,) = left(scratch)
@@ -138,16 +130,16 @@ def test_killed_in_mid_copy__the_script_cleans_and_the_next_start_copies_anew(
     os.kill(state["pid"], signal.SIGKILL)
     assert process.wait(timeout=120) != 0
     assert left(scratch) == [], (run / "out.txt").read_text()
-    again = small.render(small.unique("killed"), *staged(scratch), *own, "launch.env.COPY_S='0'")
+    again = small.render(small.unique("killed"), *staged(scratch))
     small.finish(again)
     assert facts(again)["copied_bytes"] == total(small)
 
 
+@pytest.mark.slow
 def test_two_runs__one_that_ends_leaves_the_other_its_copies(
     small: SmallRun, tmp_path: Path
 ) -> None:
-    slow = ("train.criterion=slow.Slow", "code=[mine]", "launch.env.STEP_S='0.3'")
-    long = small.render(small.unique("long"), *staged(tmp_path), *slow, "train.epochs=200")
+    long = small.render(small.unique("long"), *staged(tmp_path), *slow(0.3), "train.epochs=200")
     process = small.start(long)
     wait_until(lambda: "global_step" in json.loads((long / "state.json").read_text()))
     short = small.render(small.unique("short"), *staged(tmp_path))
@@ -175,11 +167,3 @@ def test_original_that_was_changed__ends_all_ranks_with_its_name(
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert f"{path}: content has changed since the job was rendered" in out
     assert left(tmp_path) == []
-
-
-def test_divided__a_node_copies_the_parts_of_its_ranks(small: SmallRun, tmp_path: Path) -> None:
-    divided = ("data.order.kind=divided",)
-    run = small.render(small.unique("divided"), *staged(tmp_path), *divided)
-    small.finish(run)
-    assert_equal_bits(small.finished(*PLAIN, *divided), run)
-    assert facts(run)["copied_bytes"] == total(small)  # one node has all parts

@@ -39,7 +39,7 @@ def test_site_that_tells_the_size__is_compared(folder):
     assert found(folder, "polaris", STAGED, scratch_gb=7) == []
     (line,) = found(folder, "polaris", STAGED, scratch_gb=5)
     assert line.startswith(
-        "warning: data.stage: 6.0 GB are to be copied to /local/scratch of each node, and it has "
+        "warning: data.stage: 6.00 GB are to be copied to /local/scratch of each node, and it has "
         "5 GB: they will be read in place"
     )
 
@@ -47,12 +47,12 @@ def test_site_that_tells_the_size__is_compared(folder):
 def test_divided__a_node_copies_its_part_and_all_to_validate_on(folder):
     divided = (STAGED, "data.order.kind=divided")
     assert found(folder, "polaris", *divided, scratch_gb=4) == []
-    assert "3.5 GB are to be copied" in found(folder, "polaris", *divided, scratch_gb=3)[0]
+    assert "3.50 GB are to be copied" in found(folder, "polaris", *divided, scratch_gb=3)[0]
 
 
 def test_size_that_is_not_known__is_said(folder):
     (line,) = found(folder, "polaris", STAGED, scratch_gb=None)
-    assert line.startswith("note: data.stage: 6.0 GB are copied to /local/scratch of each node")
+    assert line.startswith("note: data.stage: 6.00 GB are copied to /local/scratch of each node")
 
 
 def test_this_machine__is_looked_at(folder, monkeypatch):
@@ -62,7 +62,7 @@ def test_this_machine__is_looked_at(folder, monkeypatch):
     full = staging.os.statvfs_result([*real[:4], 10, *real[5:]])
     monkeypatch.setattr(staging.os, "statvfs", lambda _: full)
     (line,) = found(folder, "local", *here)
-    assert "and 0.0 GB are free" in line
+    assert "and 0.0 MB are free" in line
 
 
 def test_site_without_scratch__is_refused():
