@@ -19,6 +19,7 @@ TASKS = {
 SAMPLES = {
     "mantle": "hpctrain.samples.mantle:write_sample",
     "nbody": "hpctrain.samples.nbody:write_sample",
+    "scroll": "hpctrain.samples.scroll:write_sample",
     "sky": "hpctrain.samples.sky:write_sample",
 }
 

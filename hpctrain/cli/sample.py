@@ -53,6 +53,25 @@ def nbody(
     _write("nbody", out, universes=universes, size=size, box=box, seed=seed)
 
 
+@app.command("scroll")
+def scroll(
+    out: Out = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size", metavar="ROWS,COLUMNS", help="Flattened surface in voxels; default 512,2048."
+        ),
+    ] = None,
+    ink: Annotated[
+        str | None,
+        typer.Option("--ink", help="carbon (default): changes texture only; dense: X-rays see it."),
+    ] = None,
+    seed: Seed = None,
+) -> None:
+    """Rolled papyrus with ink: TIFF as of the Vesuvius Challenge."""
+    _write("scroll", out, size=_counts(size, "512,2048"), ink=ink, seed=seed)
+
+
 @app.command("sky")
 def sky(
     out: Out = None,

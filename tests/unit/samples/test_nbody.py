@@ -191,6 +191,7 @@ def test_counts__lowest_decade_has_linear_power():
     assert ((ratio > 0.85) & (ratio < 1.15)).all(), ratio
 
 
+@pytest.mark.slow
 @requires(shared_data=True)
 def test_counts__like_a_simulation_with_direct_forces():
     """A real box, Abacus: 64^3 particles, 32 Mpc/h, redshift 0."""
