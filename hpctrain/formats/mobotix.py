@@ -48,9 +48,11 @@ def to_celsius(counts: Counts) -> NDArray[np.float64]:
     Returns:
         Degrees Celsius, float64, like `counts`.
     """
-    # Hundredths are whole: dividing them rounds once, as reading "-12.34" does.
-    result: NDArray[np.float64] = (PER_COUNT * counts.astype(np.int64) - ZERO) / 100
-    return result
+    return _CELSIUS.take(counts)
+
+
+# Hundredths are whole: dividing them rounds once, as reading "-12.34" does.
+_CELSIUS = (PER_COUNT * np.arange(1 << 16) - ZERO) / 100
 
 
 def to_counts(celsius: NDArray[np.floating], where: str = "temperatures") -> Counts:

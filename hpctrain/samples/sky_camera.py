@@ -71,6 +71,10 @@ class Rays:
         )
         return result
 
+    def rows(self, which: slice) -> Rays:
+        """Those of some rows."""
+        return Rays(self.east[which], self.north[which], self.up[which])
+
     @property
     def elevation(self) -> Array:
         """Degrees above the horizon."""

@@ -30,6 +30,8 @@ from hpctrain.samples.sky_visible import Light, Pixels
 PALETTE = ((0, 0, 0), (45, 0, 110), (150, 0, 150), (225, 60, 60), (255, 170, 0), (255, 255, 220))
 """Colours from cold to warm, as cameras paint thermal pictures."""
 JPEG_QUALITY = 85
+BAND_PIXELS = 1 << 15
+"""Pixels that are drawn at a time: few enough for the cache, whatever the size of the picture."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,24 @@ def optical_picture(
         rng: source of the noise.
     """
     rays, lit = optical_rays(*_axis(scene), *size), light(scene)
-    depth, growth = around.deck.depth_along(
-        rays, scene.seconds, 2 * HALF_WIDTH / size[0], lit.azimuth
-    )
+    pixel, band = 2 * HALF_WIDTH / size[0], max(BAND_PIXELS // size[0], 1)
+    radiance = np.empty((size[1], size[0], 3), np.float32)
+    for first in range(0, size[1], band):
+        rows = slice(first, first + band)
+        radiance[rows] = _optical_band(scene, around, rays.rows(rows), lit, pixel)
+    return sky_visible.expose(radiance, rng)
+
+
+def _optical_band(
+    scene: Scene, around: Surroundings, rays: Rays, lit: Light, pixel: float
+) -> Array:
+    depth, growth = around.deck.depth_along(rays, scene.seconds, pixel, lit.azimuth)
     radiance = sky_visible.sky_picture(rays, lit, scene.weather, depth, growth)
     mask = around.ground.mask(rays)
     if mask.any():
         texture = around.ground.texture(rays)
         radiance[mask] = sky_visible.ground_picture(lit, scene.weather, texture[mask])
-    return sky_visible.expose(radiance, rng)
+    return radiance
 
 
 def thermal_counts(scene: Scene, around: Surroundings, rng: np.random.Generator) -> Counts:

@@ -8,6 +8,7 @@ from hpctrain.formats import celsius_csv
 from hpctrain.formats.mobotix import (
     decode_csv,
     encode,
+    nearest_counts,
     optical_columns,
     read_thermal,
     read_values,
@@ -178,6 +179,13 @@ def test_to_counts__off_the_law(value):
     values[2, 1] = value
     with pytest.raises(DataError, match="^sky: row 3, column 2: .* is not on the camera's law"):
         to_counts(values, "sky")
+
+
+def test_nearest_counts__rounds_and_stays_in_the_sensors_range():
+    np.testing.assert_array_equal(nearest_counts(to_celsius(ALL).astype(np.float32)), ALL)
+    between = to_celsius(ALL[:1]) + np.array([[0.019, -0.019] * 64])
+    np.testing.assert_array_equal(nearest_counts(between), ALL[:1])
+    np.testing.assert_array_equal(nearest_counts(np.array([-300.0, 500.0])), [0, (1 << 14) - 1])
 
 
 def test_optical_columns__are_opposite_to_the_sensor():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hpctrain.cli import main
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.mobotix import optical_columns, read_thermal, read_values
 from hpctrain.formats.sage_names import parse_name
@@ -241,3 +242,30 @@ def test_write_sample__refuses_bad_parameters(tmp_path, options, message):
     with pytest.raises(ConfigError, match=f"sample sky: .*{message}"):
         write_sample(tmp_path / "out", **{**SMALL, **options})
     assert not (tmp_path / "out").exists()
+
+
+def test_sample_sky__options_of_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "--scenes",
+        "4",
+        "--nodes",
+        "1",
+        "--bad",
+        "2",
+        "--size",
+        "96,32",
+        "--raw",
+        "--seed",
+        "3",
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(["sample", "sky", *words])
+    assert not ended.value.code
+    said = capsys.readouterr()
+    # Four pictures, three tables and as many binary frames (a twin is missing), lists, metadata.
+    assert said.out == "data/sky: 15 files\n"
+    assert said.err.startswith("scan 1 of 1: V017, ")
+    card = (tmp_path / "data/sky/DATA_CARD.md").read_text()
+    for text in ("pairs: 4, of which 2", "nodes: 1", "seed: 3", "96x32", "beside them: yes"):
+        assert text in card
