@@ -15,6 +15,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    import_map2map,
     init,
     lint,
     logs,
@@ -52,6 +53,9 @@ app.command("lint", short_help="Check a batch script, also one written by hand."
 app.command("cost", short_help="Say what a job costs.")(cost.command)
 app.command("convert", short_help="Translate a batch script for another scheduler.")(
     convert.command
+)
+app.command("import-map2map", short_help="Write a job file from map2map's command line.")(
+    import_map2map.command
 )
 app.command("render")(render.command)
 app.command("submit", short_help="Render a job, check it and hand it in.")(submit.command)
