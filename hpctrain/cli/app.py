@@ -16,6 +16,7 @@ from hpctrain.cli import (
     convert,
     cost,
     export,
+    import_map2map,
     index,
     init,
     lint,
@@ -55,6 +56,9 @@ app.command("check", short_help="Check a job before it is queued.")(check.comman
 app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)
 app.command("cost", short_help="Say what a job costs.")(cost.command)
 app.command("convert", short_help="Convert data for training, or a batch script.")(convert.command)
+app.command("import-map2map", short_help="Write a job file from map2map's command line.")(
+    import_map2map.command
+)
 app.command("render")(render.command)
 app.command("submit", short_help="Render a job, check it and hand it in.")(submit.command)
 app.command("scale", short_help="Measure how a job scales over nodes.")(scale.command)

@@ -86,6 +86,15 @@ class Adversary(Schema):
         return self
 
 
+class InitialWeights(Schema):
+    """Weights of a training by map2map to begin with (state_*.pt)."""
+
+    path: str
+    """The file; relative to data.root."""
+    layout: Literal["map2map", "srs_map2map"] = "map2map"
+    """srs_map2map: that of SRS-map2map, whose code adds each noise twice."""
+
+
 class FieldTraining(Training):
     """What trainings from fields to fields share."""
 
@@ -100,6 +109,8 @@ class FieldTraining(Training):
     """null: train the generator on the criterion alone."""
     pretrain_epochs: NonNegativeInt = 0
     """First epochs in which the generator learns from the criterion alone."""
+    initial_weights: InitialWeights | None = None
+    """null: random ones."""
 
     @model_validator(mode="after")
     def _metric_exists(self) -> FieldTraining:

@@ -122,6 +122,7 @@ class SrGenerator(nn.Module):
         bounds = (channels_base, channels_min, channels_max)
         widths = [block_width(b, *bounds) for b in range(num_halvings(upscale_factor) + 1)]
         self.upscale_factor = upscale_factor
+        self.projection = projection
         self.has_noise = noise != "none"
         # The direct path carries output variables; with other input variables they are mixed first.
         self.direct = (

@@ -30,6 +30,7 @@ from hpctrain.tasks.super_resolution.networks import (
     on_fields,
 )
 from hpctrain.tasks.super_resolution.pair import Pair
+from hpctrain.tasks.super_resolution.weights import begin_with
 from hpctrain.train.optimizers import build_optimizer
 from hpctrain.train.task import Data, Place, Position, Task, Validation
 from hpctrain.train.update import Update
@@ -50,6 +51,7 @@ class SuperResolutionTask(Task):
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
         """Open both splits; scales are measured once, on the first start of the run."""
         train = self._dataset("train")
+        self._is_resumed = saved is not None
         if saved:
             self.scales = Scales.from_dict(saved["scales"])
         else:
@@ -72,11 +74,15 @@ class SuperResolutionTask(Task):
         """Generator, and the discriminator if there is an adversary."""
         inputs, targets = self.channels
         made = make_generator(self.settings, inputs, targets, self.style_size)
-        models = {"generator": on_fields(made)}
+        critic = None
         if self.settings.adversary:
             seen = targets + (inputs if self.settings.adversary.conditional else 0)
-            models["discriminator"] = on_fields(make_critic(self.settings, seen))
-        return models
+            critic = make_critic(self.settings, seen)
+        if self.settings.initial_weights and not self._is_resumed:
+            root = read_index(self.place.run_dir).root
+            begin_with(self.settings.initial_weights, root, made, critic)
+        models = {"generator": on_fields(made)}
+        return models | ({"discriminator": on_fields(critic)} if critic is not None else {})
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
         """One optimizer a network."""
