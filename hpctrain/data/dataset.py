@@ -73,7 +73,7 @@ class FieldDataset:
         self.styles: np.ndarray | None = None
         if fields.styles:
             files = [row.targets[0] for row in rows]
-            self.style_names, self.styles = read_styles(index.root / fields.styles, files)
+            self.style_names, self.styles = read_styles(index.home / fields.styles, files)
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)

@@ -168,6 +168,13 @@ class Index:
     facts: dict[str, Any]
     """What the JSON page says beside root, counts and digest: rule and tool."""
     columns: Columns = field(default=FIELDS)
+    origin: Path | None = None
+    """Where the data lie themselves, if `root` holds copies of the files of the rows alone."""
+
+    @property
+    def home(self) -> Path:
+        """Folder of files that no row names, such as a table about them."""
+        return self.origin or self.root
 
     def csv_pieces(self) -> Iterator[bytes]:
         """The bytes of the CSV, a few thousand rows at a time."""

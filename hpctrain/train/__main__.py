@@ -122,7 +122,7 @@ def _fit(
         )
         verify_index(run.read_index(), content=run.job.data.verify == "digests")
     staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
-    place = Place(run.path, comm.rank, comm.device, staged.root)
+    place = Place(run.path, comm.rank, comm.device, staged.root, run.read_index().root)
     task = resolve(tasks()[run.job.train.task])(run.job, place)
     trainer = Trainer(
         run,

@@ -42,11 +42,15 @@ class Place:
     device: Any
     data_root: Path | None = None
     """Where this rank reads the data; None: where the index says."""
+    origin: Path | None = None
+    """Where this rank sees what was not copied there; None: where the index says."""
 
     def read_index(self) -> Index:
         """The index of the run; its root is where this rank is to read."""
         index = read_index(self.run_dir)
-        return replace(index, root=self.data_root) if self.data_root else index
+        if self.data_root is None:
+            return index
+        return replace(index, root=self.data_root, origin=self.origin or index.root)
 
 
 @dataclass

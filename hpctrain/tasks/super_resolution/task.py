@@ -79,7 +79,7 @@ class SuperResolutionTask(Task):
             seen = targets + (inputs if self.settings.adversary.conditional else 0)
             critic = make_critic(self.settings, seen)
         if self.settings.initial_weights and not self._is_resumed:
-            root = read_index(self.place.run_dir).root
+            root = self.place.read_index().home
             begin_with(self.settings.initial_weights, root, made, critic)
         models = {"generator": on_fields(made)}
         return models | ({"discriminator": on_fields(critic)} if critic is not None else {})
