@@ -84,7 +84,7 @@ def test_run__reads_the_index_at_that_place(run_dir, monkeypatch):
     from hpctrain.render import render
     from tests.jobs import inputs
 
-    index = Index(Path("/gpfs/real/set"), (Row("0", "train", target="a.nc"),), {})
+    index = Index(Path("/gpfs/real/set"), (Row.make(id="0", split="train", target="a.nc"),), {})
     files = render(job(), mantle("local").site, inputs())
     (run_dir / "config.yaml").write_bytes(files["config.yaml"].content)
     (run_dir / "index.csv").write_text(index.csv_text)
