@@ -56,7 +56,7 @@ def test_reproduce__trains_to_the_same_parameters(
     hidden = trained.parents[1] / "data"
     hidden.rename(hidden.with_name("away"))  # the second run must read the crate's data
     try:
-        started = run_script(second)
+        started = run_script(second, timeout=280)  # figures take long beside other work
     finally:
         hidden.with_name("away").rename(hidden)
     assert started.returncode == 0, started.stderr
