@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpctrain.cli.index.place import reasons, summary
+from hpctrain.cli.index.place import counted, reasons, summary
 from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -217,11 +217,11 @@ def _move(index: Index) -> int:
     from hpctrain.index.quarantine import move_bad
 
     num = move_bad(index)
-    typer.echo(f"{num} files of bad samples moved to {index.root}/bad_pairs/")
+    typer.echo(f"{counted(num, 'file')} of bad samples moved to {index.root}/bad_pairs/")
     return num
 
 
 def _restore(root: Path) -> None:
     from hpctrain.index.quarantine import restore_bad
 
-    typer.echo(f"{restore_bad(root)} files moved back from {root}/bad_pairs/")
+    typer.echo(f"{counted(restore_bad(root), 'file')} moved back from {root}/bad_pairs/")
