@@ -41,12 +41,12 @@ def make_pairs(root: Path, first: int, count: int, kb: int) -> None:
     for name in ("rgb", "thermal"):
         (root / name).mkdir(parents=True, exist_ok=True)
     generator = random.Random(first)
-    width = 48
-    height = max(4, kb * 1024 // (width * 6))
+    width = 336  # as a real one; a real table has 252 rows and 500 kB
+    height = max(2, kb * 1024 // (width * 6))
     head = f"sensor;right\nbit depth;14 bit\nwidth;{width}\nheight;{height}\nresolution;high\n"
     head += "advanced radiometry support;yes\nunit;degrees Celsius\n\n"
     values = [f"{0.04 * n - 273.15:.2f}" for n in range(7000, 7400)]
-    lines = [";".join(generator.choices(values, k=width)) for _ in range(4096)]
+    lines = [";".join(generator.choices(values, k=width)) for _ in range(1024)]
     noise = generator.randbytes(4 << 20).replace(b"\xff", b"\xfe")
     frame = bytes.fromhex("ffd8ffc00011080800180003012200021101031101")
     for i in range(first, first + count):

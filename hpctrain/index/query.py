@@ -49,7 +49,9 @@ def row_filter(text: str, columns: Columns) -> Callable[[Row], bool]:
         test = _Compiler(text, columns).test(tree.body)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
         reason = getattr(e, "msg", None) or str(e) or "too deep"
-        raise DataError(f"--where: {text!r} is no expression: {reason}") from e
+        raise DataError(
+            f"--where: {text!r} is no expression: {reason}; write it as status == 'bad'"
+        ) from e
     return test
 
 

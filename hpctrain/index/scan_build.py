@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from hpctrain.errors import DataError
 from hpctrain.index.files.facts import Fact, FactCache
@@ -14,6 +12,7 @@ from hpctrain.index.files.known import unknown_files
 from hpctrain.index.files.pool import Pool
 from hpctrain.index.files.scan import files_below
 from hpctrain.index.last_build import inputs_digest
+from hpctrain.index.no_collections import without_collections
 from hpctrain.index.pairing.judge import judge, judge_names
 from hpctrain.index.pairing.listed import LIST, TEXT, pair_listed
 from hpctrain.index.pairing.pairs import Listing, Sample, list_files, pair
@@ -24,26 +23,8 @@ from hpctrain.index.table import Columns, Index, tool_facts
 if TYPE_CHECKING:
     from hpctrain.config.index_rule import Rule
 
-P = ParamSpec("P")
-T = TypeVar("T")
 _MANY = 10_000
 """Reading more files than this is said beforehand."""
-
-
-def _without_collections(build: Callable[P, T]) -> Callable[P, T]:
-    """Keep Python from searching millions of live objects for cycles, which takes half the time."""
-
-    @functools.wraps(build)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            return build(*args, **kwargs)
-        finally:
-            if was_enabled:
-                gc.enable()
-
-    return run
 
 
 class Built(NamedTuple):
@@ -55,7 +36,7 @@ class Built(NamedTuple):
     """Digest of rule, names and facts; empty where it was not asked for."""
 
 
-@_without_collections
+@without_collections
 def build_index(
     root: Path,
     rule: Rule,

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import DataError
-from hpctrain.index.table import Index, parse_rows
+from hpctrain.index.no_collections import without_collections
+from hpctrain.index.table import Index, digest_of, parse_rows
 
 _AGAIN = "build it again with: hpctrain index build"
 
@@ -32,6 +33,7 @@ def index_paths(place: Path) -> tuple[Path, Path]:
     return place.with_suffix(".csv"), place.with_suffix(".json")
 
 
+@without_collections
 def load_index(place: Path, advice: str = _AGAIN) -> Index:
     """Read an index.
 
@@ -70,6 +72,7 @@ def load_page(place: Path) -> dict[str, Any] | None:
     return page if isinstance(page, dict) else None
 
 
+@without_collections
 def save_index(index: Index, place: Path) -> bool:
     """Write both files so that a crash leaves the old index or the new one.
 
@@ -81,15 +84,16 @@ def save_index(index: Index, place: Path) -> bool:
         False when the same bytes were there already, and nothing was written.
     """
     csv_path, json_path = index_paths(place)
+    pieces = list(index.csv_pieces())
+    digest = digest_of(pieces)
     with _locked(csv_path.parent):
         _finish(csv_path, json_path)
-        page = index.json_text.encode()
-        if _has(json_path, page) and csv_path.is_file() and _digest(csv_path) == index.digest:
+        page = index.page_text(digest).encode()
+        if _has(json_path, page) and csv_path.is_file() and _digest(csv_path) == digest:
             return False
-        staged = _staged(csv_path, index.digest)
+        staged = _staged(csv_path, digest)
         with staged.open("wb") as f:
-            for piece in index.csv_pieces():
-                f.write(piece)
+            f.writelines(pieces)
             _flush(f.fileno(), f)
         temporary = json_path.with_name(f".{json_path.name}.new")
         with temporary.open("wb") as f:

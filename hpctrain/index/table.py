@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -190,18 +190,19 @@ class Index:
     @cached_property
     def digest(self) -> str:
         """sha256 of the CSV."""
-        digest = hashlib.sha256()
-        for piece in self.csv_pieces():
-            digest.update(piece)
-        return digest.hexdigest()
+        return digest_of(self.csv_pieces())
 
     @property
     def json_text(self) -> str:
         """The page about the whole."""
+        return self.page_text(self.digest)
+
+    def page_text(self, digest: str) -> str:
+        """The page, where the digest of the CSV is known."""
         page: dict[str, Any] = {"root": str(self.root)}
         if self.columns.modalities != FIELDS.modalities:
             page["modalities"] = list(self.columns.modalities)
-        page |= {**self.facts, "counts": self.counts, "digest": self.digest}
+        page |= {**self.facts, "counts": self.counts, "digest": digest}
         return json.dumps(page, indent=1) + "\n"
 
     @property
@@ -221,6 +222,14 @@ class Index:
     def split(self, name: str) -> tuple[Row, ...]:
         """Usable rows of 'train' or 'validation'."""
         return tuple(row for row in self.rows if row.split == name and row.status == "ok")
+
+
+def digest_of(pieces: Iterable[bytes]) -> str:
+    """sha256 of bytes that come in pieces."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def tool_facts() -> dict[str, str]:

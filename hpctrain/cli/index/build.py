@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpctrain.cli.index.place import reasons, summary
+from hpctrain.cli.index.place import counted, reasons, summary
 from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -92,13 +92,21 @@ def run_build(
         is_move: move files of bad samples away afterwards.
         is_restore: move them back before.
     """
-    from hpctrain.index.last_build import remember
-    from hpctrain.index.store import digests_of, save_index
+    from hpctrain.index.no_collections import without_collections
 
     place, root, page = _places(root, out)
     rule = _rule(rule_name, values, page)
     if is_restore:
         _restore(root)
+    without_collections(_build_and_tell)(root, rule, place, page, is_move)
+
+
+def _build_and_tell(
+    root: Path, rule: Rule, place: Path, page: dict[str, Any] | None, is_move: bool
+) -> None:
+    from hpctrain.index.last_build import remember
+    from hpctrain.index.store import digests_of, save_index
+
     index, inputs = _built(root, rule, place, page, has_shortcut=not is_move)
     if index is None:
         for line in _told(place, root, inputs):
@@ -209,11 +217,11 @@ def _move(index: Index) -> int:
     from hpctrain.index.quarantine import move_bad
 
     num = move_bad(index)
-    typer.echo(f"{num} files of bad samples moved to {index.root}/bad_pairs/")
+    typer.echo(f"{counted(num, 'file')} of bad samples moved to {index.root}/bad_pairs/")
     return num
 
 
 def _restore(root: Path) -> None:
     from hpctrain.index.quarantine import restore_bad
 
-    typer.echo(f"{restore_bad(root)} files moved back from {root}/bad_pairs/")
+    typer.echo(f"{counted(restore_bad(root), 'file')} moved back from {root}/bad_pairs/")

@@ -38,7 +38,12 @@ def summary(index: Index) -> str:
     if splits:
         parts[0] += f" ({listed(splits)})"
     parts += [f"{num} {name}" for name, num in sorted(status.items()) if name != "ok"]
-    return f"{len(index.rows)} samples: {', '.join(parts)}"
+    return f"{counted(len(index.rows), 'sample')}: {', '.join(parts)}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpctrain.cli.index.place import AsJson, IndexPath, load
+from hpctrain.cli.index.place import AsJson, IndexPath, counted, load
 from hpctrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _print(verdict: Verdict) -> None:
     touched = f", {verdict.num_touched} touched but the same" if verdict.num_touched else ""
     found = f"{len(verdict.faults)} differ" if verdict.faults else "all as indexed"
     typer.echo(
-        f"{verdict.num_samples} samples, {verdict.num_files} files compared, "
+        f"{counted(verdict.num_samples, 'sample')}, "
+        f"{counted(verdict.num_files, 'file')} compared, "
         f"{verdict.num_read} read: {found}{touched}"
     )
 

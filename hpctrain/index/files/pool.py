@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -21,6 +22,9 @@ _FEW = 256
 _BLOCK_NAMES = 256
 _BLOCK_BYTES = 32 << 10
 """Bytes of names that are sent at a time; a pipe holds twice as many, so that none waits."""
+_PIPE_BYTES = 1 << 20
+_AHEAD = 8
+"""Blocks on the way in such a pipe, so that a process goes on while Python is busy elsewhere."""
 
 
 class Pool:
@@ -103,11 +107,11 @@ class Pool:
             os.close(root_fd)
 
     def _serve(self) -> None:
-        """Keep one process busy: the next block is sent before an answer is awaited."""
+        """Keep one process busy: the next blocks are sent before an answer is awaited."""
         worker = self._start()
         assert worker.stdin
         assert worker.stdout
-        pending = 0
+        pending, most = 0, _widen(worker)
         try:
             while True:
                 names = self._next()
@@ -116,7 +120,7 @@ class Pool:
                     pending += 1
                 if not names and not pending:
                     break
-                if pending == 2 or not names:
+                if pending == most or not names:
                     self._take(self._answer(worker.stdout))
                     pending -= 1
         except BrokenPipeError as e:
@@ -165,6 +169,19 @@ def _blocks(names: Sequence[str]) -> list[list[str]]:
             room = _BLOCK_BYTES - len(name.encode()) - 1
         blocks[-1].append(name)
     return blocks[::-1]
+
+
+def _widen(worker: subprocess.Popen[bytes]) -> int:
+    """Let pipes hold more, where the system can and may; returns how many blocks may be on the way.
+
+    All requests on the way must fit into the pipe, as nobody reads answers while one is written.
+    """
+    try:
+        for pipe in (worker.stdin, worker.stdout):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+    except (AttributeError, OSError):
+        return 2
+    return _AHEAD
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

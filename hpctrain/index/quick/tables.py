@@ -36,7 +36,7 @@ def _mobotix(content: Content, head: bytes) -> Look:
     whole = content.at(0, content.size)
     width, height = int(match[1]), int(match[2])
     end = len(whole) - 1 if whole.endswith(b"\n") else len(whole)
-    rows = whole.count(b"\n", begin, end) + 1
+    rows = _num_rows(whole, begin, end, 2 * width - 1)
     ends = (whole.find(b"\n", begin), whole.rfind(b"\n", begin, end) + 1 or begin)
     first = whole.count(b";", begin, ends[0] if ends[0] > 0 else end) + 1
     last = whole.count(b";", ends[1], end) + 1
@@ -46,6 +46,16 @@ def _mobotix(content: Content, head: bytes) -> Look:
         found = f"{rows} rows, the first of {first} and the last of {last} values"
         return Look(shape, "csv", f"{code}: {found}, {height} x {width} by its header")
     return Look(shape, "csv", _no_number(whole, begin) or _constant(whole, begin))
+
+
+def _num_rows(whole: bytes, begin: int, end: int, shortest: int) -> int:
+    """Rows of at least `shortest` bytes; jumping over these is much faster than counting."""
+    rows = 1
+    find, at = whole.find, begin + shortest
+    while (at := find(b"\n", at, end)) >= 0:
+        rows += 1
+        at += 1 + shortest
+    return rows
 
 
 _NO_SIZE = "unreadable: its header gives no width and height"

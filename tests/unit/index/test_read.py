@@ -67,3 +67,13 @@ def test_verify__size_content_and_absence(index):
     path.unlink()
     with pytest.raises(DataError, match="was there when the job was rendered"):
         verify_index(index)
+
+
+def test_verify__content_is_read_whatever_the_cache_knows(index):
+    path = index.root / "f0001.npy"
+    verify_index(index, content=True)
+    status, raw = path.stat(), path.read_bytes()
+    path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    with pytest.raises(DataError, match="content has changed"):
+        verify_index(index, content=True)
