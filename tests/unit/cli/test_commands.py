@@ -121,9 +121,23 @@ def test_sample__size_that_is_none(size, capsys):
     assert "allowed: three whole numbers" in capsys.readouterr().err
 
 
+def test_sample__size_of_a_surface_has_two_numbers(capsys):
+    assert run("sample", "scroll", "--size", "4,8,16") == 2
+    assert "allowed: two whole numbers, such as 512,2048" in capsys.readouterr().err
+
+
 def test_sample__unknown(capsys):
     assert run("sample", "mantel") == 2
     assert "Did you mean 'mantle'?" in capsys.readouterr().err
+
+
+def test_sample__own_options_reach_the_generator(here, capsys):
+    words = ("--universes", "2", "--size", "8", "--box", "12.5", "--out", "small")
+    assert run("sample", "nbody", *words) == 0
+    found = capsys.readouterr()
+    assert found.out == "small: 2 files\n"
+    assert "universe 2 of 2: parameters" in found.err
+    assert "box: 12.5 Mpc/h" in (here / "small" / "DATA_CARD.md").read_text()
 
 
 def test_sample__every_one_has_a_command_and_help_lists_it(capsys):

@@ -40,6 +40,26 @@ def test_cells__values_of_a_linear_field():
     np.testing.assert_allclose(found, position.sum(0), rtol=1e-5)
 
 
+def test_start__peak_contracts_as_a_sphere_does():
+    """Where all axes are alike, lengths are 1 - d / 3 - d^2 / 21 for a linear contrast d."""
+    grid, contrast = Grid(32, 32.0), 0.6
+    k = 2 * np.pi / grid.length
+    sites = np.indices((32,) * 3) + 0.5
+    flat = Cosmology(1.0, 0.8, 0.96, 70.0)  # there the law is exact, and the growth factor is a
+    field = contrast / START / 3 * np.cos(k * (sites - 16)).sum(0)
+    particles = Particles(grid, flat, scipy.fft.rfftn(field))
+    positions = particles.positions.reshape(3, 32, 32, 32)
+    momenta = particles.momenta.reshape(3, 32, 32, 32)
+    for axis in range(3):
+        across = [15, 15, 15]
+        across[axis] = slice(15, 17)
+        length = np.diff(positions[axis][tuple(across)])[0]
+        speed = np.diff(momenta[axis][tuple(across)])[0]
+        assert length == pytest.approx(1 - contrast / 3 - contrast**2 / 21, abs=2e-3)
+        wanted = START**2 * START**-1.5 * -(contrast / 3 + 2 * contrast**2 / 21)
+        assert speed == pytest.approx(wanted, rel=0.01)
+
+
 def test_run_until__plane_wave_is_exact_until_it_breaks():
     """In one dimension x = q + D(a) psi solves gravity exactly before orbits cross."""
     grid = Grid(32, 32.0)
