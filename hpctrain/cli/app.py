@@ -44,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("init")(init.command)
-app.command("sample")(sample.command)
+app.add_typer(sample.app, name="sample")
 app.command("show")(show.command)
 app.command("check", short_help="Check a job before it is queued.")(check.command)
 app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)

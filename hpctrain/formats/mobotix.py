@@ -48,9 +48,11 @@ def to_celsius(counts: Counts) -> NDArray[np.float64]:
     Returns:
         Degrees Celsius, float64, like `counts`.
     """
-    # Hundredths are whole: dividing them rounds once, as reading "-12.34" does.
-    result: NDArray[np.float64] = (PER_COUNT * counts.astype(np.int64) - ZERO) / 100
-    return result
+    return _CELSIUS.take(counts)
+
+
+# Hundredths are whole: dividing them rounds once, as reading "-12.34" does.
+_CELSIUS = (PER_COUNT * np.arange(1 << 16) - ZERO) / 100
 
 
 def to_counts(celsius: NDArray[np.floating], where: str = "temperatures") -> Counts:
@@ -74,6 +76,17 @@ def to_counts(celsius: NDArray[np.floating], where: str = "temperatures") -> Cou
             "camera's law 0.04 * count - 273.15"
         )
     return celsius_csv.from_hundredths(hundredths.astype(np.int64), where)
+
+
+def nearest_counts(celsius: NDArray[np.floating]) -> Counts:
+    """What the sensor counts at temperatures that it meets; at the ends of its range, the end.
+
+    Args:
+        celsius: any shape, degrees, finite.
+    """
+    counts = np.rint((celsius * 100 + ZERO) / PER_COUNT)
+    result: Counts = np.clip(counts, 0, COUNTS - 1).astype(np.uint16)
+    return result
 
 
 def optical_columns(frame_width: int, side: Side) -> slice:

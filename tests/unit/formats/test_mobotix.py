@@ -8,6 +8,7 @@ from hpctrain.formats import celsius_csv
 from hpctrain.formats.mobotix import (
     decode_csv,
     encode,
+    nearest_counts,
     optical_columns,
     read_thermal,
     read_values,
@@ -15,7 +16,7 @@ from hpctrain.formats.mobotix import (
     to_counts,
     write_thermal,
 )
-from tests.sage_files import FOLDER, needs_real_files
+from tests.requires import SHARED_DATA, requires
 
 ALL = np.arange(1 << 14, dtype=np.uint16).reshape(128, 128)
 NAME = "1685712119123456789-right_{}x{}_14bit.thermal.{}_position5.csv"
@@ -180,6 +181,13 @@ def test_to_counts__off_the_law(value):
         to_counts(values, "sky")
 
 
+def test_nearest_counts__rounds_and_stays_in_the_sensors_range():
+    np.testing.assert_array_equal(nearest_counts(to_celsius(ALL).astype(np.float32)), ALL)
+    between = to_celsius(ALL[:1]) + np.array([[0.019, -0.019] * 64])
+    np.testing.assert_array_equal(nearest_counts(between), ALL[:1])
+    np.testing.assert_array_equal(nearest_counts(np.array([-300.0, 500.0])), [0, (1 << 14) - 1])
+
+
 def test_optical_columns__are_opposite_to_the_sensor():
     assert optical_columns(6144, "right") == slice(0, 3072)
     assert optical_columns(1280, "left") == slice(640, 1280)
@@ -187,9 +195,9 @@ def test_optical_columns__are_opposite_to_the_sensor():
         optical_columns(641, "left")
 
 
-@needs_real_files
+@requires(shared_data=True)
 def test_real_camera__csv_and_raw_hold_the_same_counts():
-    stem = FOLDER / "mobotix_raw_sample/stream_000001_left_640x480_14bit.thermal"
+    stem = SHARED_DATA / "sage/mobotix_raw_sample/stream_000001_left_640x480_14bit.thermal"
     csv, raw = read_thermal(f"{stem}.celsius.csv"), read_thermal(f"{stem}.raw")
     np.testing.assert_array_equal(csv.counts, raw.counts)
     assert csv.side == raw.side == "left"
@@ -198,9 +206,9 @@ def test_real_camera__csv_and_raw_hold_the_same_counts():
     assert encode(csv.counts, f"{stem.name}.celsius.csv") == data
 
 
-@needs_real_files
+@requires(shared_data=True)
 def test_real_figure__is_off_the_law_and_read_as_values():
-    (path,) = (FOLDER / "recovered/thermal").glob("20230308*.csv")
+    (path,) = (SHARED_DATA / "sage/recovered/thermal").glob("20230308*.csv")
     with pytest.raises(DataError, match="not on the camera's law .* read it as plain numbers"):
         read_thermal(path)
     plain = np.loadtxt(path, skiprows=8, delimiter=";")
