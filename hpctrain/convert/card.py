@@ -12,6 +12,7 @@ from hpctrain import __version__
 
 CARD, PAGE = "DATA_CARD.md", "data_card.json"
 SUMS, SOURCE_SUMS = "SHA256SUMS", "SOURCES.sha256"
+SHOWN = 12
 LICENCE_KEYS = ("license", "licence", "rights", "License", "Licence", "LICENSE")
 
 
@@ -73,11 +74,11 @@ def read_page(folder: Path) -> dict[str, Any] | None:
 
 def _text(page: Mapping[str, Any]) -> str:
     lines = ["# Data card", "", f"Converted by {page['tool']}.", "", "## Source", ""]
-    lines += [f"- `{one['path']}`: {one['kind']}" for one in page["sources"]]
+    lines += _some([f"- `{one['path']}`: {one['kind']}" for one in page["sources"]])
     found = page["source_files"]
     lines += [f"- {found['count']} files, digests in {SOURCE_SUMS}; of all: {found['sha256']}"]
     lines += ["", "## Content", ""]
-    lines += [_array_line(array) for array in page["stored"].get("arrays", ())]
+    lines += _some([_array_line(array) for array in page["stored"].get("arrays", ())])
     for array in page["stored"].get("arrays", ())[:1]:
         lines += _channel_lines(array)
     rest = {k: v for k, v in page["stored"].items() if k != "arrays"}
@@ -90,6 +91,12 @@ def _text(page: Mapping[str, Any]) -> str:
     lines += ["", "## Licence", "", page["licence"], "", "## Digests", ""]
     lines += [f"Of {page['files']['count']} files in {SUMS} (`sha256sum --check {SUMS}`)", ""]
     return "\n".join(lines)
+
+
+def _some(lines: list[str]) -> list[str]:
+    """The first lines; the page for programs has all."""
+    left = len(lines) - SHOWN
+    return [*lines[:SHOWN], f"- and {left} more, see {PAGE}"] if left > 1 else lines
 
 
 def _array_line(array: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 A training asks for a small cube at a random place, and what the library does around each chunk
 takes as long as unpacking it, or five times as long where nothing is packed
 (benchmarks/convert_data.py). This reader knows only what `shards` writes: one file a shard, no or
-one compressor, the table at the end; it keeps tables and open files. Threads may read at once.
+one compressor, the table at the end; it keeps tables and open files. Many threads may read.
 """
 
 from __future__ import annotations

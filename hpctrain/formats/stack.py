@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Attributes, Key
-from hpctrain.formats.tiff import read_pages, read_rows
+from hpctrain.formats.tiff import read_pages, read_region
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -74,14 +74,14 @@ def open_stack(name: str, files: Sequence[Path], attributes: Attributes | None =
                 f"but {first.path.name} has {first.shape[0]} x {first.shape[1]} of {first.dtype}; "
                 "all layers of a volume must be alike"
             )
-    block = (1, max(page.rows_at_once for page in pages), first.shape[1])
+    block = (1, *max(page.piece for page in pages))
 
     def read(key: Key) -> NDArray[Any]:
         z, y, x = key
         shape = tuple(part.stop - part.start for part in key)
         out = np.empty(shape, kind)
         for values, page in zip(out, pages[z], strict=True):
-            values[...] = read_rows(page, y, x)
+            values[...] = read_region(page, y, x)
         return out
 
     shape = (len(pages), *first.shape)

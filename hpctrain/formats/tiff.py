@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import os
 import struct
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from hpctrain.formats.packages import need
 
 MAX_PAGES = 512
 """Pictures whose places of strips are kept in memory."""
+RECENT_BYTES = 32 << 20
+"""Unpacked strips and tiles that are kept, of all pictures together."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,10 @@ class Page:
     """As in the file, with its byte order."""
     offset: int | None
     """First byte of plain rows; None: compressed or in pieces."""
-    rows_at_once: int
-    """Rows that are unpacked together; 1 for plain rows."""
+    piece: tuple[int, int]
+    """Rows and columns that are unpacked together: a strip or a tile; one plain row."""
+    mtime_ns: int
+    """When the file was changed, so that nothing of an older one is used."""
 
 
 def read_pages(path: Path) -> list[Page]:
@@ -65,30 +71,35 @@ def _page(path: Path, number: int, page: Any) -> Page:
             f"{path}: holds a picture of shape {list(page.shape)}; give greyscale pictures, "
             "one number a pixel"
         )
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
     ends = [o + c for o, c in zip(page.dataoffsets, page.databytecounts, strict=False)]
     if max(ends, default=0) > size:
         raise DataError(
             f"{path}: truncated: {size} bytes found, {max(ends)} by its header; "
             "fetch or write it again"
         )
-    offset, rows = None, 1
+    offset, piece = None, (1, page.shape[1])
     dtype = np.dtype(page.parent.byteorder + page.dtype.str[1:])
     if page.is_contiguous and page.bitspersample == 8 * dtype.itemsize and page.predictor == 1:
         offset = int(page.dataoffsets[0])
+    elif page.is_tiled:
+        piece = int(page.tilelength), int(page.tilewidth)
     else:
-        rows = int(page.tilelength if page.is_tiled else min(page.rowsperstrip, page.shape[0]))
-    return Page(path, number, (page.shape[0], page.shape[1]), dtype, offset, rows)
+        piece = int(min(page.rowsperstrip, page.shape[0])), page.shape[1]
+    shape = (page.shape[0], page.shape[1])
+    return Page(path, number, shape, dtype, offset, piece, status.st_mtime_ns)
 
 
-def read_rows(page: Page, rows: slice, columns: slice) -> NDArray[Any]:
+def read_region(page: Page, rows: slice, columns: slice) -> NDArray[Any]:
     """Values of some rows and columns, (y, x), in this machine's byte order.
 
     Raises:
         DataError: the file cannot be read, or has changed.
     """
-    found = _plain_rows(page, rows) if page.offset is not None else _unpack(page, rows)
-    return np.ascontiguousarray(found[:, columns], page.dtype.newbyteorder("="))
+    if page.offset is None:
+        return _unpack(page, rows, columns)
+    return np.ascontiguousarray(_plain_rows(page, rows)[:, columns], page.dtype.newbyteorder("="))
 
 
 def _plain_rows(page: Page, rows: slice) -> NDArray[Any]:
@@ -113,8 +124,6 @@ class _Pieces:
 
     offsets: Sequence[int]
     counts: Sequence[int]
-    size: tuple[int, int]
-    """Rows and columns of one."""
     decode: Any
 
 
@@ -122,46 +131,81 @@ class _Pieces:
 def _pieces(page: Page) -> _Pieces:
     with _open(page.path) as file:
         one = file.pages[page.number]
-        size = (
-            (one.tilelength, one.tilewidth) if one.is_tiled else (page.rows_at_once, one.shape[1])
-        )
         decode = functools.partial(one.decode, jpegtables=one.jpegtables)
-        return _Pieces(one.dataoffsets, one.databytecounts, size, decode)
+        return _Pieces(one.dataoffsets, one.databytecounts, decode)
 
 
-def _unpack(page: Page, rows: slice) -> NDArray[Any]:
-    """Unpack the strips or tiles that these rows lie in."""
-    values = np.zeros((rows.stop - rows.start, page.shape[1]), page.dtype.newbyteorder("="))
-    pieces = _pieces(page)
-    height, width = pieces.size
+class _Recent:
+    """Pieces that were unpacked last: the next rows often lie in the same strips."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Page, int], NDArray[Any]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[Page, int]) -> NDArray[Any] | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[Page, int], values: NDArray[Any]) -> None:
+        with self._lock:
+            if key in self._kept or values.nbytes > RECENT_BYTES // 4:
+                return
+            self._kept[key] = values
+            self._bytes += values.nbytes
+            while self._bytes > RECENT_BYTES:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+_recent = _Recent()
+
+
+def _unpack(page: Page, rows: slice, columns: slice) -> NDArray[Any]:
+    """Unpack the strips or tiles that these rows and columns lie in."""
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    values = np.zeros(shape, page.dtype.newbyteorder("="))
+    height, width = page.piece
     across = -(-page.shape[1] // width)
-    numbers = range(rows.start // height * across, ((rows.stop - 1) // height + 1) * across)
-    try:
-        with page.path.open("rb") as f:
-            for number in numbers:
-                f.seek(pieces.offsets[number])
-                data = f.read(pieces.counts[number])
-                piece, (top, left) = _piece(page, pieces, number, data)
-                a, b = max(rows.start, top), min(rows.stop, top + len(piece))
-                target = values[a - rows.start : b - rows.start, left : left + piece.shape[1]]
-                target[...] = piece[a - top : b - top]
-    except OSError as e:
-        raise DataError(f"{page.path}: cannot be read: {e.strerror}") from e
+    for down in range(rows.start // height, -(-rows.stop // height)):
+        for right in range(columns.start // width, -(-columns.stop // width)):
+            piece = _piece(page, down * across + right)
+            top, left = down * height, right * width
+            y0, y1 = _cut(rows, top, piece.shape[0])
+            x0, x1 = _cut(columns, left, piece.shape[1])
+            own = piece[y0 - top : y1 - top, x0 - left : x1 - left]
+            y0, x0 = y0 - rows.start, x0 - columns.start
+            values[y0 : y0 + own.shape[0], x0 : x0 + own.shape[1]] = own
     return values
 
 
-def _piece(
-    page: Page, pieces: _Pieces, number: int, data: bytes
-) -> tuple[NDArray[Any], tuple[int, int]]:
-    """One strip or tile as (y, x), and where it lies."""
+def _cut(wanted: slice, start: int, size: int) -> tuple[int, int]:
+    """[first, stop) of the cells of a piece that are wanted."""
+    return max(wanted.start, start), min(wanted.stop, start + size)
+
+
+def _piece(page: Page, number: int) -> NDArray[Any]:
+    """One strip or tile as (y, x), without what lies outside of the picture."""
+    found = _recent.get((page, number))
+    if found is not None:
+        return found
+    pieces = _pieces(page)
     try:
+        with page.path.open("rb") as f:
+            f.seek(pieces.offsets[number])
+            data = f.read(pieces.counts[number])
         values, place, shape = pieces.decode(data or None, number)
+    except OSError as e:
+        raise DataError(f"{page.path}: cannot be read: {e.strerror}") from e
     except Exception as e:  # each codec has errors of its own
         raise DataError(
             f"{page.path}: strip or tile {number} cannot be unpacked ({e}); fetch it again"
         ) from e
-    top, left = int(place[2]), int(place[3])
     if values is None:  # a piece that was never written: zeros
-        return np.zeros(shape[1:3], page.dtype.newbyteorder("=")), (top, left)
-    piece = values.reshape(shape[:3])[0]
-    return piece[: page.shape[0] - top, : page.shape[1] - left], (top, left)
+        return np.zeros(shape[1:3], page.dtype.newbyteorder("="))
+    top, left = int(place[2]), int(place[3])
+    whole: NDArray[Any] = values.reshape(shape[:3])[0]
+    piece = whole[: page.shape[0] - top, : page.shape[1] - left]
+    _recent.keep((page, number), piece)
+    return piece

@@ -270,3 +270,10 @@ def test_zarr__digests_are_of_the_level_that_is_taken(tmp_path):
     chunks = {f"0/0.{y}.{x}" for y in (0, 1) for x in (0, 1)}
     assert {n for n in names if not n.split("/")[-1].startswith(".z")} == chunks
     assert {".zgroup", ".zattrs", "0/.zarray"} <= names
+
+
+def test_zarr__layers_that_were_written_again_are_read_again(tmp_path):
+    for seed in (0, 1):
+        values = volume((2, 30, 20), seed=seed)
+        write_layers(tmp_path / "layers", values, compression="lzw")
+        np.testing.assert_array_equal(open_source(tmp_path / "layers").array()[:], values)
