@@ -159,9 +159,10 @@ def read_in_child(options: argparse.Namespace) -> None:
     if "no read-ahead" in options.child:
         advise(data)
     with BatchLoader(data, shares, WORKERS, AHEAD, after_sample=after) as loader:
-        next(loader)
-        time.sleep(1)  # until all batches are there that are read ahead
+        batch_held = next(loader)
+        wait_until_full()
         limit(group, options.cache_mb * MB)
+        del batch_held
         begin = time.perf_counter()
         while time.perf_counter() - begin < options.fill_s:
             next(loader)
@@ -184,13 +185,26 @@ def advise(data) -> None:
                 base.base.madvise(mmap.MADV_RANDOM)
 
 
+def wait_until_full() -> None:
+    """Until all batches are there that are read ahead, so that memory grows no more."""
+    before, still = -1, 0
+    while still < 5:
+        time.sleep(0.3)
+        own = own_bytes()
+        before, still = own, still + 1 if own <= before else 0
+
+
+def own_bytes() -> int:
+    """Memory of this process that is no file's."""
+    words = Path("/proc/self/statm").read_text().split()
+    return (int(words[1]) - int(words[2])) * mmap.PAGESIZE
+
+
 def limit(group: Path, cache_bytes: int) -> None:
     """Bound the group to what the process holds by itself and so much page cache."""
-    own = int(Path("/proc/self/statm").read_text().split()[1])
-    shared = int(Path("/proc/self/statm").read_text().split()[2])
     for name in LIMITS:
         if (group / name).exists():
-            (group / name).write_text(str((own - shared) * mmap.PAGESIZE + cache_bytes))
+            (group / name).write_text(str(own_bytes() + cache_bytes))
 
 
 def bytes_read() -> int:

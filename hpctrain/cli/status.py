@@ -286,7 +286,7 @@ def _staging(state: RunState, verdict: str) -> str:
     """How far copying to the nodes is, or what came of it, while the run is at work."""
     page = state.fields.get("staging")
     text = page.get("text") if isinstance(page, dict) else None
-    return f"staged: {text}" if isinstance(text, str) and verdict in run_state.ACTIVE else ""
+    return f"staging: {text}" if isinstance(text, str) and verdict in run_state.ACTIVE else ""
 
 
 def _json_value(value: Any) -> Any:

@@ -28,7 +28,11 @@ def staging_findings(job: Job, site: Site) -> Iterator[Finding]:
     needed = _node_bytes(job)
     if needed is None:
         return  # said by others
-    room, where = _room(job, site, folder)
+    try:
+        room, where = _room(job, site, folder)
+    except (StagingError, OSError) as e:
+        yield warning("data.stage", f"{e}; data will be read in place")
+        return
     if room is None:
         text = f"{size_text(needed)} are copied to {folder} of each node; {where}"
         yield note("data.stage", text)
@@ -62,10 +66,7 @@ def _node_bytes(job: Job) -> int | None:
 def _room(job: Job, site: Site, folder: str) -> tuple[float | None, str]:
     """Bytes that the disk has, and how that is known."""
     if site.scheduler == "local":  # the node is this one
-        try:
-            place = os.statvfs(expand(folder))
-        except (StagingError, OSError) as e:
-            return 0.0, str(e)
+        place = os.statvfs(expand(folder))
         free = place.f_bavail * place.f_frsize
         return free, f"{size_text(free)} are free"
     if job.data.stage_dir is None and site.scratch_gb is not None:

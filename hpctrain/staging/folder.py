@@ -61,14 +61,15 @@ class Folder:
         own = scratch / f"hpctrain-{os.getuid()}"
         self.path = own / host
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own.mkdir(mode=0o700, exist_ok=True)  # data may be meant for few eyes
             status = own.lstat()
+            if status.st_uid != os.getuid() or own.is_symlink():
+                raise StagingError(f"{own} is not ours, and what lies there cannot be trusted")
+            self.path.mkdir(exist_ok=True)
             with self.locked():  # also where this file system knows no locks, it is found here
                 pass
         except OSError as e:
             raise StagingError(f"{scratch}: cannot be written ({e.strerror})") from e
-        if status.st_uid != os.getuid() or own.is_symlink():
-            raise StagingError(f"{own} is not ours, and what lies there cannot be trusted")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ class Run:
             )
         self.path = path.resolve()
         self.job: Job = read_resolved(path / "config.yaml")
-        self.places = Places.of(self.job, self.path)
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
             _make_folder(self.path / name)
         self.stamps = Stamps(self.path)
@@ -52,6 +52,11 @@ class Run:
             for key, name in files.items()
             if (self.path / name).is_file()
         }
+
+    @cached_property
+    def places(self) -> Places:
+        """What this rank's files are called elsewhere."""
+        return Places.of(self.job, self.path)
 
     def read_index(self) -> Index:
         """The index of the run, with the root where this rank sees it."""

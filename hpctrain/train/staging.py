@@ -140,7 +140,7 @@ def _wait(
             done, total = (size_text(sum(p[key] for p in pages)) for key in ("done", "of"))
             text = f"{done} of {total} on {len(pages)} nodes"
             logger.info("staging: %s", text)
-            state.update(staging={"text": f"staging {text}"})
+            state.update(staging={"text": text})
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

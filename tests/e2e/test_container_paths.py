@@ -62,6 +62,7 @@ def settings(small: SmallRun, image: Path, *more: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_data_behind_a_link__are_found_copied_and_named_by_both_paths(
     small: SmallRun, image: Path, tmp_path: Path
 ) -> None:

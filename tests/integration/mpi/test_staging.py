@@ -96,12 +96,14 @@ def test_disk_that_is_too_small__data_are_read_in_place(small: SmallRun, tmp_pat
 def test_chain__the_next_job_takes_the_copies_and_the_last_one_takes_them_away(
     small: SmallRun, tmp_path: Path
 ) -> None:
-    chain = ("chain.max_jobs=50", "launch.warning_s=3", "train.epochs=10")
-    run = small.render(small.unique("chained"), *staged(tmp_path), *slow(0.5), *chain)
-    script = run / "run.sh"
-    # a trainer keeps 30 s free before the deadline
-    script.write_text(script.read_text().replace("+ 600))", "+ 46))"))
-    out = small.finish(run)
+    # so short that a warning at any moment is believed to mean that the time is up
+    chain = ("chain.max_jobs=50", "resources.walltime=00:01:40", "train.epochs=6")
+    run = small.render(small.unique("chained"), *staged(tmp_path), *slow(0.2), *chain)
+    process = small.start(run)
+    wait_until(lambda: "global_step" in json.loads((run / "state.json").read_text()))
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(timeout=240) == 0, (run / "out.txt").read_text()
+    out = (run / "out.txt").read_text()
     jobs = (run / "chain.log").read_text().splitlines()
     assert len(jobs) > 1
     assert out.count(": 0.0 MB copied in") == len(jobs) - 1

@@ -89,6 +89,16 @@ def test_status__failure_tells_why(jobs, capsys):
     assert "exit code 6: loss is nan at step 3" in rows(capsys)[1]
 
 
+def test_status__copying_to_the_nodes_while_the_run_is_at_work(jobs, capsys):
+    here = {"host": socket.gethostname(), "pid": os.getpid(), "updated": time.time()}
+    told = {"staging": {"text": "3.00 GB of 9.00 GB on 2 nodes"}}
+    jobs("a", **RUNNING, **here, **told)
+    jobs("b", status="finished", **told)
+    _, at_work, finished = rows(capsys)
+    assert at_work.endswith("staging: 3.00 GB of 9.00 GB on 2 nodes")
+    assert "staging" not in finished
+
+
 def test_status__unreadable_state_is_a_row(jobs, capsys):
     (jobs("a") / "state.json").write_text('{"status": "runn')
     jobs("b", status="finished")

@@ -57,7 +57,9 @@ def test_size_that_is_not_known__is_said(folder):
 
 def test_this_machine__is_looked_at(folder, monkeypatch):
     here = (STAGED, f"data.stage_dir={folder}")
-    assert found(folder, "local", STAGED, "data.stage_dir=/gone/x")[0].startswith("warning")
+    (line,) = found(folder, "local", STAGED, "data.stage_dir=/gone/x")
+    assert line.startswith("warning: data.stage: ")
+    assert "No such file or directory: '/gone/x'; data will be read in place" in line
     real = staging.os.statvfs(folder)
     full = staging.os.statvfs_result([*real[:4], 10, *real[5:]])
     monkeypatch.setattr(staging.os, "statvfs", lambda _: full)

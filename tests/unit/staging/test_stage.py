@@ -75,6 +75,7 @@ def test_fill__copies_are_equal_in_content_and_time_of_change(scratch, data):
         copy = Path(outcome.root) / source.name
         assert copy.read_bytes() == (data / source.name).read_bytes()
         assert (copy.stat().st_mtime_ns, copy.is_symlink()) == (source.mtime_ns, False)
+    assert (scratch / f"hpctrain-{os.getuid()}").stat().st_mode & 0o777 == 0o700
     assert (outcome.num_bytes, outcome.num_files, outcome.reused_bytes) == (96000, 4, 0)
     assert own.leave()
     assert stages_in(scratch) == []
