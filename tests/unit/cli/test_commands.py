@@ -37,7 +37,7 @@ def test_init__never_overwrites(here, capsys):
 
 def test_init__unknown_example(capsys):
     assert run("init", "mantel") == 2
-    assert "unknown example 'mantel'; choose from mantle" in capsys.readouterr().err
+    assert "unknown example 'mantel'; choose from field-to-field, mantle" in capsys.readouterr().err
 
 
 def test_init__folder_that_is_not_there(capsys):
