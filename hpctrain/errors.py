@@ -25,6 +25,10 @@ class DataError(ConfigError):
     """An input file is missing, truncated, of the wrong shape or holds no numbers."""
 
 
+class ProvenanceError(ConfigError):
+    """A file does not say where it is from, or something else than it should."""
+
+
 class RenderError(HpctrainError):
     """A run directory cannot be written."""
 
@@ -67,6 +71,10 @@ class CheckpointError(TrainError):
 
 class NonFiniteLossError(TrainError):
     """A loss or a gradient is NaN or infinite."""
+
+
+class StagingError(TrainError):
+    """Files cannot be copied to the node; they are read in place, so that it ends no training."""
 
 
 def unwritable(path: Path, error: OSError) -> TrainError:

@@ -19,9 +19,14 @@ TASKS = {
 
 SAMPLES = {
     "mantle": "hpctrain.samples.mantle:write_sample",
+    "nbody": "hpctrain.samples.nbody:write_sample",
+    "scroll": "hpctrain.samples.scroll:write_sample",
+    "sky": "hpctrain.samples.sky:write_sample",
 }
 
 REPORT = "hpctrain.analysis.report:write_report"
+INSPECT = "hpctrain.formats.inspect:inspect_file"
+CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
@@ -40,8 +45,12 @@ def tasks() -> dict[str, str]:
     return table
 
 
-def resolve(target: str) -> Any:
+def resolve(target: str, extras: str = "train,analysis") -> Any:
     """Import `module:name` and return the object.
+
+    Args:
+        target: what to import.
+        extras: of hpctrain, that bring the packages it needs.
 
     Raises:
         ConfigError: the module or the name does not exist; names the missing package.
@@ -52,7 +61,7 @@ def resolve(target: str) -> Any:
     except ModuleNotFoundError as e:
         raise ConfigError(
             f"{target}: needs the package {e.name!r}, which is not installed; "
-            "install it with: pip install 'hpctrain[train,analysis]'"
+            f"install it with: pip install 'hpctrain[{extras}]'"
         ) from e
     except AttributeError as e:
         raise ConfigError(f"{target}: module {module_name!r} has no {name!r}") from e

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 BIN = Path(sys.executable).parent
+ROC_VALIDATOR = BIN.parent / "roc-validator" / "bin" / "python"
+"""An environment of its own, because the validator wants an older rich than this one has."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -51,6 +53,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
     "mpi": ("no mpirun", lambda: find_mpirun()),
     "openmpi4": ("no mpirun of Open MPI 4", lambda: find_mpirun(4)),
     "openmpi5": ("no mpirun of Open MPI 5", lambda: find_mpirun(5)),
+    "roc_validator": ("no roc-validator (make test installs it)", lambda: ROC_VALIDATOR.is_file()),
     "horovod": ("horovod is not installed", lambda: _module("horovod")),
     "shellcheck": ("no shellcheck", lambda: find_shellcheck()),
     "slurm": (

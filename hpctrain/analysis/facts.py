@@ -9,6 +9,7 @@ from typing import Any
 from hpctrain import run_state
 from hpctrain.analysis.record import Record
 from hpctrain.errors import EXIT_STOPPED
+from hpctrain.provenance.run import read_manifest, run_id
 from hpctrain.run_state import finite
 
 Rows = list[tuple[str, str]]
@@ -148,6 +149,7 @@ def _machine(record: Record) -> Rows:
         ("site", _shown(site.get("name") or record.config.get("site"))),
         ("scheduler", _shown(site.get("scheduler"))),
         ("launcher", _shown(launcher)),
+        ("run id", run_id(read_manifest(record.path))),
         ("job id", state.text("job_id") or ""),
         ("host of rank 0", state.text("host") or ""),
         ("ranks", state.text("world_size") or ""),

@@ -20,6 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator, NullFormatter
 
+from hpctrain.provenance import Stamp, embed
+
 Array = npt.NDArray[Any]
 
 COLORS = {
@@ -142,13 +144,24 @@ def to_array(figure: Figure) -> npt.NDArray[np.uint8]:
         return pixels[..., :3].copy()
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG under a temporary name, then rename, so that no reader sees half."""
+def save(figure: Figure, path: Path, stamp: Stamp | None = None) -> Path:
+    """Write a figure as PNG under a temporary name, then rename, so that no reader sees half.
+
+    Args:
+        figure: drawn.
+        path: where it goes.
+        stamp: what the file says of where it is from.
+
+    Returns:
+        The path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part = path.with_name(f".{path.stem}.{os.getpid()}.{threading.get_ident()}.part.png")
     try:
         with _lock:
             FigureCanvasAgg(figure).print_png(part)  # type: ignore[no-untyped-call]
+        if stamp is not None:
+            embed(part, stamp)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
 from hpctrain.analysis.charts import YARDSTICKS
 from hpctrain.analysis.record import Record, read_record
-from hpctrain.errors import RenderError
+from hpctrain.errors import HpctrainError, RenderError
+from hpctrain.provenance import Stamp, embed, stamp_run
+from hpctrain.provenance.files import read_stamp
 from hpctrain.run_state import finite
 
 TEMPLATE = "report.html.j2"
@@ -44,10 +47,12 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
     if path.is_dir():
         raise RenderError(f"{path}: is a folder; give a file, such as {path / 'report.html'}")
     page = render(read_record(Path(run_dir)), time.time())
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    stamp = _stamp(Path(run_dir))
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(page, encoding="utf-8")
+        embed(part, stamp)
         part.replace(path)
     except OSError as e:
         with suppress(OSError):
@@ -56,6 +61,21 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
             f"{path}: cannot be written ({e.strerror}); give another file with --out"
         ) from e
     return path
+
+
+def _stamp(run_dir: Path) -> Stamp:
+    """Stamp of a page about a run: of its newest checkpoint, if that has a stamp itself."""
+    stamp, latest = stamp_run(run_dir, "report"), run_dir / "checkpoints" / "latest"
+    with suppress(HpctrainError):
+        newest = read_stamp(latest)
+        return replace(
+            stamp,
+            checkpoint=latest.resolve().name,
+            checkpoint_digest=newest.content_digest,
+            epoch=newest.epoch,
+            global_step=newest.global_step,
+        )
+    return stamp
 
 
 def render(record: Record, now: float) -> str:

@@ -15,7 +15,9 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    export,
     import_map2map,
+    index,
     init,
     lint,
     logs,
@@ -23,6 +25,7 @@ from hpctrain.cli import (
     profile,
     render,
     report,
+    reproduce,
     sample,
     scale,
     schema,
@@ -32,6 +35,7 @@ from hpctrain.cli import (
     submit,
     table,
     template,
+    trace,
     verify,
     why,
 )
@@ -46,14 +50,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("init")(init.command)
-app.command("sample")(sample.command)
+app.add_typer(sample.app, name="sample")
 app.command("show")(show.command)
 app.command("check", short_help="Check a job before it is queued.")(check.command)
 app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)
 app.command("cost", short_help="Say what a job costs.")(cost.command)
-app.command("convert", short_help="Translate a batch script for another scheduler.")(
-    convert.command
-)
+app.command("convert", short_help="Convert data for training, or a batch script.")(convert.command)
 app.command("import-map2map", short_help="Write a job file from map2map's command line.")(
     import_map2map.command
 )
@@ -67,11 +69,15 @@ app.command("cancel", short_help="End the jobs of runs.")(cancel.cancel)
 app.command("hold", short_help="Keep waiting jobs from starting.")(cancel.hold)
 app.command("release", short_help="Let held jobs start.")(cancel.release)
 app.command("verify", short_help="Say what was edited since rendering.")(verify.command)
+app.command("trace", short_help="Say what a file was made from, and what changed.")(trace.command)
+app.command("export", short_help="Write a run as one file to hand over.")(export.command)
+app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("models", short_help="Show networks: sizes, halo, memory, arithmetic.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
+app.add_typer(index.app, name="index")
 app.add_typer(site.app, name="site")
 app.add_typer(template.app, name="template")
 

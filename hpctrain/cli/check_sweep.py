@@ -135,15 +135,15 @@ def _sweep_error(line: str) -> Finding:
 def _point_errors(point: Point, run_dir: Path) -> list[Finding]:
     """What keeps a point from its site, or from its data where these vary."""
     from hpctrain.config.check import findings
+    from hpctrain.preflight.binds import bind_findings
     from hpctrain.preflight.paths import path_findings
     from hpctrain.render.texts import with_absolute_paths
     from hpctrain.sweep.points import shown
 
     found = [*findings(point.job, point.site)]
     if any(key.startswith("data.") for key in point.values):
-        found += path_findings(
-            with_absolute_paths(point.job, Path.cwd()), point.site, Path.cwd() / run_dir
-        )
+        job, target = with_absolute_paths(point.job, Path.cwd()), Path.cwd() / run_dir
+        found += [*path_findings(job, target), *bind_findings(job, point.site, target)]
     return [
         replace(found, text=f"{found.text} (sweep point {point.name}: {shown(point.values)})")
         for found in dict.fromkeys(found)

@@ -1,89 +1,124 @@
-"""`hpctrain convert`: a batch script for another scheduler."""
+"""`hpctrain convert`: data into a training store, or a batch script for another scheduler."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from hpctrain.cli.lint import SCHEDULERS, read_script_file
+from hpctrain.cli.convert_data import convert_data
+from hpctrain.cli.convert_script import convert_script
+from hpctrain.cli.lint import SCHEDULERS
 from hpctrain.errors import ConfigError
 
-if TYPE_CHECKING:
-    from hpctrain.directives.model import SchedulerName
+STORES = ("npy", "zarr", "records")
+
+
+def _option(flag: str, text: str, **more: Any) -> Any:
+    return typer.Option(flag, help=text, **more)
 
 
 def command(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="Batch script.")],
-    to: Annotated[str, typer.Option("--to", help="pbs, slurm or cobalt.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE...", help="Data, or one batch script.")
+    ],
+    to: Annotated[
+        str, _option("--to", "Data: npy, zarr or records. Script: pbs, slurm or cobalt.")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; or stdout.")
+        Path | None, _option("--out", "New folder for data; file for a script, or stdout.")
     ] = None,
+    variable: Annotated[
+        list[str] | None,
+        _option("--variable", "Variable, redshift, volume or level to keep; may be repeated."),
+    ] = None,
+    steps: Annotated[
+        str | None, _option("--steps", "Which sources.", metavar="START:STOP:STRIDE")
+    ] = None,
+    crop: Annotated[
+        str | None,
+        _option("--crop", "Cells along the last axes, as 1:200,:,0:90.", metavar="A:B"),
+    ] = None,
+    dtype: Annotated[
+        str | None, _option("--dtype", "Stored type; refused where numbers would be lost.")
+    ] = None,
+    codec: Annotated[
+        str | None, _option("--codec", "zarr: zstd (default), blosc (lz4) or none.")
+    ] = None,
+    chunk: Annotated[
+        int | None, _option("--chunk", "zarr: edge of a chunk in cells; default 64.", min=1)
+    ] = None,
+    shard: Annotated[
+        int | None, _option("--shard", "zarr: edge of a shard in cells; default 256 or 512.", min=1)
+    ] = None,
+    decode: Annotated[
+        bool, _option("--decode", "records: pictures as numbers, not as their JPEG bytes.")
+    ] = False,
+    keep_off_law: Annotated[
+        bool,
+        _option("--keep-off-law", "records: keep thermal values that no camera gives, as float64."),
+    ] = False,
+    reader: Annotated[
+        str | None,
+        _option("--reader", "Class of your own that reads SOURCE.", metavar="MODULE.CLASS"),
+    ] = None,
+    licence: Annotated[
+        str | None, _option("--licence", "For the data card; default: what the source states.")
+    ] = None,
+    workers: Annotated[
+        int | None, _option("--workers", "Threads; default: cores, up to 8.", min=1)
+    ] = None,
+    memory: Annotated[
+        int | None, _option("--memory", "MB for what is read at a time; default 128.", min=1)
+    ] = None,
+    no_verify: Annotated[
+        bool, _option("--no-verify", "Do not read the result back and compare.")
+    ] = False,
 ) -> None:
-    """Translate a batch script's directives and variables for another scheduler.
+    """Convert data into a store that a training reads fast, or translate a batch script.
 
-    What has no equivalent is said on stderr, and stays in the script as a comment.
+    Data: NetCDF, HDF5 and npy fields, TIFF layers, fragments, .volpkg and OME-Zarr volumes, and
+    pairs of pictures (a pair index, or folders with the same stems) become a new folder with a
+    data card. Memory is bounded; after an interruption the same command goes on.
+
+        hpctrain convert spherical*.nc --to npy --out mantle
+
+    A batch script's directives and variables are translated for another scheduler; what has no
+    equivalent is said on stderr and stays in the script as a comment.
+
+        hpctrain convert old.pbs --to slurm --out new.slurm
     """
-    from hpctrain.directives.convert import convert
-
-    text = read_script_file(old)
-    target = _target(to)
-    source = _source(text, old, target)
-    if out is not None and out.exists():
-        raise ConfigError(f"{out}: is there already; remove it, or choose another --out")
-    try:
-        converted = convert(text, source, target)
-    except ConfigError as e:
-        raise ConfigError(f"{old}: {e}") from e
-    if out is None:
-        typer.echo(converted.text, nl=False)
-    else:
-        _write(out, converted.text, is_executable=target == "cobalt" or old.stat().st_mode & 0o100)
-    for note in converted.notes:
-        typer.echo(f"hpctrain: {old}: {note}", err=True)
-    _say_errors(converted.text, str(out or old), target)
-
-
-def _target(name: str) -> SchedulerName:
-    from hpctrain.directives.read import READERS
-
-    for known in READERS:
-        if name == known:
-            return known
-    raise ConfigError(f"--to: found {name!r}; choose from {', '.join(SCHEDULERS)}")
-
-
-def _source(text: str, old: Path, target: SchedulerName) -> SchedulerName:
-    from hpctrain.directives import find_schedulers
-
-    found = find_schedulers(text)
-    if not found:
+    options = {
+        "variable": variable,
+        "steps": steps,
+        "crop": crop,
+        "dtype": dtype,
+        "codec": codec,
+        "chunk": chunk,
+        "shard": shard,
+        "decode": decode,
+        "keep_off_law": keep_off_law,
+        "reader": reader,
+        "licence": licence,
+        "workers": workers,
+        "memory": memory,
+        "no_verify": no_verify,
+    }
+    given = {name: value for name, value in options.items() if value not in (None, False, [])}
+    if to in SCHEDULERS:
+        if given:
+            option = "--" + min(given).replace("_", "-")
+            raise ConfigError(f"{option}: has no effect on a batch script; leave it out")
+        if len(sources) > 1:
+            raise ConfigError(f"--to {to}: translates one batch script, found {len(sources)} files")
+        convert_script(sources[0], to, out)
+        return
+    if to not in STORES:
         raise ConfigError(
-            f"{old}: has no directives; allowed: lines that start with #PBS, #SBATCH or #COBALT"
+            f"--to: found {to!r}; choose from {', '.join(SCHEDULERS)} for a batch script, "
+            f"{', '.join(STORES)} for data"
         )
-    # a script for two schedulers: the other one is meant
-    return next((name for name in found if name != target), found[0])
-
-
-def _write(out: Path, text: str, *, is_executable: object) -> None:
-    is_begun = False
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            is_begun = True
-            file.write(text)
-        if is_executable:
-            out.chmod(out.stat().st_mode | 0o111)
-    except OSError as e:
-        if is_begun:  # a full disk: half a script is worse than none
-            out.unlink(missing_ok=True)
-        raise ConfigError(f"{out}: {e.strerror}; allowed: a file in a folder that is there") from e
-
-
-def _say_errors(text: str, name: str, target: SchedulerName) -> None:
-    """Faults of the old script that are in the new one, too."""
-    from hpctrain.lint import lint_text
-
-    for finding in lint_text(text, name, target):
-        if finding.severity == "error":
-            typer.echo(f"hpctrain: left from the old script: {finding}", err=True)
+    if out is None:
+        raise ConfigError(f"--out: is missing; --to {to} needs the name of a new folder")
+    convert_data(tuple(sources), to, out, given)

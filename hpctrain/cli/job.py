@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hpctrain.config.load import Resolved
+    from hpctrain.config.load import Draft, Resolved
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or its name in jobs/.")]
 Overrides = Annotated[
@@ -42,7 +42,26 @@ def load(
         *others, last = draft.overrides
         last = replace(last, where=f"--as {json.dumps(as_name)}")
         draft = replace(draft, overrides=(*others, last))
+    draft = _with_root(draft, cwd)
     return resolve(draft, this_site() if draft.site == AUTO else draft.site)
+
+
+def _with_root(draft: Draft, cwd: Path) -> Draft:
+    """Let `data.root` be that of `data.index`, where nobody gives another."""
+    from hpctrain.config.document import Document
+    from hpctrain.index.store import load_page
+
+    data: dict[str, object] = {}
+    for document in (draft.document, *draft.overrides):
+        block = document.value.get("data")
+        data |= block if isinstance(block, dict) else {}
+    if not isinstance(data.get("index"), str) or "root" in data:
+        return draft
+    page = load_page(cwd / Path(str(data["index"])).expanduser())
+    if page is None or not isinstance(page.get("root"), str):
+        return draft  # the build of the index says what is wrong with it
+    own = Document(str(data["index"]), {"data": {"root": page["root"]}})
+    return replace(draft, overrides=(own, *draft.overrides))
 
 
 def this_site() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,6 +84,7 @@ def render_run(
         resume_from: the run whose newest checkpoint this one begins with.
     """
     from hpctrain.render import write_run
+    from hpctrain.render.order import with_parts
     from hpctrain.render.resume import find_origin, take_checkpoint
 
     resolved = _resolve(name, overrides, site, as_name)
@@ -91,6 +93,7 @@ def render_run(
         if origin:
             raise ConfigError(f"--resume-from: {name} is a sweep; only a single run can go on")
         return render_sweep(resolved, out, say)
+    resolved = replace(resolved, job=with_parts(resolved.job, origin.run if origin else None))
     target = out / resolved.job.name
     files, rows = _files(resolved, target)
     _refuse_queued(files, target)

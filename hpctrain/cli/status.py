@@ -279,7 +279,14 @@ def _note(state: RunState, verdict: str) -> str:
         return f"process {state.text('pid')} is gone without a word; see {state.path}/logs"
     code = state.number("exit_code")
     exit_code = "" if verdict != "failed" or code is None else f"exit code {code:.0f}"
-    return ": ".join(filter(None, (exit_code, state.text("message"))))
+    return ": ".join(filter(None, (exit_code, state.text("message")))) or _staging(state, verdict)
+
+
+def _staging(state: RunState, verdict: str) -> str:
+    """How far copying to the nodes is, or what came of it, while the run is at work."""
+    page = state.fields.get("staging")
+    text = page.get("text") if isinstance(page, dict) else None
+    return f"staged: {text}" if isinstance(text, str) and verdict in run_state.ACTIVE else ""
 
 
 def _json_value(value: Any) -> Any:

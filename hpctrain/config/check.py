@@ -39,7 +39,7 @@ def findings(job: Job, site: Site) -> list[Finding]:
     """
     parts = (
         *(_node, _size, _required, queue_findings, _shortest, _priority, _memory),
-        *(directive_findings, together_findings, _gpus, _warning_time, _no_effect),
+        *(directive_findings, together_findings, _gpus, _warning_time, _no_effect, _scratch),
     )
     return [finding for part in parts for finding in part(job, site)]
 
@@ -141,6 +141,16 @@ def _warning_time(job: Job, site: Site) -> list[Finding]:
         return []
     text = f"found {asked}; a quarter of the walltime, {most}, is taken instead"
     return [warning("launch.warning_s", text)]
+
+
+def _scratch(job: Job, site: Site) -> list[Finding]:
+    if job.data.stage == "none" or job.data.stage_dir or site.scratch:
+        return []
+    text = (
+        f"site {site.name} names no disk of the nodes (scratch); give data.stage_dir, a folder on "
+        "each node's own disk, such as $TMPDIR"
+    )
+    return [error("data.stage", text)]
 
 
 def _no_effect(job: Job, site: Site) -> list[Finding]:

@@ -13,9 +13,12 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from hpctrain.config.norms import Normalization
+from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
+from hpctrain.config.words import Line
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
 Cell = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
@@ -69,6 +72,17 @@ class Augment(Schema):
         return self
 
 
+_CHOOSING = (
+    "targets",
+    "inputs",
+    "validation_targets",
+    "validation_inputs",
+    "validation_steps",
+    "steps",
+)
+"""Keys that choose files, each without effect beside an index."""
+
+
 class Fields(Schema):
     """Fields on a grid: SciVis NetCDF files, or npy files in map2map's layout.
 
@@ -77,8 +91,14 @@ class Fields(Schema):
 
     kind: Literal["fields"]
     root: str = "."
-    """Folder that all patterns are relative to; itself relative to where `render` is called."""
-    targets: list[str] = Field(min_length=1)
+    """Folder that all patterns are relative to; itself relative to where `render` is called. With
+    an index its own root, unless another is given."""
+    index: str | None = None
+    """Index that `hpctrain index build` wrote, with modalities target and, if there are
+    low-resolution files, input; its splits are used. Instead of the patterns below."""
+    verify: Literal["stat", "digests"] = "stat"
+    """At the start compare sizes and times of the files with the index; digests: read them all."""
+    targets: list[str] = []
     """High-resolution files: one glob pattern a field; fields are joined on the channel axis."""
     inputs: list[str] = []
     """Low-resolution files, one pattern a field; empty: block means of the targets."""
@@ -121,11 +141,26 @@ class Fields(Schema):
     each number that a styled generator is told of it, such as the redshift; null: none."""
     augment: Augment = Augment()
     """Random changes of a sample."""
+    order: Order = Order()
+    """In which order samples are trained on."""
     workers: Annotated[NonNegativeInt | Literal["auto"], BeforeValidator(_count(0))] = "auto"
     """Threads of each rank that read samples ahead of the training; 0: the loop itself reads;
     auto: chosen by a measurement of less than a second at the start."""
     prefetch_batches: Annotated[PositiveInt | Literal["auto"], BeforeValidator(_count(1))] = "auto"
     """How many batches are read ahead; auto: as many as bridge the slowest samples."""
+
+    stage: Literal["none", "node_local"] = "none"
+    """node_local: before the training each node copies the files that its ranks read to a disk of
+    its own, and they are read there; where that cannot be done, they are read in place."""
+    stage_dir: Line | None = None
+    """Folder on the node's disk for these copies; variables such as $TMPDIR are expanded on the
+    node; null: the site's `scratch`."""
+
+    @model_validator(mode="after")
+    def _stage_dir_alone(self) -> Fields:
+        if self.stage_dir is not None and self.stage == "none":
+            raise ValueError("stage_dir would have no effect; give stage: node_local, too")
+        return self
 
     @model_validator(mode="after")
     def _nothing_ahead(self) -> Fields:
@@ -133,6 +168,24 @@ class Fields(Schema):
             raise ValueError(
                 f"prefetch_batches is {self.prefetch_batches}, but with workers: 0 nothing is read "
                 "ahead; leave it out, or give at least one worker"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _index_or_patterns(self) -> Fields:
+        if self.index is None:
+            if not self.targets:
+                text = "found none; allowed: a list of 1 or more patterns, or data.index instead"
+                raise PydanticCustomError(
+                    "rule", "{text}", {"text": text, "path": ("data", "targets")}
+                )
+            return self
+        defaults = {name: type(self).model_fields[name].default for name in _CHOOSING}
+        given = [name for name in _CHOOSING if getattr(self, name) != defaults[name]]
+        if given:
+            raise ValueError(
+                f"index says which files are used, so {', '.join(given)} would have no effect; "
+                "leave one of both out"
             )
         return self
 

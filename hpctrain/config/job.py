@@ -137,6 +137,18 @@ class Job(Schema):
         )
 
     @model_validator(mode="after")
+    def _parts_divide_batch(self) -> Job:
+        batch, parts = self.train.global_batch_size, self.data.order.parts
+        if parts and batch % parts:
+            raise PydanticCustomError(
+                "rule",
+                "{parts} parts, and a batch of {batch} takes as many samples from each; give a "
+                "number that divides it, or leave it out: one a rank",
+                {"parts": parts, "batch": batch, "path": ("data", "order", "parts")},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _single_is_alone(self) -> Job:
         if self.launch.comm == "single" and self.total_ranks > 1:
             raise PydanticCustomError(

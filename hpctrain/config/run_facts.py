@@ -20,14 +20,15 @@ _FREE = {
     "watchdog_s",
 }
 """Settings that change neither the samples nor the updates; precision has its own rule."""
-_FREE_DATA = {"root", "workers", "prefetch_batches"}
+_FREE_DATA = {"root", "workers", "prefetch_batches", "stage", "stage_dir"}
 
 
 def run_facts(job: Job) -> dict[str, Any]:
     """Settings that may not change while a run goes on."""
     excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
     train = job.train.model_dump(mode="json", exclude=excluded)
-    return {**train, "data": job.data.model_dump(mode="json", exclude=_FREE_DATA)}
+    free = _FREE_DATA | ({"order"} if job.data.order.kind == "global" else set())
+    return {**train, "data": job.data.model_dump(mode="json", exclude=free)}
 
 
 def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -187,7 +187,10 @@ class Site(Schema):
     mounts: dict[Word, list[Line]] = {}
     """Folders that belong to each file system that can be named."""
     scratch: Line | None = None
-    """Folder on a disk of each node's own; null: none."""
+    """Folder on a disk of each node's own, for `data.stage`; variables such as $TMPDIR are expanded
+    on the node; null: none."""
+    scratch_gb: PositiveFloat | None = None
+    """Size of that disk in GB; null: not known."""
     modules: list[Words] = []
     """Words after `module`, such as "load cudatoolkit"."""
     env: Environment = {}

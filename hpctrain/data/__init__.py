@@ -2,6 +2,7 @@
 
 from hpctrain.data.batch import FieldBatch as FieldBatch
 from hpctrain.data.dataset import FieldDataset as FieldDataset
+from hpctrain.data.divided import DividedSampler as DividedSampler
 from hpctrain.data.loader import BatchLoader as BatchLoader
 from hpctrain.data.sampler import GlobalSampler as GlobalSampler
 from hpctrain.data.sampler import SequentialSampler as SequentialSampler
@@ -11,6 +12,7 @@ from hpctrain.data.scales import Scales as Scales
 
 __all__ = [
     "BatchLoader",
+    "DividedSampler",
     "FieldBatch",
     "FieldDataset",
     "GlobalSampler",

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from hpctrain.config.norms import Normalization
 from hpctrain.data.augment import Augmentation, starts_along
 from hpctrain.data.coarse import CoarseFields
 from hpctrain.data.geometry import Halo, each_axis, modes_of, rotate_longitude
+from hpctrain.data.page_cache import let_go
 from hpctrain.data.scales import FieldNorm, Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.data.styles import read_styles
@@ -59,7 +61,7 @@ class FieldDataset:
         self.seed, self.scales = seed, scales
         self._target = FieldSource(index.root, [r.targets for r in rows], fields, is_input=False)
         self._input: FieldSource | None = None
-        if fields.inputs:
+        if rows[0].inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
         self._settle()
         self.anchors = self._make_anchors()
@@ -71,10 +73,27 @@ class FieldDataset:
         self.styles: np.ndarray | None = None
         if fields.styles:
             files = [row.targets[0] for row in rows]
-            self.style_names, self.styles = read_styles(index.root / fields.styles, files)
+            self.style_names, self.styles = read_styles(index.home / fields.styles, files)
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
+
+    @property
+    def samples_per_file(self) -> int:
+        """Samples that lie in the same files and follow each other."""
+        return len(self.anchors)
+
+    def paths(self, i: int) -> list[Path]:
+        """The files of a sample."""
+        file = i // len(self.anchors)
+        return [p for s in (self._target, self._input) if s is not None for p in s.paths(file)]
+
+    def release(self, i: int) -> None:
+        """Close the files of a sample, and let their memory go; they are opened anew on need."""
+        for source in (self._target, self._input):
+            if source is not None:
+                source.close(i // len(self.anchors))
+        let_go(self.paths(i))
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 import torch
@@ -29,6 +29,7 @@ class BatchLoader:
         workers: int = 1,
         prefetch_batches: int = 4,
         device: torch.device | None = None,
+        after_sample: Callable[[int, int], None] | None = None,
     ) -> None:
         """Start reading.
 
@@ -38,9 +39,11 @@ class BatchLoader:
             workers: threads; 0 reads in the loop itself.
             prefetch_batches: batches that are read ahead, over all threads.
             device: a CUDA device to which batches are copied from pinned memory; None: stay.
+            after_sample: called in a reading thread with number and epoch of each sample read.
         """
         self._dataset = dataset
         self._shares = shares
+        self._after_sample = after_sample
         self._device = device if device is not None and device.type == "cuda" else None
         self._copies = CopyStream(self._device) if self._device is not None else None
         self._staged: Staged | None = None
@@ -91,6 +94,9 @@ class BatchLoader:
             self._state.notify_all()
         for thread in self._threads:
             thread.join()
+        close = getattr(self._shares, "close", None)
+        if close is not None:  # a generator may have threads of its own
+            close()
 
     def _next(self) -> FieldBatch:
         start = time.perf_counter()
@@ -176,6 +182,8 @@ class BatchLoader:
         targets = torch.empty((count, *data.target_shape), dtype=torch.float32, pin_memory=pin)
         for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
             data.read_into(i, share.epoch, x, y)
+            if self._after_sample is not None:
+                self._after_sample(i, share.epoch)
         return FieldBatch(
             share.ids,
             share.epoch,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hpctrain.config.data import Fields
 from hpctrain.data.geometry import Axis, Halo, Region, each_axis, modes_of, resampled_axis
-from hpctrain.data.readers import OpenGroup, open_group
 from hpctrain.errors import DataError
+from hpctrain.formats.field_files import OpenGroup, open_group
 from hpctrain.index.grid import Grid, Triple
 from hpctrain.index.layout import AXES
 
@@ -51,7 +51,7 @@ class FieldSource:
         self._is_input = is_input
         self._lock = threading.Lock()
         self._open: OrderedDict[int, OpenGroup] = OrderedDict()
-        self.first = open_group(self._paths(0), fields, is_input)
+        self.first = open_group(self.paths(0), fields, is_input)
         kinds = {header.kind for header in self.first.group.headers}
         self._max_open = MAX_OPEN_HDF5 if "hdf5" in kinds else _max_open_maps(len(files[0]))
         self.axes: tuple[Axis, Axis, Axis] | None = None
@@ -148,13 +148,19 @@ class FieldSource:
         with self._lock:
             if file not in self._open:
                 self._open[file] = self._checked(
-                    open_group(self._paths(file), self._fields, self._is_input)
+                    open_group(self.paths(file), self._fields, self._is_input)
                 )
                 while len(self._open) > self._max_open:
                     self._open.popitem(last=False)
             return self._open[file]
 
-    def _paths(self, file: int) -> list[Path]:
+    def close(self, file: int) -> None:
+        """Forget the open files of one sample, which close when no reader has them any more."""
+        with self._lock:
+            self._open.pop(file, None)
+
+    def paths(self, file: int) -> list[Path]:
+        """The files of one sample's group."""
         return [self._root / name for name in self._files[file]]
 
     def _checked(self, group: OpenGroup) -> OpenGroup:

@@ -170,7 +170,7 @@ class _Import:
         for flag, text in (
             (
                 given.train_style_pattern or given.val_style_pattern,
-                "--train-style-pattern, --val-style-pattern: each style is an npy there; write "
+                "--train-style-pattern, --val-style-pattern: each style is an npy file; write "
                 "a table and name it as data.styles, with generator.kind styled",
             ),
             (

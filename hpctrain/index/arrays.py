@@ -45,11 +45,13 @@ class FileHeader:
 
     path: Path
     kind: str
-    """'npy', 'netcdf3' or 'hdf5'."""
+    """'npy', 'named npy' (with a page behind its numbers), 'netcdf3' or 'hdf5'."""
     arrays: tuple[ArrayHeader, ...] = ()
     """All arrays in the file's order; empty for HDF5, which only h5py reads."""
     attributes: Mapping[str, str | float] = field(default_factory=dict)
     """Global attributes."""
+    coordinates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By dimension; of a named npy file only, the other formats keep them as arrays."""
 
     def array(self, name: str) -> ArrayHeader | None:
         """The array of that name, or None."""

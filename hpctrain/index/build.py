@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from hpctrain.errors import DataError
 from hpctrain.index.arrays import FileHeader
+from hpctrain.index.chosen import rows_of_index
 from hpctrain.index.digests import digests
 from hpctrain.index.headers import read_header
 from hpctrain.index.layout import Layout
 from hpctrain.index.netcdf3 import read_values
 from hpctrain.index.plan import Group, group_of, plan_fields, without_offsets
+from hpctrain.index.read import verify_index
 from hpctrain.index.split import split_rows
 from hpctrain.index.table import SEPARATOR, Index, Row, tool_facts
 
@@ -49,6 +51,8 @@ def build_fields_index(
             "(roll_longitude moves slabs in longitude)"
         )
     root = _root(fields, cwd)
+    if fields.index is not None:
+        return _of_index(fields, upscale_factor, cwd, root)
     rows = split_rows(fields, root)
     used = [row for row in rows if row.status == "ok"]
     headers = _headers(root, used)
@@ -57,6 +61,18 @@ def build_fields_index(
     rows = [_stamped(row, root, stamps) for row in rows]
     _check_leak(rows)
     return Index(root, tuple(rows), {"rule": _rule(fields, upscale_factor), **tool_facts()})
+
+
+def _of_index(fields: Fields, upscale_factor: int, cwd: Path, root: Path) -> Index:
+    """The rows of an index that was built before; nothing is read but headers and what changed."""
+    rows = rows_of_index(fields, cwd)
+    used = [row for row in rows if row.status == "ok" and row.split in ("train", "validation")]
+    headers = _headers(root, used)
+    _check_groups(fields, upscale_factor, root, used, headers)
+    facts = {"kind": fields.kind, "index": fields.index, "upscale_factor": upscale_factor}
+    index = Index(root, tuple(rows), {"rule": facts, **tool_facts()}, rows[0].columns)
+    verify_index(index)
+    return index
 
 
 def _root(fields: Fields, cwd: Path) -> Path:
@@ -93,10 +109,10 @@ def _check_groups(
 ) -> None:
     """Compare all files with the first; HDF5 is compared by the trainer, which can read it."""
     target = _check_alike(fields, root, [r.targets for r in rows], headers, False)
-    coarse = None
-    if fields.inputs:
+    coarse, has_inputs = None, bool(rows[0].inputs)
+    if has_inputs:
         coarse = _check_alike(fields, root, [r.inputs for r in rows], headers, True)
-    if target is None or (fields.inputs and coarse is None):
+    if target is None or (has_inputs and coarse is None):
         return
     longitudes = [_longitudes(g, fields.geometry) if g else () for g in (target, coarse)]
     plan_fields(fields, factor, target, longitudes[0], coarse, longitudes[1])
@@ -129,6 +145,8 @@ def _check_alike(
 
 def _longitudes(group: Group, geometry: str) -> tuple[float, ...]:
     header, layout = group.headers[0], group.layouts[0]
+    if geometry == "sphere" and header.coordinates:
+        return header.coordinates.get(layout.dims[2], ())
     array = header.array(layout.dims[2]) if geometry == "sphere" else None
     if array is None or len(array.shape) != 1 or header.kind != "netcdf3":
         return ()
@@ -142,23 +160,23 @@ def _summary(layout: Layout) -> str:
 
 def _stamped(row: Row, root: Path, stamps: dict[Path, str]) -> Row:
     """The row with sizes, digests (of used files) and times of change in nanoseconds."""
-    values: dict[str, Any] = dict(row.__dict__)
+    values: dict[str, str] = {}
     for side, names in (("target", row.targets), ("input", row.inputs)):
         status = [(root / name).stat() for name in names]
         values[f"{side}_size"] = SEPARATOR.join(str(s.st_size) for s in status)
         values[f"{side}_mtime"] = SEPARATOR.join(str(s.st_mtime_ns) for s in status)
         values[f"{side}_sha256"] = SEPARATOR.join(stamps.get(root / n, "") for n in names)
-    return Row(**values)
+    return row.replace(**values)
 
 
 def _check_leak(rows: list[Row]) -> None:
     """A copy of a training file under another name is no validation."""
-    trained = {row.target_sha256: row.target for row in rows if row.split == "train"}
+    trained = {row["target_sha256"]: row["target"] for row in rows if row.split == "train"}
     for row in rows:
-        if row.split == "validation" and row.target_sha256 in trained:
+        if row.split == "validation" and row["target_sha256"] in trained:
             raise DataError(
-                f"{row.target}: is to validate on, but has the same content as "
-                f"{trained[row.target_sha256]}, which is trained on; leave one of them out"
+                f"{row['target']}: is to validate on, but has the same content as "
+                f"{trained[row['target_sha256']]}, which is trained on; leave one of them out"
             )
 
 

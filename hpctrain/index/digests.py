@@ -42,15 +42,18 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def digests(
-    paths: Sequence[Path], progress: Callable[[str], None] | None = None
+    paths: Sequence[Path],
+    progress: Callable[[str], None] | None = None,
+    has_cache: bool = True,
 ) -> dict[Path, str]:
     """sha256 of each file; one that is unchanged since it was cached is not read again.
 
     Args:
         paths: files.
         progress: called with a line when many bytes are to be read.
+        has_cache: False: read all of them whatever is known.
     """
-    cache = _load(cache_path())
+    cache = _load(cache_path()) if has_cache else {}
     stamps = {path: _stamp(path) for path in paths}
     known = {
         path: str(entry[-1])

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from hpctrain.errors import DataError
 from hpctrain.index.arrays import ArrayHeader, FileHeader, check_size, truncated, unpack
 from hpctrain.index.netcdf3 import read_netcdf3
+from hpctrain.index.npy_trailer import header_with_names, read_trailer
 
 NUMBER = re.compile(r"[<>|=]?(f[248]|[iu][1248])")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -66,8 +67,10 @@ def _read_npy(path: Path, f: BinaryIO) -> FileHeader:
         raise DataError(f"{path}: holds {dtype!r}; give real numbers such as '<f4'")
     dtype = dtype if dtype[0] in "<>|=" else "<" + dtype
     array = ArrayHeader("", shape, dtype, offset=f.tell(), fortran=fortran)
-    check_size(path, array.offset + array.num_bytes)
-    return FileHeader(path, "npy", (array,))
+    end = array.offset + array.num_bytes
+    check_size(path, end)
+    page = read_trailer(path, f, end)
+    return header_with_names(path, array, page) if page else FileHeader(path, "npy", (array,))
 
 
 def _read_hdf5(path: Path, f: BinaryIO) -> FileHeader:

@@ -154,6 +154,11 @@ def _npy_layout(header: FileHeader, geometry: str) -> Layout:
     return Layout((array,), (0, 1, 2), (n0, n1, n2), AXES[geometry], channels)
 
 
+def is_on_sphere(array: ArrayHeader) -> bool:
+    """Whether an array has the dimensions r, lat and lon, by the names that are in use."""
+    return _is_field(array, "sphere")
+
+
 def _is_field(array: ArrayHeader, geometry: str) -> bool:
     dims = _spatial(array)[0]
     if len(dims) != 3 or 0 in array.shape:

@@ -68,7 +68,7 @@ def _match(root: Path, pattern: str, option: str) -> dict[Key, str]:
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         raise DataError(f"{option} leaves data.root; give a pattern relative to it")
     pattern = PurePosixPath(pattern).as_posix()  # "./x" and "x" are the same file
-    regex = _regex(pattern)
+    regex = pattern_regex(pattern)
     table: dict[Key, str] = {}
     for found in sorted(glob.glob(pattern, root_dir=root, recursive=True)):
         path = Path(found).as_posix()
@@ -86,12 +86,12 @@ def _match(root: Path, pattern: str, option: str) -> dict[Key, str]:
     if not table:
         raise DataError(
             f"{option} matches no file under {root}; "
-            f"{_nearby(root, pattern)}mend the pattern or data.root"
+            f"{nearby(root, pattern)}mend the pattern or data.root"
         )
     return table
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
+def pattern_regex(pattern: str) -> re.Pattern[str]:
     """The pattern as an expression with one group for each run of wildcards."""
     text, end = [], 0
     for run in WILDCARD.finditer(pattern):
@@ -118,8 +118,8 @@ def _listed(keys: Sequence[Key]) -> str:
     return ", ".join(names) + more
 
 
-def _nearby(root: Path, pattern: str) -> str:
-    """What does lie in the pattern's folder, as a hint."""
+def nearby(root: Path, pattern: str) -> str:
+    """What does lie in the folder of a pattern, as a hint."""
     folder = root
     for part in Path(pattern).parts[:-1]:
         if WILDCARD.search(part) or not (folder / part).is_dir():

@@ -5,6 +5,7 @@ The index asks this at render time for npy and netCDF-3; the trainer asks again 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ def group_of(headers: Sequence[FileHeader], fields: Fields, is_input: bool = Fal
     """
     layouts = layouts_of(headers, fields.geometry, fields.variables)
     patterns = fields.inputs if is_input else fields.targets
+    if not patterns:  # an index chose the files: their names without the number of the step
+        patterns = [re.sub(r"\d+", "*", str(header.path)) for header in headers]
     names = channel_names(layouts, patterns, fields.variables, is_input)
     return Group(tuple(headers), layouts, names)
 

@@ -38,8 +38,8 @@ def split_rows(fields: Fields, root: Path) -> list[Row]:
             rows.append(_row(targets, inputs, "", "left_out", "outside data.steps"))
     validation = _validation_rows(fields, root, rows)
     # A file outside of `steps` that is named for validation keeps one row: that which uses it.
-    named = {row.target for row in validation}
-    return [row for row in rows if row.target not in named] + validation
+    named = {row["target"] for row in validation}
+    return [row for row in rows if row["target"] not in named] + validation
 
 
 def _chosen(fields: Fields, num_files: int) -> range:
@@ -94,4 +94,11 @@ def _row(
     reason: str = "",
 ) -> Row:
     name = str(PurePosixPath(targets[0]).with_suffix(""))
-    return Row(name, split, status, reason, SEPARATOR.join(targets), input=SEPARATOR.join(inputs))
+    return Row.make(
+        id=name,
+        split=split,
+        status=status,
+        reason=reason,
+        target=SEPARATOR.join(targets),
+        input=SEPARATOR.join(inputs),
+    )

@@ -6,87 +6,217 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass, fields
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpctrain import __version__
 
 SEPARATOR = "|"
+LEAD = ("id", "split", "status", "reason")
+FACETS = ("", "_size", "_sha256", "_mtime")
+"""Columns of each modality: path, bytes, digest, time of change in ns since 1970."""
+TAIL = ("timestamp", "node", "position")
+_QUOTED = re.compile(r'["\r]')
+_BATCH = 2048
+"""Rows that are made into text at a time, so that a large index needs little memory."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """Files of one time step; several fields are joined by '|', sizes and digests likewise."""
+class Columns:
+    """Which columns an index has."""
 
-    id: str
-    split: str = ""
-    status: str = "ok"
-    reason: str = ""
-    target: str = ""
-    target_size: str = ""
-    target_sha256: str = ""
-    target_mtime: str = ""
-    input: str = ""
-    input_size: str = ""
-    input_sha256: str = ""
-    input_mtime: str = ""
-    timestamp: str = ""
-    node: str = ""
-    position: str = ""
+    modalities: tuple[str, ...]
+    """What a sample consists of, such as rgb and thermal."""
+    free: tuple[str, ...] = ()
+    """Further columns, in order."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All columns in order."""
+        facets = (f"{name}{facet}" for name in self.modalities for facet in FACETS)
+        return (*LEAD, *facets, *TAIL, *self.free)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Column to its number."""
+        return {name: number for number, name in enumerate(self.names)}
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Columns:
+        """Columns of a CSV's first line; raises ValueError when it is not ours."""
+        names = tuple(names)
+        end = names.index(TAIL[0]) if TAIL[0] in names else len(names)
+        modalities = names[len(LEAD) : end : len(FACETS)]
+        found = cls(modalities, names[end + len(TAIL) :])
+        if found.names != names or len(set(names)) < len(names) or not modalities:
+            raise ValueError(
+                f"columns {list(names)}; expected {', '.join(LEAD)}, then M, M_size, M_sha256, "
+                f"M_mtime of each modality M, then {', '.join(TAIL)}, then others"
+            )
+        return found
+
+
+FIELDS = Columns(("target", "input"))
+"""Columns of the index of `data:` blocks."""
+
+
+class File(NamedTuple):
+    """One file as a row has it."""
+
+    name: str
+    """Relative to the index's root."""
+    size: int
+    """Bytes."""
+    sha256: str
+    mtime_ns: int
+    """Time of change since 1970."""
+
+
+class Row:
+    """One sample; several files of a modality are joined by '|', sizes and digests likewise."""
+
+    __slots__ = ("cells", "columns")
+
+    def __init__(self, columns: Columns, cells: Sequence[str]) -> None:
+        self.columns, self.cells = columns, tuple(cells)
+
+    @classmethod
+    def make(cls, columns: Columns = FIELDS, **cells: str) -> Row:
+        """A row from named cells; the others are empty, the status `ok`."""
+        unknown = set(cells) - set(columns.names)
+        if unknown:
+            raise ValueError(f"unknown columns {sorted(unknown)}")
+        given = {"status": "ok", **cells}
+        return cls(columns, [given.get(name, "") for name in columns.names])
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[self.columns.places[column]]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Row):
+            return NotImplemented
+        return self.cells == other.cells and self.columns == other.columns
+
+    def __hash__(self) -> int:
+        return hash(self.cells)
+
+    def __repr__(self) -> str:
+        given = {k: v for k, v in zip(self.columns.names, self.cells, strict=True) if v}
+        return f"Row({given})"
+
+    def replace(self, **cells: str) -> Row:
+        """The row with other values in some columns."""
+        values = list(self.cells)
+        for name, value in cells.items():
+            values[self.columns.places[name]] = value
+        return Row(self.columns, values)
+
+    def paths(self, modality: str) -> tuple[str, ...]:
+        """Files of a modality, relative to the index's root."""
+        cell = self[modality]
+        return tuple(cell.split(SEPARATOR)) if cell else ()
+
+    def files(self) -> Iterator[File]:
+        """All files of all modalities, in order."""
+        for modality in self.columns.modalities:
+            facets = (self[f"{modality}{facet}"].split(SEPARATOR) for facet in FACETS[1:])
+            for name, size, digest, mtime in zip(self.paths(modality), *facets, strict=False):
+                yield File(name, int(size), digest, int(mtime))
+
+    @property
+    def id(self) -> str:
+        """Name of the sample."""
+        return self.cells[0]
+
+    @property
+    def split(self) -> str:
+        """train, validation, test, or empty."""
+        return self.cells[1]
+
+    @property
+    def status(self) -> str:
+        """ok, bad, or left_out."""
+        return self.cells[2]
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ok: `code: what was found`, several joined by '; '."""
+        return self.cells[3]
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """High-resolution files, one a field, relative to the index's root."""
-        return tuple(self.target.split(SEPARATOR)) if self.target else ()
+        """High-resolution files of a fields index, one a field."""
+        return self.paths("target")
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Low-resolution files, likewise; empty when they are made from the targets."""
-        return tuple(self.input.split(SEPARATOR)) if self.input else ()
-
-
-COLUMNS = tuple(f.name for f in fields(Row))
+        return self.paths("input")
 
 
 @dataclass(frozen=True)
 class Index:
-    """What a run reads, frozen into its directory."""
+    """Samples, and where their files are."""
 
     root: Path
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     facts: dict[str, Any]
     """What the JSON page says beside root, counts and digest: rule and tool."""
+    columns: Columns = field(default=FIELDS)
+    origin: Path | None = None
+    """Where the data lie themselves, if `root` holds copies of the files of the rows alone."""
+
+    @property
+    def home(self) -> Path:
+        """Folder of files that no row names, such as a table about them."""
+        return self.origin or self.root
+
+    def csv_pieces(self) -> Iterator[bytes]:
+        """The bytes of the CSV, a few thousand rows at a time."""
+        yield _csv([self.columns.names])
+        for start in range(0, len(self.rows), _BATCH):
+            yield _csv([row.cells for row in self.rows[start : start + _BATCH]])
 
     @property
     def csv_text(self) -> str:
         """The rows."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rows)
-        return text.getvalue()
+        return b"".join(self.csv_pieces()).decode()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of the CSV."""
-        return hashlib.sha256(self.csv_text.encode()).hexdigest()
+        digest = hashlib.sha256()
+        for piece in self.csv_pieces():
+            digest.update(piece)
+        return digest.hexdigest()
 
     @property
     def json_text(self) -> str:
         """The page about the whole."""
-        page = {"root": str(self.root), **self.facts, "counts": self.counts, "digest": self.digest}
+        page: dict[str, Any] = {"root": str(self.root)}
+        if self.columns.modalities != FIELDS.modalities:
+            page["modalities"] = list(self.columns.modalities)
+        page |= {**self.facts, "counts": self.counts, "digest": self.digest}
         return json.dumps(page, indent=1) + "\n"
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows in all, by split, and those left out."""
-        return {
+        """Rows in all, usable ones by split, and the others by status."""
+        splits = Counter(row.split or "no_split" for row in self.rows if row.status == "ok")
+        status = Counter(row.status for row in self.rows)
+        counts = {
             "rows": len(self.rows),
-            "train": len(self.split("train")),
-            "validation": len(self.split("validation")),
-            "left_out": sum(row.status != "ok" for row in self.rows),
+            "train": splits.pop("train", 0),
+            "validation": splits.pop("validation", 0),
+            **dict(sorted(splits.items())),
+            "left_out": len(self.rows) - status["ok"] - status["bad"],
         }
+        return counts | ({"bad": status["bad"]} if status["bad"] else {})
 
     def split(self, name: str) -> tuple[Row, ...]:
         """Usable rows of 'train' or 'validation'."""
@@ -98,9 +228,27 @@ def tool_facts() -> dict[str, str]:
     return {"tool": "hpctrain.index", "tool_version": __version__}
 
 
-def parse_rows(csv_text: str) -> tuple[Row, ...]:
-    """Rows of a CSV; raises ValueError when its columns are not ours."""
-    reader = csv.DictReader(io.StringIO(csv_text))
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise ValueError(f"columns {reader.fieldnames}; expected {list(COLUMNS)}")
-    return tuple(Row(**record) for record in reader)
+def parse_rows(csv_text: str) -> tuple[Columns, tuple[Row, ...]]:
+    """Columns and rows of a CSV; raises ValueError when its columns are not ours."""
+    reader = csv.reader(io.StringIO(csv_text, newline=""))
+    columns = Columns.of(next(reader, ()))
+    width = len(columns.names)
+    rows = []
+    for cells in reader:
+        if len(cells) != width:
+            raise ValueError(f"line {reader.line_num} has {len(cells)} cells, the first {width}")
+        rows.append(Row(columns, cells))
+    return columns, tuple(rows)
+
+
+def _csv(records: Sequence[Sequence[str]]) -> bytes:
+    """Lines of the CSV; cells are quoted where they must be."""
+    lines = [",".join(cells) for cells in records]
+    text = "\n".join(lines) + "\n"
+    num_commas = sum(len(cells) - 1 for cells in records)
+    is_plain = text.count(",") == num_commas and text.count("\n") == len(lines)
+    if is_plain and not _QUOTED.search(text):
+        return text.encode()  # no cell needs quotes, as nearly always
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(records)
+    return out.getvalue().encode()

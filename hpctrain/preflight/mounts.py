@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hpctrain.config.binds import parse
 from hpctrain.config.finding import Finding, error
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
@@ -38,7 +39,7 @@ def _paths(job: Job, run_dir: Path) -> Iterator[tuple[str, str]]:
         if "://" not in job.container.image:
             yield "container.image", job.container.image
         for bind in job.container.binds:
-            yield "container.binds", bind.partition(":")[0]
+            yield "container.binds", parse(bind).source
 
 
 def _owner(path: str, site: Site) -> str | None:

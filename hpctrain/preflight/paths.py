@@ -8,22 +8,19 @@ from pathlib import Path
 
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
-from hpctrain.config.site import Site
 
 LITTLE_BYTES = 5_000_000_000
 """Less room than this is said: how large checkpoints are is known only to the trainer."""
 
 
-def path_findings(job: Job, site: Site, run_dir: Path) -> Iterator[Finding]:
+def path_findings(job: Job, run_dir: Path) -> Iterator[Finding]:
     """Look at every path of a job.
 
     Args:
         job: with absolute paths.
-        site: the site.
         run_dir: absolute path of the run directory, which may not exist yet.
     """
     yield from _data(job)
-    yield from _binds(job, site)
     yield from _code(job)
     yield from _output(run_dir)
 
@@ -54,10 +51,11 @@ def _matches(root: Path, pattern: str) -> bool:
 def _pairs(job: Job, root: Path) -> Iterator[Finding]:
     """Whether inputs and targets fit each other, by name and number; nothing is opened."""
     from hpctrain.errors import DataError
+    from hpctrain.index.chosen import rows_of_index
     from hpctrain.index.split import split_rows
 
     try:
-        rows = split_rows(job.data, root)
+        rows = rows_of_index(job.data, Path()) if job.data.index else split_rows(job.data, root)
     except DataError as e:
         yield from (error("data", line) for line in str(e).splitlines())
         return
@@ -65,20 +63,6 @@ def _pairs(job: Job, root: Path) -> Iterator[Finding]:
     if left_out:
         text = f"{len(left_out)} of {len(rows)} files are left out, the first: {left_out[0].reason}"
         yield note("data", text)
-
-
-def _binds(job: Job, site: Site) -> Iterator[Finding]:
-    if job.container is None:
-        return
-    for bind in job.container.binds:
-        source = bind.partition(":")[0]
-        if not os.path.exists(source):
-            yield error("container.binds", f"{source} does not exist; create it, or leave it out")
-    for bind in site.container.binds:
-        source = bind.partition(":")[0]
-        if not os.path.exists(source):
-            text = f"{source} does not exist here; compute nodes must have it"
-            yield note(f"site {site.name}: container.binds", text)
 
 
 def _code(job: Job) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from hpctrain.config.finding import Finding, error, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.errors import HpctrainError
+from hpctrain.preflight.binds import bind_findings
 from hpctrain.preflight.here import here_findings, is_of
 from hpctrain.preflight.image import image_findings
 from hpctrain.preflight.mounts import mount_findings
@@ -21,6 +22,7 @@ from hpctrain.preflight.pbs import pbs_findings
 from hpctrain.preflight.python import python_findings
 from hpctrain.preflight.script import edited_findings, kept_script, script_findings
 from hpctrain.preflight.slurm import slurm_findings
+from hpctrain.preflight.staging import staging_findings
 from hpctrain.render.draft import draft_inputs
 from hpctrain.render.existing import manifest
 from hpctrain.render.script import SCRIPTS, run_script
@@ -87,7 +89,9 @@ def _recorded_python(run_dir: Path) -> str:
 
 
 def _host(job: Job, site: Site, target: Path, python: str) -> Iterator[Finding]:
-    yield from path_findings(job, site, target)
+    yield from path_findings(job, target)
+    yield from bind_findings(job, site, target)
+    yield from staging_findings(job, site)
     yield from _after(job, target)
     yield from mount_findings(job, site, target)
     yield from python_findings(job, job.launch.python or python)

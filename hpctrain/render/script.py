@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.job import Container, Job
 from hpctrain.config.site import Site
 from hpctrain.config.walltime import format_walltime
@@ -95,7 +96,8 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         # a bare name is looked up in PATH and has no folder of its own
         "bin_dir": str(PurePosixPath(inputs.python).parent) if "/" in inputs.python else "",
         "launcher": _launcher_facts(job, launcher),
-        "command_lines": _command_lines(job, site, inputs, launcher),
+        "command_lines": _command_lines(job, site, inputs, launcher, ["hpctrain.train"]),
+        "unstage_lines": _unstage_lines(job, site, inputs, launcher),
         "gpus_per_node": _gpus_per_node(job, site),
         "filesystems": _filesystems(job, site),
         "pbs_name": _pbs_name(job.name),
@@ -139,13 +141,23 @@ def _launcher_facts(job: Job, launcher: Launcher) -> dict[str, Any]:
     }
 
 
-def _command_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
+def _unstage_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
+    """The command that takes copies away from the nodes; started like the ranks."""
+    folder = stage_folder(job, site.scratch)
+    if folder is None:
+        return []
+    return _command_lines(job, site, inputs, launcher, ["hpctrain.staging", folder])
+
+
+def _command_lines(
+    job: Job, site: Site, inputs: Inputs, launcher: Launcher, module: list[str]
+) -> list[str]:
     scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
     horovod = ["HOROVOD_FUSION_THRESHOLD"] if _is_horovod_likely(job) else []
     env = [*_OURS, *scratch, *horovod, *sorted({*job.launch.env, *site.env})]
     image = pack(_image_words(job, job.container, site)) if job.container else []
     python = "python3" if job.container and not job.launch.python else inputs.python
-    rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", "hpctrain.train", _RUN])
+    rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", *module, _RUN])
     if job.launch.launcher != "torchrun":
         slot = _slot_hosts(launcher) if inputs.is_slot else []
         return [*pack(launcher.command(job.resources, env)), *slot, rank, *image, *train]
@@ -171,7 +183,8 @@ def _image_words(job: Job, container: Container, site: Site) -> list[str]:
         words.append(site.container.gpu_flag)
     words += site.container.args
     # never --cleanenv: it would strip the rank variables and the mask
-    for bind in dict.fromkeys([*site.container.binds, *container.binds, job.data.root]):
+    scratch = stage_folder(job, site.scratch)
+    for bind in bind_texts(job, site.container.binds, scratch):
         words += ["--bind", bind]
     return [*words, "--bind", _RUN, "--pwd", _RUN, container.image]
 

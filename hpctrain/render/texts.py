@@ -10,10 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hpctrain.config.binds import with_source
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.render.container import definition, has_definition
 from hpctrain.render.inputs import Inputs, digest
+from hpctrain.render.order import with_parts
 from hpctrain.render.script import SCRIPTS, needs_pbs_rsh, rank_script, run_script
 from hpctrain.render.shell import fill
 from hpctrain.render.yaml_text import yaml_text
@@ -33,7 +35,7 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
     Raises:
         RenderError: a value cannot be written safely, or a template is wrong.
     """
-    job = with_absolute_paths(job, Path(inputs.cwd))
+    job = with_parts(with_absolute_paths(job, Path(inputs.cwd)))
     inputs = replace(inputs, python=job.launch.python or inputs.python)
     files = {
         SCRIPTS[site.scheduler]: _script(run_script(job, site, inputs)),
@@ -83,15 +85,18 @@ def manifest(files: Mapping[str, File], site: Site, inputs: Inputs) -> str:
 
 def with_absolute_paths(job: Job, cwd: Path) -> Job:
     """The job with every path absolute, so that it means the same wherever it is read."""
+    data = {"root": _absolute(job.data.root, cwd)}
+    if job.data.index is not None:
+        data["index"] = _absolute(job.data.index, cwd)
     changes: dict[str, Any] = {
-        "data": job.data.model_copy(update={"root": _absolute(job.data.root, cwd)}),
+        "data": job.data.model_copy(update=data),
         "code": [_absolute(folder, cwd) for folder in job.code],
     }
     if job.launch.python and "/" in job.launch.python:  # a bare name is looked up in PATH
         python = _absolute(job.launch.python, cwd)
         changes["launch"] = job.launch.model_copy(update={"python": python})
     if job.container:
-        binds = [_absolute_bind(bind, cwd) for bind in job.container.binds]
+        binds = [with_source(bind, lambda s: _absolute(s, cwd)) for bind in job.container.binds]
         image = _absolute(job.container.image, cwd)
         changes["container"] = job.container.model_copy(update={"image": image, "binds": binds})
     return job.model_copy(update=changes)
@@ -99,11 +104,6 @@ def with_absolute_paths(job: Job, cwd: Path) -> Job:
 
 def _absolute(path: str, cwd: Path) -> str:
     return path if "://" in path else str(cwd / os.path.expanduser(path))
-
-
-def _absolute_bind(bind: str, cwd: Path) -> str:
-    source, colon, rest = bind.partition(":")
-    return f"{_absolute(source, cwd)}{colon}{rest}"
 
 
 def _text(text: str) -> File:

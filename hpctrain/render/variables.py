@@ -13,6 +13,10 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "run_dir": ("text", "Absolute path of the run directory."),
     "walltime": ("text", "Walltime of one job as HH:MM:SS; `resources.walltime` is in seconds."),
     "command_lines": ("list of texts", "Lines of the command that starts all ranks, quoted."),
+    "unstage_lines": (
+        "list of texts",
+        "Lines of the command that takes copies of the data off the nodes; empty: there are none.",
+    ),
     "launcher": ("block", "What starts the ranks: `kind`, `program`, `is_torchrun`, ..."),
     "is_horovod_likely": ("true or false", "Whether Horovod may send the gradients, in buckets."),
     "chain": ("block or none", "`max_jobs` and `how` of a chain; none: a single job."),

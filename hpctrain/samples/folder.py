@@ -1,4 +1,7 @@
-"""A folder of sample files with a data card: complete, or left alone."""
+"""A folder of sample files with a data card: complete, or left alone.
+
+Names are paths below the folder, with slashes.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,63 @@ import filecmp
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hpctrain.errors import ConfigError
 
 CARD = "DATA_CARD.md"
 """Its head says what was asked for, its end lists the files' digests; written last."""
+
+
+LICENCE = [
+    "## Licence",
+    "",
+    "Public domain (CC0 1.0). All of it was computed; nothing was taken from measured data.",
+    "",
+]
+
+Progress = Callable[[str], None]
+
+
+def write(
+    out: Path,
+    names: Sequence[str],
+    head: str,
+    make: Callable[[Path], list[str]],
+    progress: Progress,
+) -> list[Path]:
+    """Have a sample made, and put it in place once it is whole.
+
+    Nothing is computed where the same sample is already there, complete and unaltered.
+
+    Args:
+        out: folder, made if need be.
+        names: all files, paths below the folder.
+        head: how the card begins; it follows from the parameters alone.
+        make: writes all files below a folder, and gives the card's lines about them.
+        progress: is told a line at a time.
+
+    Returns:
+        The files in the order of `names`.
+
+    Raises:
+        ConfigError: the folder holds something else.
+    """
+    files = [out / name for name in names]
+    if is_complete(out, names, head):
+        progress(f"{out}: all {len(names)} files are there, unaltered")
+        return files
+    refuse_other_content(out, names, head)
+    out.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that moving a finished file is one rename.
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
+        found = make(Path(scratch))
+        card = [head, *found, *LICENCE, *digest_lines(Path(scratch), names)]
+        (Path(scratch) / CARD).write_text("\n".join(card))
+        move_all(Path(scratch), out, names)
+    return files
 
 
 def _digest(path: Path) -> str:
@@ -75,13 +128,21 @@ def refuse_other_content(out: Path, names: Sequence[str], head: str) -> None:
             f"{out}: holds a sample of other parameters or of another version, see {CARD}; "
             "choose another folder or empty this one"
         )
-    # Names with a dot are no data: leftovers of a killed run, or version control.
-    others = {p.name for p in out.iterdir() if p.name[0] != "."} - {CARD, *names}
+    others = set(_files(out)) - {CARD, *names}
     if others:
         raise ConfigError(
             f"{out}: holds {min(others)!r}, which is not of this sample; "
             "choose another folder or empty this one"
         )
+
+
+def _files(out: Path) -> Iterator[str]:
+    """Names of all files; none that begin with a dot: what a killed run left, version control."""
+    for root, folders, files in os.walk(out):
+        folders[:] = [name for name in folders if name[0] != "."]
+        for name in files:
+            if name[0] != ".":
+                yield (Path(root) / name).relative_to(out).as_posix()
 
 
 def move_all(scratch: Path, out: Path, names: Sequence[str]) -> None:
@@ -104,5 +165,6 @@ def move_all(scratch: Path, out: Path, names: Sequence[str]) -> None:
             )
     for name in names:
         if name not in there:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / name, out / name)
     os.replace(scratch / CARD, out / CARD)

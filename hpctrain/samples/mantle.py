@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,20 +133,11 @@ def write_sample(
     """
     out = Path(out)
     setup = Setup(steps, (size[0], size[1], size[2]), seed, float(rayleigh), float(heating))
-    names, head = setup.names(), _card_head(setup)
-    files = [out / name for name in names]
-    if folder.is_complete(out, names, head):
-        progress(f"{out}: all {steps} steps are there, unaltered")
-        return files
-    folder.refuse_other_content(out, names, head)
-    out.mkdir(parents=True, exist_ok=True)
-    # In the same folder, so that moving a finished file is one rename.
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as scratch:
-        rows = _write_steps(Path(scratch), setup, progress)
-        card = [head, *_measured(rows), *folder.digest_lines(Path(scratch), names)]
-        (Path(scratch) / folder.CARD).write_text("\n".join(card))
-        folder.move_all(Path(scratch), out, names)
-    return files
+
+    def make(scratch: Path) -> list[str]:
+        return _measured(_write_steps(scratch, setup, progress))
+
+    return folder.write(out, setup.names(), _card_head(setup), make, progress)
 
 
 def _write_steps(scratch: Path, setup: Setup, progress: Callable[[str], None]) -> list[str]:

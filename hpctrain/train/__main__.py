@@ -6,7 +6,7 @@ import argparse
 import faulthandler
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +17,7 @@ from hpctrain import log
 from hpctrain.comm import Communicator, Ranks, start
 from hpctrain.comm.control import let_all_connect
 from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
-from hpctrain.index import read_index, verify_index
+from hpctrain.index import verify_index
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import proof
 from hpctrain.train.faults import failure
@@ -27,6 +27,7 @@ from hpctrain.train.faults.stages import Stages
 from hpctrain.train.faults.watchdog import Watchdog
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
+from hpctrain.train.staging import StagedData, stage_data
 from hpctrain.train.stop import forget_old
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
@@ -44,8 +45,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
         leave_at_once(e.exit_code)
     log.setup(str(ranks) if ranks.world_size > 1 else "")
     limit = StartLimit(ranks, arguments.run_dir)
+    explained: Callable[[str], str] = str
     try:
         run = Run(arguments.run_dir)
+        explained = run.places.explained
         torch.set_num_threads(run.job.resources.cpus_per_rank)
         set_determinism(run.job.train)
         proof.check_size(ranks.world_size, run.job.total_ranks, str(ranks))
@@ -58,7 +61,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
             run, comm, lock, limit, is_schedule_change_allowed=arguments.allow_schedule_change
         )
     except BaseException as e:  # noqa: BLE001 - whatever it is, the other ranks must not wait for us
-        leave_at_once(failure.report(e, ranks, arguments.run_dir))
+        leave_at_once(failure.report(e, ranks, arguments.run_dir, explained))
     close_and_leave(comm, code)
 
 
@@ -87,8 +90,9 @@ def _train(
     stages, hosts = Stages(), [claim.host for claim in claims]
     on_tick = lock.beat if lock else None
     with Watchdog(run, comm.ranks, hosts, stages, on_tick):
-        is_finished = _fit(run, comm, claims, stages, is_schedule_change_allowed)
+        is_finished, staged = _fit(run, comm, claims, stages, is_schedule_change_allowed)
         comm.barrier()
+    staged.close(is_kept=not is_finished and run.job.chain is not None)
     if lock:
         lock.release()
     return 0 if is_finished else EXIT_STOPPED
@@ -100,11 +104,11 @@ def _fit(
     claims: Sequence[proof.Claim],
     stages: Stages,
     is_schedule_change_allowed: bool,
-) -> bool:
+) -> tuple[bool, StagedData]:
     state = RunState(run.path)
     facts = proof.facts(comm, claims)
     if comm.rank == 0:
-        run.remember_launch(facts)
+        run.launches.begin(facts)
         state.begin(
             epochs=run.job.train.epochs,
             **{key: facts[key] for key in ("world_size", "comm", "device")},
@@ -116,8 +120,10 @@ def _fit(
             comm.kind,
             facts["device"],
         )
-        verify_index(read_index(run.path))
-    task = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, comm.rank, comm.device))
+        verify_index(run.read_index(), content=run.job.data.verify == "digests")
+    staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
+    place = Place(run.path, comm.rank, comm.device, staged.root, run.read_index().root)
+    task = resolve(tasks()[run.job.train.task])(run.job, place)
     trainer = Trainer(
         run,
         task,
@@ -131,7 +137,8 @@ def _fit(
     is_finished = trainer.fit()
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
-    return is_finished
+        run.launches.end(0 if is_finished else EXIT_STOPPED)
+    return is_finished, staged
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

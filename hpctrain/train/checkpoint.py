@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 
 from hpctrain.errors import CheckpointError
 from hpctrain.log import logger
+from hpctrain.provenance import Stamp
+from hpctrain.provenance.checkpoint import Hashing, append, is_whole
 
 VERSION = 1
 _NAME = re.compile(r"state_(\d+)(?:_step_(\d+))?\.pt")
@@ -45,8 +48,19 @@ class CheckpointFolder:
         found.sort(key=lambda m: (int(m[1]), int(m[2] or 0)))
         return [m[0] for m in found]
 
-    def save(self, state: dict[str, Any], epoch: int, step: int) -> str:
-        """Write the state after `epoch` epochs and `step` steps; returns its name.
+    def save(
+        self, state: dict[str, Any], epoch: int, step: int, stamp: Stamp | None = None
+    ) -> tuple[str, str]:
+        """Write the state after `epoch` epochs and `step` steps.
+
+        Args:
+            state: what to write.
+            epoch: names the file.
+            step: likewise.
+            stamp: what the file says of where it is from; gets the content's digest.
+
+        Returns:
+            The file's name, and sha256 of what torch wrote.
 
         Raises:
             CheckpointError: the file cannot be written; the older ones are untouched.
@@ -56,9 +70,14 @@ class CheckpointFolder:
         try:
             self.path.mkdir(exist_ok=True)
             self._clear()
-            with open(temporary, "wb") as file:
+            with open(temporary, "w+b") as file:
                 # a Python file: its writes let the training's thread run, torch's own do not
-                torch.save({"version": VERSION, **state}, file)
+                hashing = Hashing(file)
+                whole = {"version": VERSION, **state}
+                torch.save(whole, hashing)  # type: ignore[arg-type] # it writes and flushes
+                if stamp is not None:
+                    own = replace(stamp, content_digest=hashing.digest, content_size=hashing.size)
+                    append(file, own.text)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.path / name)
@@ -72,7 +91,7 @@ class CheckpointFolder:
                 + "make room and start the run again"
             ) from e
         self._prune()
-        return name
+        return name, hashing.digest
 
     def load_newest(self) -> tuple[str, dict[str, Any]] | None:
         """Name and state of the newest checkpoint that is whole, or None at a fresh start.
@@ -139,6 +158,8 @@ def load(path: Path) -> dict[str, Any]:
         CheckpointError: the file is torn, altered, or of a newer version.
     """
     try:
+        if not is_whole(path):
+            raise CheckpointError(f"{path}: torn: its last bytes are missing")
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()  # CRC-32 of every record
         if broken:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hpctrain.comm import Communicator
 from hpctrain.log import logger
+from hpctrain.provenance import Stamp
 from hpctrain.train.run import unwritable
 
 
@@ -57,7 +58,17 @@ class Recorder:
     that is allowed to hold up the first step or any later one.
     """
 
-    def __init__(self, run_dir: Path, first_step: int) -> None:
+    def __init__(
+        self, run_dir: Path, first_step: int, make_stamp: Callable[[], Stamp] | None = None
+    ) -> None:
+        """Begin; what was recorded of later steps is taken away.
+
+        Args:
+            run_dir: the run directory.
+            first_step: steps before this start.
+            make_stamp: called in the thread, for the event file.
+        """
+        self._make_stamp = make_stamp
         self._jsonl_path = run_dir / "logs" / "metrics.jsonl"
         self._figures = run_dir / "eval" / "figures"
         try:
@@ -90,8 +101,27 @@ class Recorder:
 
         self._work.put(write)
 
-    def figure(self, name: str, epoch: int, step: int, draw: Callable[[], Any]) -> None:
-        """Draw a figure in the background; into TensorBoard and eval/figures."""
+    def later(self, work: Callable[[], None]) -> None:
+        """Do something in the thread, after what is waiting there."""
+        self._work.put(lambda writer: work())
+
+    def figure(
+        self,
+        name: str,
+        epoch: int,
+        step: int,
+        draw: Callable[[], Any],
+        make_stamp: Callable[[], Stamp] | None = None,
+    ) -> None:
+        """Draw a figure in the background; into TensorBoard and eval/figures.
+
+        Args:
+            name: of what is shown.
+            epoch: names the file.
+            step: where TensorBoard shows it.
+            draw: makes the figure.
+            make_stamp: called after the drawing; may wait.
+        """
 
         def write(writer: Any) -> None:
             if not self._draws:
@@ -99,7 +129,8 @@ class Recorder:
             from hpctrain.analysis import figures  # matplotlib, in this thread only
 
             figure = draw()
-            figures.save(figure, figures.figure_path(self._figures, epoch, name))
+            stamp = make_stamp() if make_stamp else None
+            figures.save(figure, figures.figure_path(self._figures, epoch, name), stamp)
             writer.add_image(name, figures.to_array(figure), step, dataformats="HWC")
 
         self._work.put(write)
@@ -137,6 +168,9 @@ class Recorder:
         # Points of steps that an end took away are hidden, and those of the checkpoint's own step
         # are not: its log line and validation are not made again.
         self._writer = SummaryWriter(str(self._log_dir), purge_step=self._purge_step, flush_secs=10)
+        if self._make_stamp is not None:
+            text = f"    {self._make_stamp().text}"  # as code in Markdown
+            self._writer.add_text("provenance", text, self._purge_step - 1)
 
 
 def _print_no_system_error(

@@ -74,6 +74,9 @@ def _copy(run_dir: Path, scratch: Path, steps: int, ranks: int) -> None:
         "validate_every_epochs": 2 * _NEVER,
         "figures_every_epochs": 0,
     }
+    if job.data.order.kind == "divided":
+        content["data"]["order"]["parts"] = ranks
+    content["data"] |= {"stage": "none", "stage_dir": None}
     for key in ("chain", "sweep", "after"):
         content.pop(key, None)
     Job.model_validate(content)

@@ -16,6 +16,7 @@ import hpctrain
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.errors import LaunchError
+from hpctrain.provenance.host import host_facts
 
 
 @dataclass(frozen=True)
@@ -207,4 +208,5 @@ def facts(comm: Communicator, claims: Sequence[Claim]) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if comm.device.type == "cuda" else "cpu",
         "torch": torch.__version__,
         "devices": [claim.device for claim in claims] if comm.device.type == "cuda" else [],
+        **host_facts(),
     }

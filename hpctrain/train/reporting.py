@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 
 from hpctrain.data.reading import Reading
 from hpctrain.log import logger
@@ -42,10 +43,14 @@ class Reporter:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
         if self._is_main:
             self._state.update(reading=asdict(self._reading))
-            self._recorder = Recorder(self._run.path, first_step)
+            self._recorder = Recorder(
+                self._run.path, first_step, lambda: self._run.stamps.of_start("events")
+            )
 
     def close(self, *, is_failed: bool) -> None:
         """Return when everything is written."""
+        if is_failed:
+            self._run.stamps.give_up()
         if self._recorder is not None:
             self._recorder.close(is_failed=is_failed)
 
@@ -117,7 +122,11 @@ class Reporter:
             "step": at.global_step,
             "samples_per_s": round(self._clock.mean_samples_per_s, 3),
         }
-        self._run.write_eval({name: {**facts, **content} for name, content in result.files.items()})
+        documents = {name: {**facts, **content} for name, content in result.files.items()}
+        at = replace(at)
+        self._run.write_eval(documents, at)
+        if self._run.stamps.is_pending(at):
+            self._recorder.later(lambda: self._run.complete_eval(documents, at))
         numbers = "  ".join(f"{key} {value:.4g}" for key, value in result.scalars.items())
         self.say("validation after epoch %d: %s", at.epoch, numbers)
 
@@ -125,8 +134,9 @@ class Reporter:
         """Draw the task's figures, beside the training."""
         if self._recorder is None:
             return
+        make_stamp = partial(self._run.stamps.product, "figure", replace(at))
         for name, draw in task.figures(at.epoch):
-            self._recorder.figure(name, at.epoch, at.global_step, draw)
+            self._recorder.figure(name, at.epoch, at.global_step, draw, make_stamp)
 
     def skipped(self, at: Position, remedy: Remedy) -> None:
         """Tell of a step that was left out.

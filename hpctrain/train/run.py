@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.errors import ConfigError, TrainError
 from hpctrain.errors import unwritable as unwritable
+from hpctrain.index import Index, read_index
+from hpctrain.provenance.files import stamped_page
+from hpctrain.train.faults.places import Places
+from hpctrain.train.json_file import write_json as write_json
+from hpctrain.train.launches import Launches
+from hpctrain.train.stamps import Stamps
+from hpctrain.train.task import Position
 
 
 class Run:
@@ -28,8 +36,13 @@ class Run:
             )
         self.path = path.resolve()
         self.job: Job = read_resolved(path / "config.yaml")
+        self.places = Places.of(self.job, self.path)
         for name in ("logs", "checkpoints", "tensorboard", "eval"):
             _make_folder(self.path / name)
+        self.stamps = Stamps(self.path)
+        self.launches = Launches(self.path, self.stamps)
+        self._lock = threading.Lock()
+        """Held while a document is read and written again."""
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what every rank must have read alike."""
@@ -40,6 +53,11 @@ class Run:
             if (self.path / name).is_file()
         }
 
+    def read_index(self) -> Index:
+        """The index of the run, with the root where this rank sees it."""
+        index = read_index(self.path)
+        return replace(index, root=self.places.data_root(index.root, self.job))
+
     def validated_epoch(self) -> int:
         """Epoch of the newest validation; 0 before the first."""
         try:
@@ -47,17 +65,24 @@ class Run:
         except (OSError, ValueError, LookupError, TypeError):
             return 0
 
-    def write_eval(self, documents: Mapping[str, Any]) -> None:
-        """Write JSON documents below eval/."""
-        for name, content in documents.items():
-            write_json(self.path / "eval" / name, content)
+    def write_eval(self, documents: Mapping[str, Any], at: Position) -> None:
+        """Write JSON documents below eval/, stamped with what is known by now."""
+        stamp = self.stamps.product("evaluation", at, patience_s=0.0)
+        with self._lock:
+            for name, content in documents.items():
+                write_json(self.path / "eval" / name, stamped_page(content, stamp))
 
-    def remember_launch(self, facts: dict[str, Any]) -> None:
-        """Append what this start found to the manifest."""
-        path = self.path / "manifest.json"
-        manifest = json.loads(path.read_text()) if path.is_file() else {}
-        manifest.setdefault("launches", []).append({**facts, "time": round(time.time(), 3)})
-        write_json(path, manifest)
+    def complete_eval(self, documents: Mapping[str, Any], at: Position) -> None:
+        """Write them again when the digest of their checkpoint is known; waits for it.
+
+        Documents that a later validation has written stay.
+        """
+        stamp = self.stamps.product("evaluation", at)
+        with self._lock:
+            for name, content in documents.items():
+                path = self.path / "eval" / name
+                if json.loads(path.read_text()).get("step") == at.global_step:
+                    write_json(path, stamped_page(content, stamp))
 
 
 def _make_folder(path: Path) -> None:
@@ -130,6 +155,7 @@ class RunState:
         for key in ("message", "exit_code", "stop_reason"):
             self.fields.pop(key, None)
             self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them
+        self.fields.pop("staging", None)
         launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
         here: dict[str, Any] = {
             "host": socket.gethostname(),
@@ -138,19 +164,3 @@ class RunState:
             "job_id": os.environ.get("HPCTRAIN_JOB_ID", ""),
         }
         self.update(status="running", **here, **fields)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file as a whole.
-
-    Raises:
-        TrainError: it cannot be written; the old file is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-        temporary.replace(path)
-    except OSError as e:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise unwritable(path, e) from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.hostcopy import HostCopy
 from hpctrain.train.run import RunState
 from hpctrain.train.snapshot import collect
+from hpctrain.train.stamps import Stamps
 from hpctrain.train.task import Position, Task
 
 _TOLD_WAIT_S = 1.0
@@ -34,8 +35,15 @@ class Saver:
     be there, and because there is memory for one copy.
     """
 
-    def __init__(self, folder: CheckpointFolder, comm: Communicator, state: RunState) -> None:
+    def __init__(
+        self,
+        folder: CheckpointFolder,
+        comm: Communicator,
+        state: RunState,
+        stamps: Stamps | None = None,
+    ) -> None:
         self.folder, self._comm, self._state = folder, comm, state
+        self._stamps = stamps or Stamps(folder.path.parent)
         self._copy, self._writer = HostCopy(), Background("writer")
         self._is_prepared = self._is_told = False
         self.saved_step = 0
@@ -60,7 +68,10 @@ class Saver:
             return None
         if self._comm.rank == 0:
             logger.info("resuming from %s", name)
-        return found[1] if found else self.folder.load(name)
+        saved: dict[str, Any] = found[1] if found else self.folder.load(name)
+        if self._comm.rank == 0:
+            self._stamps.went_on_from(name, saved["position"]["global_step"])
+        return saved
 
     def look(self, task: Task, optimizers: Mapping[str, Optimizer]) -> None:
         """Between steps: take note of a checkpoint that is on disk now.
@@ -104,7 +115,8 @@ class Saver:
         self._wait_for_writer()
         self._state.update(**asdict(at))
         copied = self._copy.take({**content, **facts})
-        self._writer.start(partial(self._write, copied, at.epoch, at.step, at.global_step))
+        self._stamps.begin(at.global_step)
+        self._writer.start(partial(self._write, copied, replace(at)))
 
     def finish(self) -> None:
         """Return when the newest checkpoint is on disk.
@@ -119,13 +131,16 @@ class Saver:
         with suppress(Exception):
             self._writer.wait(_LAST_WAIT_S)
 
-    def _write(
-        self, content: dict[str, Any], epoch: int, step: int, total: int
-    ) -> Callable[[], None]:
+    def _write(self, content: dict[str, Any], at: Position) -> Callable[[], None]:
         """In the thread: write, and say what state.json may say then."""
-        self._copy.wait()
-        name = self.folder.save(content, epoch, step)
-        return partial(self._state.update, checkpoint=name, saved_step=total)
+        name = digest = ""
+        try:
+            self._copy.wait()
+            stamp = self._stamps.checkpoint(at)
+            name, digest = self.folder.save(content, at.epoch, at.step, stamp)
+        finally:
+            self._stamps.end(at.global_step, name, digest)
+        return partial(self._state.update, checkpoint=name, saved_step=at.global_step)
 
     def _wait_for_writer(self) -> None:
         begin = time.perf_counter()

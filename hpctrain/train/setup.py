@@ -21,6 +21,7 @@ from hpctrain.data.reading import Reading, choose_reading
 from hpctrain.data.sampler import Sampler, Share
 from hpctrain.errors import TrainError
 from hpctrain.log import logger
+from hpctrain.train.order import with_page_cache
 from hpctrain.train.precision import Precision, candidates, probe, try_out
 from hpctrain.train.task import Data, Position, Task
 from hpctrain.train.update import LossFunction, Update
@@ -169,4 +170,6 @@ def open_loader(
     shares = stream(
         sampler, comm.rank, comm.world_size, epoch=at.epoch, step=at.step, epochs=epochs
     )
-    return BatchLoader(samples, shares, reading.workers, reading.prefetch_batches, comm.device)
+    shares, after = with_page_cache(sampler, samples, shares, comm)
+    workers, ahead = reading.workers, reading.prefetch_batches
+    return BatchLoader(samples, shares, workers, ahead, comm.device, after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from hpctrain.config.job import Job
+from hpctrain.index import Index, read_index
 from hpctrain.train.update import Update
 
 
@@ -39,6 +40,17 @@ class Place:
     run_dir: Path
     rank: int
     device: Any
+    data_root: Path | None = None
+    """Where this rank reads the data; None: where the index says."""
+    origin: Path | None = None
+    """Where this rank sees what was not copied there; None: where the index says."""
+
+    def read_index(self) -> Index:
+        """The index of the run; its root is where this rank is to read."""
+        index = read_index(self.run_dir)
+        if self.data_root is None:
+            return index
+        return replace(index, root=self.data_root, origin=self.origin or index.root)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hpctrain.comm import Communicator
-from hpctrain.data import BatchLoader, GlobalSampler
+from hpctrain.data import BatchLoader
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
@@ -19,6 +19,7 @@ from hpctrain.train.faults.stages import Stages
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
 from hpctrain.train.modes import evaluating
+from hpctrain.train.order import make_sampler
 from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter
 from hpctrain.train.run import Run, RunState
@@ -58,16 +59,11 @@ class Trainer:
         self.position = Position()
         kept = self.settings.checkpoints
         folder = CheckpointFolder(run.path / "checkpoints", kept.keep_last, kept.keep_every)
-        self.saver = Saver(folder, comm, state)
+        self.saver = Saver(folder, comm, state, run.stamps)
         seed_everything(self.settings.seed)
         saved = self.saver.find()
         self.data = task.build_data(saved["task"] if saved else None, comm.broadcast_object)
-        self.sampler = GlobalSampler(
-            len(self.data.train),
-            self.settings.global_batch_size,
-            self.settings.seed,
-            is_last_kept=self.settings.last_batch == "keep",
-        )
+        self.sampler = make_sampler(run.job, self.data.train)
         digest = run.digests().get("index", "")
         self.schedule_facts = schedule_facts(run.job, self.steps_per_epoch, digest)
         if saved:
@@ -92,7 +88,7 @@ class Trainer:
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder, self.steps_per_epoch)
-        self.files = DataFiles(run.path, is_main=comm.rank == 0)
+        self.files = DataFiles(run.read_index, is_main=comm.rank == 0)
         self.reading = agree_on_reading(
             run.job.data, self.data.train, self.sampler, self.position, comm
         )

@@ -126,7 +126,7 @@ def test_init__writes_the_shipped_job(venv: Path, home: Path) -> None:
 def test_sample__says_which_extra_it_needs(venv: Path, home: Path) -> None:
     done = run(venv, home, "sample", "mantle")
     assert done.returncode == 2
-    assert "pip install 'hpctrain[train,analysis]'" in done.stderr
+    assert "pip install 'hpctrain[train,data]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -31,6 +31,14 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("launch.launcher=torchrun", "container.image=hpctrain.sif"),
     ),
     "mantle.perlmutter.openmpi": ("perlmutter", ("launch.launcher=openmpi",)),
+    "mantle.polaris.staged": (
+        "polaris",
+        ("data.stage=node_local", "container.image=hpctrain.sif", CHAIN),
+    ),
+    "mantle.generic-slurm.staged": (
+        "generic-slurm",
+        ("data.stage=node_local", "data.stage_dir=$TMPDIR"),
+    ),
     "mantle.derecho.premium": (
         "derecho",
         ("resources.priority=premium", "resources.memory_gb_per_node=480"),

@@ -19,7 +19,6 @@ from hpctrain.config.job import Job
 from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
 from hpctrain.errors import ConfigError
-from hpctrain.index import read_index
 from hpctrain.losses import criterion
 from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
 from hpctrain.tasks.super_resolution.evaluation import Evaluation
@@ -80,7 +79,7 @@ class SuperResolutionTask(Task):
             seen = targets + (inputs if self.settings.adversary.conditional else 0)
             critic = make_critic(self.settings, seen)
         if self.settings.initial_weights and not self._is_resumed:
-            root = read_index(self.place.run_dir).root
+            root = self.place.read_index().home
             begin_with(self.settings.initial_weights, root, made, critic)
         models = {"generator": on_fields(made)}
         return models | ({"discriminator": on_fields(critic)} if critic is not None else {})
@@ -146,7 +145,7 @@ class SuperResolutionTask(Task):
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
             self.job.data,
-            read_index(self.place.run_dir),
+            self.place.read_index(),
             split,
             self.factor,
             self.halo,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from hpctrain.index import Stamp, read_index, verify_index
+from hpctrain.index import Index, Stamp, verify_index
 from hpctrain.train.background import Background
 
 _SHARE = 0.01
@@ -19,8 +20,8 @@ class DataFiles:
     for each change.
     """
 
-    def __init__(self, run_dir: Path, *, is_main: bool) -> None:
-        self._run_dir, self._is_main = run_dir, is_main
+    def __init__(self, read_index: Callable[[], Index], *, is_main: bool) -> None:
+        self._read_index, self._is_main = read_index, is_main
         self._work = Background("data files")
         self._known: dict[Path, Stamp] = {}
         self._next = 0.0
@@ -50,6 +51,6 @@ class DataFiles:
 
     def _compare(self) -> None:
         begin = time.monotonic()
-        verify_index(read_index(self._run_dir), known=self._known)
+        verify_index(self._read_index(), known=self._known)
         now = time.monotonic()
         self._next = now + (now - begin) / _SHARE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,15 +26,25 @@ _STAGGER_S = 0.1
 _MAX_STAGGERED = 40
 
 
-def report(error: BaseException, ranks: Ranks, run_dir: Path) -> int:
+def report(
+    error: BaseException, ranks: Ranks, run_dir: Path, explained: Callable[[str], str] = str
+) -> int:
     """Say what happened, unless another rank has; returns the exit code.
 
     All ranks find the same in configuration, data and checkpoints, and when one leaves, the
     collectives of all others break. So rank 0 speaks first in the one case, and the rank that left
     in the other; what is unexpected is told at once, with its traceback.
+
+    Args:
+        error: what happened.
+        ranks: this rank.
+        run_dir: the run directory.
+        explained: adds other names of paths to a message.
     """
     is_echo = is_peer_lost(error) or launcher.is_gone()
     message, code = _words(error, is_echo)
+    if isinstance(error, HpctrainError | OSError):
+        message = explained(message)
     if is_echo or (ranks.rank and isinstance(error, HpctrainError)):
         let_others_speak(ranks)
         if is_told(run_dir):

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.integration.mpi.conftest import SmallRun, newest
@@ -57,18 +58,25 @@ PLAIN = (
 )
 
 
+DIVIDED = ("data.order.kind=divided", "data.order.parts=3", "data.order.shuffle_distance=0.5")
+
+
 @requires(mpi=True, horovod=True)
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param((), id="global"), pytest.param(DIVIDED, id="divided", marks=pytest.mark.slow)],
+)
 def test_samples__each_once_on_1_2_3_and_2_ranks_with_stops_at_random_steps(
-    small: SmallRun,
+    small: SmallRun, order: tuple[str, ...]
 ) -> None:
     (small.folder / "mine" / "seen.py").write_text(SEEN)
-    log = small.folder / "seen"
+    log = small.folder / small.unique("seen")
     log.mkdir()
     stops = sorted(random.Random(5).sample(range(2, EPOCHS * STEPS), 3))  # noqa: S311
     assert any(stop % STEPS for stop in stops)
     done, before = 0, None
     for ranks, stop in zip((1, 2, 3, 2), (*stops, None), strict=True):
-        run = render(small, log, ranks, stop - done if stop else -1, before)
+        run = render(small, log, ranks, stop - done if stop else -1, before, order)
         out = small.finish(run, expected=75 if stop else 0)
         epoch, step = divmod(done, STEPS)
         assert before is None or f"resuming from state_{epoch}_step_{step}.pt" in out
@@ -81,12 +89,20 @@ def test_samples__each_once_on_1_2_3_and_2_ranks_with_stops_at_random_steps(
     sizes = {size for (_, s), size in steps.items() if s < STEPS - 1}
     assert (sizes, len(steps)) == ({BATCH}, EPOCHS * STEPS)
     assert before is not None
-    assert_close(small.finished("resources.ranks_per_node=1", *PLAIN), before)
+    assert_close(small.finished("resources.ranks_per_node=1", *PLAIN, *order), before)
 
 
-def render(small: SmallRun, log: Path, ranks: int, leave_after: int, before: Path | None) -> Path:
+def render(
+    small: SmallRun,
+    log: Path,
+    ranks: int,
+    leave_after: int,
+    before: Path | None,
+    order: tuple[str, ...],
+) -> Path:
     settings = [
         *PLAIN,
+        *order,
         "code=[mine]",
         "train.criterion=seen.Loss",
         f"launch.env.SEEN={log}",

@@ -1,6 +1,7 @@
 """init, sample, show, schema, site."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -37,7 +38,10 @@ def test_init__never_overwrites(here, capsys):
 
 def test_init__unknown_example(capsys):
     assert run("init", "mantel") == 2
-    assert "unknown example 'mantel'; choose from field-to-field, mantle" in capsys.readouterr().err
+    assert (
+        "unknown example 'mantel'; choose from field-to-field, mantle, mantle-scivis"
+        in capsys.readouterr().err
+    )
 
 
 def test_init__folder_that_is_not_there(capsys):
@@ -92,21 +96,26 @@ def test_site_show__unknown(capsys):
     assert "unknown site 'summit'" in capsys.readouterr().err
 
 
-def test_sample__hands_on_only_what_was_given(here, capsys, monkeypatch):
-    module = here / "own_sample.py"
-    module.write_text(
-        "def write(out, progress, steps=7, size=None, seed=0):\n"
+@pytest.fixture
+def own_sample(here, monkeypatch):
+    """In place of the mantle's generator, one that writes down what it was given."""
+    (here / "own_sample.py").write_text(
+        "def write(out, progress, **given):\n"
         "    progress('working')\n"
         "    out.mkdir(parents=True)\n"
-        "    (out / 'given.txt').write_text(f'{steps} {size} {seed}')\n"
+        "    (out / 'given.txt').write_text(str(given))\n"
         "    return [out / 'given.txt']\n"
     )
     monkeypatch.syspath_prepend(here)
-    monkeypatch.setitem(SAMPLES, "own", "own_sample:write")
-    assert run("sample", "own", "--size", "4,8,16") == 0
+    monkeypatch.setitem(SAMPLES, "mantle", "own_sample:write")
+    return here / "data" / "mantle" / "given.txt"
+
+
+def test_sample__hands_on_only_what_was_given(own_sample, capsys):
+    assert run("sample", "mantle", "--size", "4,8,16", "--seed", "0") == 0
     found = capsys.readouterr()
-    assert (found.out, found.err) == ("data/own: 1 files\n", "working\n")
-    assert (here / "data" / "own" / "given.txt").read_text() == "7 (4, 8, 16) 0"
+    assert (found.out, found.err) == ("data/mantle: 1 files\n", "working\n")
+    assert own_sample.read_text() == "{'size': (4, 8, 16), 'seed': 0}"
 
 
 @pytest.mark.parametrize("size", ["4,8", "a,b,c", "0,8,8", "4x8x8", ""])
@@ -115,6 +124,31 @@ def test_sample__size_that_is_none(size, capsys):
     assert "allowed: three whole numbers" in capsys.readouterr().err
 
 
+def test_sample__size_of_a_surface_has_two_numbers(capsys):
+    assert run("sample", "scroll", "--size", "4,8,16") == 2
+    assert "allowed: two whole numbers, such as 512,2048" in capsys.readouterr().err
+
+
 def test_sample__unknown(capsys):
-    assert run("sample", "mars") == 2
-    assert "unknown sample 'mars'; choose from mantle" in capsys.readouterr().err
+    assert run("sample", "mantel") == 2
+    assert "Did you mean 'mantle'?" in capsys.readouterr().err
+
+
+def test_sample__own_options_reach_the_generator(here, capsys):
+    words = ("--universes", "2", "--size", "8", "--box", "12.5", "--out", "small")
+    assert run("sample", "nbody", *words) == 0
+    found = capsys.readouterr()
+    assert found.out == "small: 2 files\n"
+    assert "universe 2 of 2: parameters" in found.err
+    assert "box: 12.5 Mpc/h" in (here / "small" / "DATA_CARD.md").read_text()
+
+
+def test_sample__every_one_has_a_command_and_help_lists_it(capsys):
+    assert run("sample", "--help") == 0
+    listed = re.findall(r"^  (\w+)  ", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(listed) == sorted(SAMPLES)
+
+
+def test_sample__option_of_another_one(capsys):
+    assert run("sample", "mantle", "--universes", "3") == 2
+    assert "No such option" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_convert__what_cobalt_refuses_is_not_written(old, capsys):
     ("argv", "message"),
     [
         (("nosuch", "--to", "pbs"), "nosuch: No such file or directory"),
-        (("old.pbs", "--to", "lsf"), "--to: found 'lsf'; choose from pbs, slurm, cobalt"),
+        (("old.pbs", "--to", "lsf"), "--to: found 'lsf'; choose from pbs, slurm, cobalt for a"),
         (("old.pbs", "--to", "pbs"), "old.pbs: it is a script for PBS already"),
         (("plain.sh", "--to", "pbs"), "plain.sh: has no directives; allowed: lines that start"),
         (("old.pbs", "--to", "slurm", "--out", "no/x"), "no/x: No such file or directory; allowed"),

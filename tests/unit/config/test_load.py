@@ -73,7 +73,7 @@ def test_resolve__all_errors_at_once_in_order_of_position(tmp_path):
         ("resources.queue=123", 'found the number 123; allowed: a text; put it in quotes: "123"'),
         ("resources.account=no", 'put it in quotes: "no"'),
         ("data.targets=a*.nc", "found the text 'a*.nc'; allowed: a list; write [a*.nc]"),
-        ("data.targets=[]", "found an empty list; allowed: a list of 1 or more"),
+        ("data.targets=[]", "data.targets: found none; allowed: a list of 1 or more patterns"),
         ("after={first: fine}", "after.first: found 'fine'; choose from ok, any, failed"),
         ("data.crop=[8, 8]", "data.crop.2: is missing; the list is too short"),
         ("data.crop=[8, 8, 8, 8]", "allowed: a list of 3"),

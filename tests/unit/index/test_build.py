@@ -33,9 +33,9 @@ def test_build__rows_carry_sizes_and_digests(tmp_path):
     write_boxes(tmp_path, 2)
     row = build_fields_index(box(tmp_path), 2, tmp_path).rows[0]
     path = tmp_path / "f0000.npy"
-    assert row.target_sha256 == sha256_of(path)
-    assert row.target_size == str(path.stat().st_size)
-    assert row.target_mtime == str(path.stat().st_mtime_ns)
+    assert row["target_sha256"] == sha256_of(path)
+    assert row["target_size"] == str(path.stat().st_size)
+    assert row["target_mtime"] == str(path.stat().st_mtime_ns)
 
 
 def test_build__root_is_relative_to_where_it_is_called(tmp_path):
@@ -56,8 +56,8 @@ def test_build__several_fields_and_inputs_share_a_row(tmp_path):
     )
     row = build_fields_index(fields, 2, tmp_path).rows[0]
     assert row.targets == ("d/f0000.npy", "v/f0000.npy")
-    assert row.input == "ld/f0000.npy|lv/f0000.npy"
-    assert row.input_sha256.count("|") == 1
+    assert row["input"] == "ld/f0000.npy|lv/f0000.npy"
+    assert row["input_sha256"].count("|") == 1
 
 
 def test_build__all_truncated_files_are_named(spheres):

@@ -56,7 +56,7 @@ def test_verify__size_content_and_absence(index):
     path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     with pytest.raises(DataError, match="content has changed"):
         verify_index(index)
-    mtime = int(next(row for row in index.rows if row.target == path.name).target_mtime)
+    mtime = int(next(row for row in index.rows if row["target"] == path.name)["target_mtime"])
     os.utime(path, ns=(mtime, mtime))
     verify_index(index)
     with pytest.raises(DataError, match="content has changed"):

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from hpctrain.index.table import Index, Row, parse_rows
+from hpctrain.index.table import FIELDS, Index, Row, parse_rows
 
 ROWS = (
-    Row("a", "train", target="a|b", input="c|d", target_size="1|2"),
-    Row('x,"y" z', "validation", target='x,"y" z.npy'),
-    Row("s", "", "left_out", "outside data.steps", "s.npy"),
+    Row.make(id="a", split="train", target="a|b", input="c|d", target_size="1|2"),
+    Row.make(id='x,"y" z', split="validation", target='x,"y" z.npy'),
+    Row.make(id="s", status="left_out", reason="outside data.steps", target="s.npy"),
 )
 
 
 def test_rows__survive_the_csv_with_hostile_names():
     index = Index(Path("/data"), ROWS, {})
-    assert parse_rows(index.csv_text) == ROWS
+    assert parse_rows(index.csv_text) == (FIELDS, ROWS)
     assert index.csv_text.splitlines()[0].startswith("id,split,status,reason,target,target_size")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.preflight import paths
+from hpctrain.preflight.binds import bind_findings
 from hpctrain.preflight.paths import path_findings
 from hpctrain.render.texts import with_absolute_paths
 from tests.jobs import mantle
@@ -23,7 +24,9 @@ def folder(tmp_path):
 def found(folder: Path, *settings: str, run_dir: str = "jobs/mantle"):
     resolved = mantle("polaris", "data.root=data", "resources.account=a", *settings)
     job = with_absolute_paths(resolved.job, folder)
-    return [str(f) for f in path_findings(job, resolved.site, folder / run_dir)]
+    target = folder / run_dir
+    binds = bind_findings(job, resolved.site, target)
+    return [str(f) for f in (*path_findings(job, target), *binds)]
 
 
 def test_paths__all_there(folder):

@@ -21,9 +21,13 @@ def indexed(root, count: int = 3) -> Index:
         path.write_text(f"content {i}")
         status = path.stat()
         rows.append(
-            Row(
-                *(str(i), "train", "ok", "", path.name, str(status.st_size)),
-                *(sha256_of(path), str(status.st_mtime_ns)),
+            Row.make(
+                id=str(i),
+                split="train",
+                target=path.name,
+                target_size=str(status.st_size),
+                target_sha256=sha256_of(path),
+                target_mtime=str(status.st_mtime_ns),
             )
         )
     return Index(root, tuple(rows), {"rule": {}})

@@ -83,7 +83,7 @@ def test_write_sample__complete_folder_is_not_computed_again(sample_dir):
     lines = []
     files = write_sample(sample_dir, **SMALL, progress=lines.append)
     assert [f.name for f in files] == ["mantle001.nc", "mantle002.nc", "mantle003.nc"]
-    assert lines == [f"{sample_dir}: all 3 steps are there, unaltered"]
+    assert lines == [f"{sample_dir}: all 3 files are there, unaltered"]
     assert times == {p: p.stat().st_mtime_ns for p in sample_dir.iterdir()}
 
 

@@ -6,7 +6,9 @@ import json
 import pytest
 
 from hpctrain.errors import TrainError
+from hpctrain.render import render
 from hpctrain.train.run import Run, RunState, write_json
+from tests.jobs import inputs, mantle
 
 
 def test_write_json__a_file_that_cannot_be_replaced_is_named_and_nothing_is_left(tmp_path):
@@ -30,10 +32,11 @@ def test_state__begin_forgets_the_end_of_the_start_before(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def run_dir(tmp_path, monkeypatch):
-    """A run directory, whatever its job."""
-    (tmp_path / "config.yaml").touch()
-    monkeypatch.setattr("hpctrain.train.run.read_resolved", lambda _: None)
+def run_dir(tmp_path):
+    """A run directory that holds only its job."""
+    resolved = mantle()
+    config = render(resolved.job, resolved.site, inputs())["config.yaml"]
+    (tmp_path / "config.yaml").write_bytes(config.content)
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from hpctrain.errors import DataError
 from hpctrain.index import digests
 from hpctrain.train.faults import datafiles
 from hpctrain.train.faults.datafiles import DataFiles
+from hpctrain.train.run import Run
 from tests.runs import make_small
 
 
@@ -27,7 +28,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_check__finds_nothing_where_nothing_changed(run_dir: Path) -> None:
-    files = DataFiles(run_dir, is_main=True)
+    files = DataFiles(Run(run_dir).read_index, is_main=True)
     files.check()
     files.finish()
 
@@ -35,7 +36,10 @@ def test_check__finds_nothing_where_nothing_changed(run_dir: Path) -> None:
 def test_check__finds_a_file_that_has_gone(run_dir: Path) -> None:
     file = run_dir.parents[1] / "data" / "step001.nc"
     file.rename(file.with_suffix(".away"))
-    files, other = DataFiles(run_dir, is_main=True), DataFiles(run_dir, is_main=False)
+    files, other = (
+        DataFiles(Run(run_dir).read_index, is_main=True),
+        DataFiles(Run(run_dir).read_index, is_main=False),
+    )
     files.check()
     files.check()  # is under way already
     other.check()
@@ -55,7 +59,7 @@ def test_check__takes_a_small_part_of_the_time(
         time.sleep(0.005)
 
     monkeypatch.setattr(datafiles, "verify_index", compare)
-    files, end = DataFiles(run_dir, is_main=True), time.monotonic() + 1.2
+    files, end = DataFiles(Run(run_dir).read_index, is_main=True), time.monotonic() + 1.2
     while time.monotonic() < end:
         files.check()
         time.sleep(0.001)
@@ -77,7 +81,7 @@ def test_check__a_file_with_another_time_is_read_once_though_nothing_can_be_cach
         return sha256_of(path)
 
     monkeypatch.setattr(digests, "sha256_of", recording)
-    files = DataFiles(run_dir, is_main=True)
+    files = DataFiles(Run(run_dir).read_index, is_main=True)
 
     def check() -> list[str]:
         read.clear()

@@ -1,0 +1,219 @@
+"""`hpctrain index build`: scan a folder, pair its files, find bad ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpctrain.cli.index.place import reasons, summary
+from hpctrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hpctrain.config.index_rule import Rule
+    from hpctrain.index import Index
+
+
+def command(
+    root: Annotated[
+        Path | None,
+        typer.Argument(metavar="ROOT", help="Folder of the data; left out: that of the index."),
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option("--rule", help="How files are paired: a YAML file, or a name.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="INDEX", help="The index's CSV; default: ROOT/index.csv."),
+    ] = None,
+    modalities: Annotated[
+        list[str] | None,
+        typer.Option("--modality", metavar="NAME=PATTERN", help="Files of one part of a sample."),
+    ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(
+            "--pair", help="timestamp, stem, number, order, match, regex or listed (see the page)."
+        ),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Where the node stands, such as folder.")
+    ] = None,
+    timestamp: Annotated[
+        str | None, typer.Option("--timestamp", help="Where the time stands, such as auto.")
+    ] = None,
+    position: Annotated[
+        str | None,
+        typer.Option("--position", help="Where the position stands: name:REGEX or path:REGEX."),
+    ] = None,
+    inspect: Annotated[
+        str | None,
+        typer.Option("--inspect", help="none; quick: look at the bytes; full: decode all files."),
+    ] = None,
+    is_move: Annotated[
+        bool, typer.Option("--move-bad", help="Move files of bad samples to ROOT/bad_pairs/.")
+    ] = False,
+    is_restore: Annotated[
+        bool, typer.Option("--restore-bad", help="Move them back to where they were.")
+    ] = False,
+) -> None:
+    """Index the samples below a folder; a later build reads only what is new or changed.
+
+    The index keeps its rule, so that building it again needs only its name. Bad samples keep their
+    row with a reason. Interrupted at any moment, the old index stays as it was.
+    """
+    options = {"pair": pair, "node": node, "timestamp": timestamp, "position": position}
+    options = {k: v for k, v in {**options, "inspect": inspect}.items() if v is not None}
+    values: dict[str, Any] = {**options}
+    if modalities:
+        values["modalities"] = _modalities(modalities)
+    if is_move and is_restore:
+        raise ConfigError("--move-bad and --restore-bad undo each other; give one of them")
+    run_build(root, rule, out, values, is_move=is_move, is_restore=is_restore)
+
+
+def run_build(
+    root: Path | None,
+    rule_name: str | None,
+    out: Path | None,
+    values: dict[str, Any],
+    *,
+    is_move: bool = False,
+    is_restore: bool = False,
+) -> None:
+    """Build, write and tell.
+
+    Args:
+        root: folder of the data; None: that of the index at `out`.
+        rule_name: rule; None: that of the index, or what `values` say.
+        out: the index; None: in the root.
+        values: keys of the rule from the command line.
+        is_move: move files of bad samples away afterwards.
+        is_restore: move them back before.
+    """
+    from hpctrain.index.last_build import remember
+    from hpctrain.index.store import digests_of, save_index
+
+    place, root, page = _places(root, out)
+    rule = _rule(rule_name, values, page)
+    if is_restore:
+        _restore(root)
+    index, inputs = _built(root, rule, place, page, has_shortcut=not is_move)
+    if index is None:
+        for line in _told(place, root, inputs):
+            typer.echo(line)
+        return
+    if is_move and _move(index):
+        index, inputs = _built(root, rule, place, page, has_shortcut=False)
+        assert index is not None  # noqa: S101 - it was asked for
+    is_new = save_index(index, place)
+    lines = [summary(index), *reasons(index)]
+    if inputs:
+        remember(root, place, inputs, {"files": digests_of(place), "lines": lines})
+    typer.echo(f"{place}: {'written' if is_new else 'nothing changed'}; {lines[0]}")
+    for line in lines[1:]:
+        typer.echo(line)
+
+
+def _told(place: Path, root: Path, inputs: str) -> list[str]:
+    """What was printed after the build that left the index as it still is."""
+    from hpctrain.index.last_build import recall
+
+    page = recall(root, place, inputs) or {"lines": [""]}
+    return [f"{place}: nothing changed; {page['lines'][0]}", *page["lines"][1:]]
+
+
+def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, Any] | None]:
+    """The index, the root, and the page of an index that is there."""
+    from hpctrain.index.store import index_paths, load_page
+
+    if root is None and out is None:
+        raise ConfigError("found no ROOT; give the folder of the data, or --out with an index")
+    if root is not None and root.is_file():
+        raise ConfigError(
+            f"{root}: is a file; ROOT is the folder of the data; to build an index again: "
+            f"hpctrain index build --out {root}"
+        )
+    place = index_paths(out if out is not None else Path(str(root)) / "index.csv")[0]
+    page = load_page(place)
+    if root is None:
+        if page is None:
+            raise ConfigError(f"{place}: no index yet; give ROOT, the folder of the data")
+        root = Path(page["root"])
+    if out is not None and not place.parent.is_dir():
+        raise ConfigError(f"{place}: its folder does not exist; create it")
+    return place, root.expanduser().resolve(), page
+
+
+def _rule(name: str | None, values: dict[str, Any], page: dict[str, Any] | None) -> Rule:
+    from hpctrain.config.read_rule import read_rule, rule_names
+
+    base = None
+    if name is None and "modalities" not in values:
+        base = (page or {}).get("rule")
+        if not isinstance(base, dict) or "modalities" not in base:
+            raise ConfigError(
+                f"--rule: how are files paired? choose from {', '.join(rule_names())}, give a YAML "
+                "file, or a --modality NAME=PATTERN for each part of a sample"
+            )
+    return read_rule(name, values, base)
+
+
+def _built(
+    root: Path, rule: Rule, place: Path, page: dict[str, Any] | None, *, has_shortcut: bool
+) -> tuple[Index | None, str]:
+    """A new index; its splits are those of the old one, new groups get theirs by its recipe.
+
+    None where the index at `place` came of the very same inputs, and is still as it was written.
+    """
+    from hpctrain.index.last_build import recall
+    from hpctrain.index.scan_build import build_index
+    from hpctrain.index.split_groups import places_of, split_index
+    from hpctrain.index.store import digests_of, index_paths, load_index
+    from hpctrain.registry import INSPECT
+
+    def is_known(inputs: str) -> bool:
+        last = recall(root, place, inputs) if has_shortcut else None
+        return last is not None and last.get("files") == digests_of(place)
+
+    paths = [path.resolve() for path in index_paths(place)]
+    own = frozenset(p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root))
+    index, inputs = build_index(
+        root,
+        rule,
+        own=own,
+        inspect=INSPECT,
+        is_known=is_known,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    recipe = (page or {}).get("split")
+    if index is not None and recipe:
+        index = split_index(index, recipe, places_of(load_index(place), recipe["by"]))
+    return index, inputs
+
+
+def _modalities(words: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, pattern = word.partition("=")
+        if not equals or not pattern:
+            raise ConfigError(
+                f"--modality: found {word!r}; allowed: NAME=PATTERN, such as rgb='rgb/*.jpg'"
+            )
+        found.setdefault(name, {"files": []})["files"].append(pattern)
+    return found
+
+
+def _move(index: Index) -> int:
+    from hpctrain.index.quarantine import move_bad
+
+    num = move_bad(index)
+    typer.echo(f"{num} files of bad samples moved to {index.root}/bad_pairs/")
+    return num
+
+
+def _restore(root: Path) -> None:
+    from hpctrain.index.quarantine import restore_bad
+
+    typer.echo(f"{restore_bad(root)} files moved back from {root}/bad_pairs/")

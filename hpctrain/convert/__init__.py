@@ -1,0 +1,1 @@
+"""Convert data to the stores that a training reads fastest, in bounded memory."""

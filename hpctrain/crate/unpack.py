@@ -1,0 +1,191 @@
+"""Read a crate that anybody may have made: nothing is written outside, nothing is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from hpctrain.errors import ConfigError
+
+METADATA = "ro-crate-metadata.json"
+_MOST_BYTES = 64 << 20
+"""Of one file that is read into memory, and of all code together."""
+_PIECE = 1 << 22
+
+
+class Crate:
+    """A crate, zip file or folder, opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it and look at its names.
+
+        Raises:
+            ConfigError: it is no crate of hpctrain, or holds what could do harm.
+        """
+        self.path = path
+        self._archive: zipfile.ZipFile | None = None
+        if path.is_dir():
+            self._names = dict.fromkeys(_walk(path), "")
+        else:
+            self._names = dict.fromkeys(self._open(), "")
+        missing = [name for name in (METADATA, "manifest.json") if name not in self._names]
+        if missing:
+            raise ConfigError(
+                f"{path}: has no {missing[0]}; give a crate that `hpctrain export --ro-crate` wrote"
+            )
+
+    def close(self) -> None:
+        """Close the zip file."""
+        if self._archive is not None:
+            self._archive.close()
+
+    def names(self, lead: str = "") -> list[str]:
+        """Files whose path begins so, sorted."""
+        return sorted(name for name in self._names if name.startswith(lead))
+
+    def read(self, name: str) -> bytes:
+        """One file.
+
+        Raises:
+            ConfigError: it is not there, too large, or torn.
+        """
+        if name not in self._names:
+            raise ConfigError(f"{self.path}: has no {name}; export the run again")
+        try:
+            with self.open(name) as file:
+                content = file.read(_MOST_BYTES + 1)
+        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as e:
+            raise ConfigError(f"{self.path}: {name} cannot be read ({e})") from e
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(f"{self.path}: {name} is larger than {_MOST_BYTES >> 20} MiB")
+        return content
+
+    def page(self, name: str) -> dict[str, Any]:
+        """A JSON object.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        try:
+            content = json.loads(self.read(name))
+        except (ValueError, RecursionError) as e:
+            raise ConfigError(f"{self.path}: {name} is not JSON ({e})") from e
+        if not isinstance(content, dict):
+            raise ConfigError(f"{self.path}: {name} is no JSON object")
+        return content
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Open one file for reading."""
+        if self._archive is not None:
+            with self._archive.open(name) as file:
+                yield file
+        else:
+            with (self.path / name).open("rb") as file:
+                yield file
+
+    def altered(self) -> list[str]:
+        """Files that are not what the crate's metadata say; those of code/: not the manifest."""
+        known = {**self._listed(), **self._rendered()}
+        return [name for name, own in sorted(known.items()) if self._differs(name, own)]
+
+    def extract(self, lead: str, target: Path) -> int:
+        """Copy the files whose path begins so to a new folder; returns how many.
+
+        Raises:
+            ConfigError: one cannot be read.
+            OSError: one cannot be written.
+        """
+        names = self.names(lead)
+        for name in names:
+            path = target / name[len(lead) :]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self.open(name) as source, path.open("xb") as file:
+                    while piece := source.read(_PIECE):
+                        file.write(piece)
+            except (zipfile.BadZipFile, EOFError) as e:
+                raise ConfigError(f"{self.path}: {name} cannot be read ({e})") from e
+        return len(names)
+
+    def _open(self) -> Iterator[str]:
+        try:
+            self._archive = zipfile.ZipFile(self.path)
+        except FileNotFoundError as e:
+            raise ConfigError(f"{self.path}: no such file or folder") from e
+        except (OSError, zipfile.BadZipFile) as e:
+            raise ConfigError(f"{self.path}: is no zip file that can be read ({e})") from e
+        seen = set()
+        for info in self._archive.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _harmful(self.path, info.filename, "is a link or a device")
+            if not info.is_dir():
+                if info.filename in seen:
+                    raise _harmful(self.path, info.filename, "is there twice")
+                seen.add(info.filename)
+                yield checked(self.path, info.filename)
+
+    def _listed(self) -> dict[str, str]:
+        graph = self.page(METADATA).get("@graph")
+        if not isinstance(graph, list):
+            raise ConfigError(f"{self.path}: {METADATA} has no @graph")
+        found = {}
+        for entity in graph:
+            name = entity.get("@id") if isinstance(entity, dict) else None
+            if isinstance(name, str) and isinstance(entity.get("sha256"), str):
+                from urllib.parse import unquote
+
+                found[unquote(name)] = entity["sha256"]
+        return {name: own for name, own in found.items() if name in self._names}
+
+    def _rendered(self) -> dict[str, str]:
+        files = self.page("manifest.json").get("files")
+        files = files if isinstance(files, dict) else {}
+        return {str(name): str(own) for name, own in files.items() if name.startswith("code/")}
+
+    def _differs(self, name: str, recorded: str) -> bool:
+        if name not in self._names:
+            return True
+        sha = hashlib.sha256()
+        try:
+            with self.open(name) as file:
+                while piece := file.read(_PIECE):
+                    sha.update(piece)
+        except (OSError, zipfile.BadZipFile, EOFError):
+            return True
+        return sha.hexdigest() != recorded
+
+
+def checked(crate: Path, name: str) -> str:
+    """A name that stays within the folder it is unpacked to.
+
+    Raises:
+        ConfigError: it would not.
+    """
+    path = PurePosixPath(name)
+    is_bad = path.is_absolute() or "\\" in name or "\0" in name or name != path.as_posix()
+    if is_bad or not path.parts or any(part in ("..", ".", "") for part in path.parts):
+        raise _harmful(crate, name, "would leave the folder it is unpacked to")
+    return name
+
+
+def _harmful(crate: Path, name: str, why: str) -> ConfigError:
+    return ConfigError(f"{crate}: {name!r} {why}; this is no crate that hpctrain wrote")
+
+
+def _walk(top: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(top):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            if path.is_symlink():
+                raise _harmful(top, path.relative_to(top).as_posix(), "is a link or a device")
+            if name in names and path.is_file():
+                yield path.relative_to(top).as_posix()

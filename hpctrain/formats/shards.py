@@ -1,0 +1,103 @@
+"""Shards of Zarr 3, written chunk by chunk: memory holds one chunk, the file appears when whole.
+
+Source: Zarr core specification 3.0, codec `sharding_indexed` 1.0: chunks in any order, then a table
+with offset and length of each chunk (little-endian uint64, all ones: not there) and its CRC-32C.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpctrain.formats.packages import need
+
+MISSING = 2**64 - 1
+CODECS = ("zstd", "blosc", "none")
+ZSTD_LEVEL, BLOSC_LEVEL = 1, 5
+
+
+def zarr_codec(codec: str, itemsize: int) -> Any:
+    """The codec for the zarr library's `compressors`; None: as they are.
+
+    Args:
+        codec: one of CODECS.
+        itemsize: bytes of a number.
+    """
+    codecs = need("zarr.codecs", Path())
+    if codec == "zstd":
+        return codecs.ZstdCodec(level=ZSTD_LEVEL, checksum=False)
+    if codec == "blosc":
+        return codecs.BloscCodec(
+            cname="lz4", clevel=BLOSC_LEVEL, shuffle="bitshuffle", typesize=itemsize, blocksize=0
+        )
+    return None
+
+
+def packer(codec: str, itemsize: int) -> Any:
+    """The same codec for one chunk at a time: an object with `encode` and `decode`, or None."""
+    if codec == "zstd":
+        return need("numcodecs.zstd", Path()).Zstd(level=ZSTD_LEVEL)
+    if codec == "blosc":
+        blosc = need("numcodecs.blosc", Path())
+        return blosc.Blosc("lz4", BLOSC_LEVEL, blosc.BITSHUFFLE, typesize=itemsize)
+    return None
+
+
+class ShardWriter:
+    """One shard on its way to the disk."""
+
+    def __init__(self, path: Path, chunks: Sequence[int], codec: str) -> None:
+        """Args are the file, the number of chunks along each axis, and one of CODECS."""
+        self._path = path
+        self._scratch = path.with_name(path.name + ".part")
+        self._table = np.full((*chunks, 2), MISSING, "<u8")
+        self._codec = codec
+        self._file: Any = None
+        self._end = 0
+        self._sha = hashlib.sha256()
+
+    def append(self, place: tuple[int, ...], chunk: NDArray[Any]) -> None:
+        """Add one chunk, C-contiguous; one of zeros is left out, as it is the fill value."""
+        if not chunk.any() and not _has_negative_zero(chunk):
+            return
+        own = packer(self._codec, chunk.dtype.itemsize)
+        little = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<"))
+        data = own.encode(little) if own else little.tobytes()
+        if self._file is None:
+            self._scratch.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._scratch.open("wb")
+        self._write(data)
+        self._table[place] = self._end - len(data), len(data)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._sha.update(data)
+        self._end += len(data)
+
+    def finish(self) -> tuple[int, str] | None:
+        """Write the table and give the file its name; size and sha256, None: nothing but zeros."""
+        if self._file is None:
+            return None
+        crc = need("google_crc32c", self._path).value(self._table.tobytes())
+        self._write(self._table.tobytes() + crc.to_bytes(4, "little"))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._scratch, self._path)
+        return self._end, self._sha.hexdigest()
+
+    def close(self) -> None:
+        """Give up what is not finished; harmless afterwards."""
+        if self._file is not None and not self._file.closed:
+            self._file.close()
+            self._scratch.unlink(missing_ok=True)
+
+
+def _has_negative_zero(chunk: NDArray[Any]) -> bool:
+    return chunk.dtype.kind == "f" and bool(np.signbit(chunk).any())

@@ -1,0 +1,174 @@
+"""What is wrong with a sample: by its names, by its files, and beside the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hpctrain.index.files.facts import TAB, Fact
+from hpctrain.index.pairing.items import BAD
+from hpctrain.index.pairing.listed import LIST
+from hpctrain.index.pairing.pairs import Sample
+from hpctrain.index.pairing.times import NS, parse_time, time_text
+
+if TYPE_CHECKING:
+    from hpctrain.config.index_rule import Modality, Rule
+
+Facts = Mapping[str, Fact]
+
+
+def judge_names(samples: Sequence[Sample], rule: Rule) -> None:
+    """Add the reasons that names and times give."""
+    names, modalities = list(rule.modalities), list(rule.modalities.values())
+    span = [parse_time(t) if t else None for t in (rule.window.start, rule.window.stop)]
+    has_window = rule.window.start is not None or rule.window.stop is not None
+    excluded = [
+        (e.node, e.after, parse_time(e.after or ""), e.before, parse_time(e.before or ""))
+        for e in rule.exclude
+    ]
+    has_position = rule.position is not None or any(m.position for m in modalities)
+    is_simple = not (has_position or has_window or excluded)
+    is_simple = is_simple and rule.max_time_difference_s is None
+    has_several = any(len(m.files) > 1 for m in modalities)
+    for sample in samples:
+        items = sample.items
+        if None in items or has_several:
+            lacks = [
+                name
+                for name, m, item in zip(names, modalities, items, strict=True)
+                if (item is None and not m.optional) or (item is not None and "" in item.paths)
+            ]
+            if lacks and not sample.reasons:
+                sample.reasons.append(f"missing-twin: no {', '.join(lacks)}")
+        if is_simple:
+            continue
+        if has_position:
+            sample.reasons += _positions(sample, rule)
+        if rule.max_time_difference_s is not None:
+            sample.reasons += _times(sample, rule.max_time_difference_s)
+        ns = sample.ns
+        if has_window and not _within(ns, span[0], span[1]):
+            sample.reasons.append(
+                f"outside-window: {time_text(ns) if ns is not None else 'no time'}"
+            )
+        for node, after, after_ns, before, before_ns in excluded:
+            if sample.node == node and _within(ns, after_ns, before_ns):
+                limits = [f"from {after} on"] * bool(after) + [f"before {before}"] * bool(before)
+                sample.reasons.append(" ".join(["excluded: node", node, *limits]))
+
+
+def _positions(sample: Sample, rule: Rule) -> Iterable[str]:
+    given = [item.position for item in sample.items if item is not None]
+    if sample.position and given.count(sample.position) == len(given):
+        return ()
+    return _position_faults(given, rule)
+
+
+def _position_faults(given: Sequence[str], rule: Rule) -> Iterator[str]:
+    known = [p for p in given if p]
+    if rule.positions == "equal" and len(set(known)) > 1:
+        yield f"unequal-positions: {' and '.join(known)}"
+    elif len(known) < len(given) and rule.missing_position == "bad":
+        yield "missing-position: " + ("in all names" if not known else f"beside {known[0]}")
+
+
+def _times(sample: Sample, most_s: float) -> Iterable[str]:
+    known = [item.ns for item in sample.items if item is not None and item.ns is not None]
+    apart = max(known) - min(known) if len(known) > 1 else 0
+    return (f"unequal-times: {apart / NS:g} s apart",) if apart > most_s * NS else ()
+
+
+def _within(ns: int | None, start: int | None, stop: int | None) -> bool:
+    """Whether a time lies in [start, stop); an unknown one only where there is no limit."""
+    if ns is None:
+        return start is None and stop is None
+    return (start is None or ns >= start) and (stop is None or ns < stop)
+
+
+def judge(samples: Sequence[Sample], rule: Rule, facts: Sequence[Sequence[Fact | None]]) -> None:
+    """Add the reasons that the files' content gives.
+
+    Args:
+        samples: sorted; of two with equal content the first one stays.
+        rule: the rule.
+        facts: of each sample those of each modality, as `rows.modality_facts` joins them.
+    """
+    if rule.inspect != "none":
+        for number, (name, modality) in enumerate(rule.modalities.items()):
+            column = [sample_facts[number] for sample_facts in facts]
+            _judge_modality(samples, name, modality, column)
+    for sample, own in zip(samples, facts, strict=True):
+        for fact in own:  # what cannot be read is bad without any look at it
+            if fact is not None and not fact[2] and fact.fault not in sample.reasons:
+                sample.reasons.append(fact.fault)
+    _judge_duplicates(samples, rule, facts)
+    for sample in samples:
+        if sample.reasons:
+            continue
+        if (sample.columns or {}).get(LIST, "").startswith(BAD):
+            sample.reasons.append("listed-bad")
+        elif any(path.startswith(BAD) for i in sample.items if i for path in i.paths):
+            sample.reasons.append("moved")
+
+
+def _judge_modality(
+    samples: Sequence[Sample], name: str, modality: Modality, facts: Sequence[Fact | None]
+) -> None:
+    looks = Counter(f.look for f in facts if f is not None)
+    parts = {look: look.split(TAB, 2) for look in looks}
+    if isinstance(modality.shape, list):
+        shape = "x".join(map(str, modality.shape))
+    else:
+        shape = _most(looks, parts, 0) if modality.shape == "majority" else ""
+    dtype = _most(looks, parts, 1) if modality.dtype == "majority" else modality.dtype
+    wanted = (shape, "" if dtype == "any" else dtype)
+    faults = {look: _faults(name, part, wanted, modality) for look, part in parts.items()}
+    if not any(faults.values()):
+        return  # nearly always
+    for sample, fact in zip(samples, facts, strict=True):
+        if fact is not None and fact.sha256:
+            sample.reasons += faults[fact.look]
+
+
+def _faults(
+    name: str, look: Sequence[str], wanted: tuple[str, str], modality: Modality
+) -> list[str]:
+    """What is wrong with files of this shape, type and fault."""
+    found = [look[2]] if look[2] else []
+    for code, has, need in zip(("shape", "dtype"), look, wanted, strict=False):
+        if need and has and has != need:
+            found.append(f"{code}: {has}, expected {need}")
+    faults = []
+    for fault in found:
+        code, _, text = fault.partition(": ")
+        if code not in modality.allow:
+            faults.append(f"{code}: {name}: {text}" if text else f"{code}: {name}")
+    return faults
+
+
+def _most(looks: Counter[str], parts: Mapping[str, Sequence[str]], place: int) -> str:
+    """What more than half of the files have; empty where nobody knows who is right."""
+    counts: Counter[str] = Counter()
+    for look, num in looks.items():
+        counts[parts[look][place]] += num
+    counts.pop("", None)
+    total = sum(counts.values())
+    return next((text for text, num in counts.items() if 2 * num > total), "")
+
+
+def _judge_duplicates(
+    samples: Sequence[Sample], rule: Rule, facts: Sequence[Sequence[Fact | None]]
+) -> None:
+    names = list(rule.modalities)
+    chosen = names[:1] if rule.duplicates == "first" else rule.duplicates
+    for name in chosen:
+        number = names.index(name)
+        first: dict[str, str] = {}
+        for sample, own in zip(samples, facts, strict=True):
+            fact = own[number]
+            if fact is None or not fact[2] or sample.reasons:
+                continue
+            other = first.setdefault(fact[2], sample.id)
+            if other is not sample.id:
+                sample.reasons.append(f"duplicate: {name}: same content as {other}")

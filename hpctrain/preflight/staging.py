@@ -1,0 +1,73 @@
+"""Whether the data fit the disk of a node that they are to be copied to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hpctrain.config.binds import stage_folder
+from hpctrain.config.finding import Finding, note, warning
+from hpctrain.config.job import Job
+from hpctrain.config.site import Site
+from hpctrain.errors import DataError, StagingError
+from hpctrain.index.split import split_rows
+from hpctrain.staging import expand, size_text
+
+
+def staging_findings(job: Job, site: Site) -> Iterator[Finding]:
+    """Compare sizes; what is not known here is said.
+
+    Args:
+        job: with absolute paths.
+        site: the site.
+    """
+    folder = stage_folder(job, site.scratch)
+    if folder is None:
+        return
+    needed = _node_bytes(job)
+    if needed is None:
+        return  # said by others
+    room, where = _room(job, site, folder)
+    if room is None:
+        text = f"{size_text(needed)} are copied to {folder} of each node; {where}"
+        yield note("data.stage", text)
+    elif needed > room:
+        yield warning(
+            "data.stage",
+            f"{size_text(needed)} are to be copied to {folder} of each node, and {where}: they "
+            "will be read in place; use fewer files, more nodes with data.order.kind: divided, or "
+            "another data.stage_dir",
+        )
+
+
+def _node_bytes(job: Job) -> int | None:
+    """What a node copies at most: its parts of the training files, and all to validate on."""
+    root = Path(job.data.root)
+    try:
+        rows = [row for row in split_rows(job.data, root) if row.status == "ok"]
+        sizes: dict[str, list[int]] = {"train": [], "validation": []}
+        for row in rows:
+            files = (*row.targets, *row.inputs)
+            sizes.setdefault(row.split, []).append(sum(os.stat(root / f).st_size for f in files))
+    except (DataError, OSError):
+        return None
+    train = sum(sizes["train"])
+    order = job.data.order
+    if order.kind == "divided" and order.deal == "fixed":
+        train = -(-train // job.resources.nodes)
+    return train + sum(sizes["validation"])
+
+
+def _room(job: Job, site: Site, folder: str) -> tuple[float | None, str]:
+    """Bytes that the disk has, and how that is known."""
+    if site.scheduler == "local":  # the node is this one
+        try:
+            place = os.statvfs(expand(folder))
+        except (StagingError, OSError) as e:
+            return 0.0, str(e)
+        free = place.f_bavail * place.f_frsize
+        return free, f"{size_text(free)} are free"
+    if job.data.stage_dir is None and site.scratch_gb is not None:
+        return site.scratch_gb * 1e9, f"it has {site.scratch_gb:g} GB"
+    return None, "how large it is is not known here, and a node without room reads in place"

@@ -1,0 +1,27 @@
+"""JSON files that are replaced as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hpctrain.errors import unwritable
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file as a whole.
+
+    Raises:
+        TrainError: it cannot be written; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.replace(path)
+    except OSError as e:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, e) from e

@@ -1,0 +1,159 @@
+"""What is in the way of a conversion, what is said, and what is left alone."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from hpctrain.convert import engine
+from hpctrain.convert.journal import Journal
+from hpctrain.errors import ConfigError, DataError
+from tests.unit.convert.builders import Quiet, run, tree, volume, write_layers
+
+
+@pytest.fixture
+def source(tmp_path):
+    np.save(tmp_path / "a.npy", volume((2, 9, 8, 7), np.float32))
+    return tmp_path / "a.npy"
+
+
+def test_convert__is_done_once(tmp_path, source):
+    assert not run(source, "npy", tmp_path / "out").was_complete
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()}
+    assert run(source, "npy", tmp_path / "out").was_complete
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").iterdir()} == before
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_convert__never_overwrites(tmp_path, source):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("precious")
+    with pytest.raises(ConfigError, match="out: is there already, and not of these sources"):
+        run(source, "npy", tmp_path / "out")
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ConfigError, match="file: is a file; give the name of a new folder"):
+        run(source, "npy", tmp_path / "file")
+    with pytest.raises(ConfigError, match="no: is no folder"):
+        run(source, "npy", tmp_path / "no" / "out")
+    run(source, "npy", tmp_path / "done")
+    with pytest.raises(ConfigError, match="done: is there already"):
+        run(source, "npy", tmp_path / "done", dtype="float64")
+    assert (tmp_path / "out" / "mine").read_text() == "precious"
+
+
+def test_convert__an_empty_folder_is_taken(tmp_path, source):
+    (tmp_path / "out").mkdir()
+    run(source, "npy", tmp_path / "out")
+    assert (tmp_path / "out" / "a.npy").is_file()
+
+
+def test_convert__leaves_an_unfinished_one_of_another_kind_alone(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(engine, "_finish", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(source, "npy", tmp_path / "out")
+    before = tree(tmp_path / "out.partial")
+    with pytest.raises(ConfigError, match=r"unfinished conversion of another kind \(dtype differ"):
+        run(source, "npy", tmp_path / "out", dtype="float64")
+    np.save(source, np.zeros((2, 9, 8, 7)))
+    with pytest.raises(ConfigError, match=r"\(sources differ\); remove it, or choose another"):
+        run(source, "npy", tmp_path / "out")
+    assert tree(tmp_path / "out.partial") == before
+
+
+def test_convert__a_folder_of_ones_own_with_that_name(tmp_path, source):
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "mine").write_text("precious")
+    with pytest.raises(ConfigError, match="out.partial: holds 'mine' and no journal"):
+        run(source, "npy", tmp_path / "out")
+    assert (tmp_path / "out.partial" / "mine").read_text() == "precious"
+
+
+def test_convert__two_at_once(tmp_path, source):
+    journal = Journal(tmp_path / "out.partial", {"a": "conversion"}, "")
+    with pytest.raises(ConfigError, match="out.partial: another conversion is at work here"):
+        run(source, "npy", tmp_path / "out")
+    journal.close()
+
+
+def test_convert__a_source_that_changes_meanwhile(tmp_path, source, monkeypatch):
+    right = engine._work
+
+    def work(*args):
+        right(*args)
+        np.save(source, np.ones((2, 9, 8, 7)))
+
+    monkeypatch.setattr(engine, "_work", work)
+    with pytest.raises(DataError, match="files changed while they were converted"):
+        run(source, "npy", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_convert__room_is_looked_for_beforehand(tmp_path, source, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(engine.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ConfigError, match=r"0.0 GB more are needed and 0.0 GB are free; make room"):
+        run(source, "npy", tmp_path / "out")
+
+
+def test_convert__a_lost_file_is_made_again(tmp_path, source, monkeypatch):
+    run(source, "npy", tmp_path / "expected")
+    with monkeypatch.context() as m:
+        m.setattr(engine, "_finish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(source, "npy", tmp_path / "out")
+    (tmp_path / "out.partial" / "data" / "a.npy").unlink()
+    run(source, "npy", tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(tmp_path / "expected")
+
+
+def test_convert__progress_counts_all_bytes(tmp_path):
+    layers = write_layers(tmp_path / "layers", volume((7, 50, 33)))
+    progress = Quiet()
+    options = engine.Options((layers,), "zarr", tmp_path / "out", workers=1)
+    engine.convert(options, progress)
+    assert [phase for phase, _, _ in progress.phases][:3] == [
+        "reading digests",
+        "writing",
+        "comparing",
+    ]
+    assert progress.bytes == sum(total for _, total, _ in progress.phases)
+
+
+def test_convert__no_verify_is_written_on_the_card(tmp_path, source):
+    assert not run(source, "npy", tmp_path / "out", verify=False).is_verified
+    page = json.loads((tmp_path / "out" / "data_card.json").read_text())
+    assert page["verified"] is False
+    assert "value by value: no" in (tmp_path / "out" / "DATA_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, "not stated"), ("CC BY-NC 4.0",) * 2])
+def test_convert__licence(tmp_path, source, given, said):
+    run(source, "npy", tmp_path / "out", licence=given)
+    assert json.loads((tmp_path / "out" / "data_card.json").read_text())["licence"] == said
+
+
+def test_convert__two_sources_of_one_name(tmp_path, source):
+    (tmp_path / "b").mkdir()
+    np.save(tmp_path / "b" / "a.npy", np.ones((3, 3, 3)))
+    with pytest.raises(ConfigError, match="two sources would be stored as 'a'"):
+        run([source, tmp_path / "b" / "a.npy"], "npy", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a.xyz: truncated: 0 bytes"),
+        (b"hello world", "a.xyz: is no array file"),
+        (b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'", "a.xyz: truncated"),
+    ],
+)
+def test_convert__sources_that_are_none(tmp_path, content, message):
+    (tmp_path / "a.xyz").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "a.xyz", "npy", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: is a folder of no known layout"):
+        run(tmp_path / "empty", "npy", tmp_path / "out")
+    with pytest.raises(DataError, match="nowhere: does not exist; give npy, NetCDF"):
+        run(tmp_path / "nowhere", "npy", tmp_path / "out")
