@@ -33,6 +33,13 @@ def narrow_like(x: Tensor, size: torch.Size) -> Tensor:
     return x
 
 
+def packed(x: Tensor, like: Tensor) -> Tensor:
+    """A cut without gaps in memory, in the layout of the whole: convolutions read it faster."""
+    last = torch.channels_last_3d if x.ndim == 5 else torch.channels_last
+    is_last = like.is_contiguous(memory_format=last) and not like.is_contiguous()
+    return x.contiguous(memory_format=last if is_last else torch.contiguous_format)
+
+
 @dataclass(frozen=True)
 class Layers:
     """Makes the layers of one network: number of axes, padding and norm are the same in all."""
@@ -145,7 +152,7 @@ class ResidualBlock(nn.Module):
         """(B, channels, ...) to (B, width, ...), 4 cells less along each axis without padding."""
         y = self.convs(x)
         # a 1^d convolution and a cut commute; cutting first spares the cells that fall away
-        y = y + self.skip(narrow_like(x, y.shape))
+        y = y + self.skip(packed(narrow_like(x, y.shape), x))
         z: Tensor = self.act(y)
         return z
 

@@ -16,6 +16,7 @@ from hpctrain.preflight.binds import bind_findings
 from hpctrain.preflight.here import here_findings, is_of
 from hpctrain.preflight.image import image_findings
 from hpctrain.preflight.mounts import mount_findings
+from hpctrain.preflight.own_code import own_code_findings
 from hpctrain.preflight.paths import path_findings
 from hpctrain.preflight.pbs import pbs_findings
 from hpctrain.preflight.python import python_findings
@@ -61,7 +62,11 @@ def preflight(
     target = target.parent.resolve() / target.name
     is_kept = is_rendered and (target / "manifest.json").exists()
     python = (is_kept and _recorded_python(target)) or os.path.abspath(sys.executable)
-    found = [*findings(job, site), *_host(with_absolute_paths(job, here), site, target, python)]
+    found = [
+        *findings(job, site),
+        *own_code_findings(job, here),
+        *_host(with_absolute_paths(job, here), site, target, python),
+    ]
     if is_kept:
         found += edited_findings(target)
     script = (is_kept and kept_script(target, SCRIPTS[site.scheduler])) or _fresh_script(
