@@ -20,8 +20,10 @@ FILES, ANCHORS = 10, 3
 
 
 def index() -> Index:
-    rows = [Row(str(i), "train", target=f"t{i}|u{i}", input=f"i{i}") for i in range(FILES)]
-    rows += [Row(str(FILES + i), "validation", target=f"v{i}") for i in range(2)]
+    rows = [
+        Row.make(id=str(i), split="train", target=f"t{i}|u{i}", input=f"i{i}") for i in range(FILES)
+    ]
+    rows += [Row.make(id=str(FILES + i), split="validation", target=f"v{i}") for i in range(2)]
     return Index(Path("/data"), tuple(rows), {})
 
 
@@ -60,7 +62,7 @@ def test_divided__the_files_of_a_node_are_those_that_its_ranks_read(parts, world
 
 def test_sources__every_file_once_with_its_facts():
     cells = {"target_size": "1|2", "target_sha256": "a|b", "target_mtime": "5|6"}
-    row = Row("0", "train", target="t|u", **cells)
+    row = Row.make(id="0", split="train", target="t|u", **cells)
     own = [(s.name, s.size, s.sha256, s.mtime_ns) for s in staging._sources([row, row])]
     assert own == [("t", 1, "a", 5), ("u", 2, "b", 6)]
 
