@@ -14,6 +14,8 @@ from tests.integration.mpi.conftest import newest
 from tests.requires import requires
 from tests.runs import SmallRun
 
+pytestmark = pytest.mark.slow
+
 JOB = {
     "name": "emulator",
     "site": "local",
