@@ -23,7 +23,7 @@ from hpctrain.formats.packages import need
 
 MAX_PAGES = 512
 """Pictures whose places of strips are kept in memory."""
-RECENT_BYTES = 32 << 20
+RECENT_BYTES = 36 << 20
 """Unpacked strips and tiles that are kept, of all pictures together."""
 
 
@@ -136,7 +136,7 @@ def _pieces(page: Page) -> _Pieces:
 
 
 class _Recent:
-    """Pieces that were unpacked last: the next rows often lie in the same strips."""
+    """Pieces of which only a part was asked for: the next rows often lie in the same strips."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Page, int], NDArray[Any]] = OrderedDict()
@@ -148,6 +148,11 @@ class _Recent:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
+
+    def drop(self, key: tuple[Page, int]) -> None:
+        with self._lock:
+            if key in self._kept:
+                self._bytes -= self._kept.pop(key).nbytes
 
     def keep(self, key: tuple[Page, int], values: NDArray[Any]) -> None:
         with self._lock:
@@ -170,8 +175,13 @@ def _unpack(page: Page, rows: slice, columns: slice) -> NDArray[Any]:
     across = -(-page.shape[1] // width)
     for down in range(rows.start // height, -(-rows.stop // height)):
         for right in range(columns.start // width, -(-columns.stop // width)):
-            piece = _piece(page, down * across + right)
+            number = down * across + right
+            piece = _piece(page, number)
             top, left = down * height, right * width
+            if top + piece.shape[0] > rows.stop or left + piece.shape[1] > columns.stop:
+                _recent.keep((page, number), piece)  # its other rows are likely to come next
+            else:
+                _recent.drop((page, number))
             y0, y1 = _cut(rows, top, piece.shape[0])
             x0, x1 = _cut(columns, left, piece.shape[1])
             own = piece[y0 - top : y1 - top, x0 - left : x1 - left]
@@ -206,6 +216,4 @@ def _piece(page: Page, number: int) -> NDArray[Any]:
         return np.zeros(shape[1:3], page.dtype.newbyteorder("="))
     top, left = int(place[2]), int(place[3])
     whole: NDArray[Any] = values.reshape(shape[:3])[0]
-    piece = whole[: page.shape[0] - top, : page.shape[1] - left]
-    _recent.keep((page, number), piece)
-    return piece
+    return whole[: page.shape[0] - top, : page.shape[1] - left]
