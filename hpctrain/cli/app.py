@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from hpctrain import __version__
 from hpctrain.cli import (
@@ -41,7 +42,25 @@ from hpctrain.cli import (
 )
 from hpctrain.errors import HpctrainError
 
+_ORDER = (
+    *("init", "sample", "index", "convert", "import-map2map", "models"),
+    *("show", "check", "lint", "cost", "render", "submit", "scale"),
+    *("status", "why", "logs", "cancel", "hold", "release"),
+    *("verify", "trace", "export", "reproduce", "report", "profile", "table"),
+    *("schema", "site", "template"),
+)
+"""Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
+
+
+class _InOrder(TyperGroup):
+    """Lists groups among the other commands; typer puts them last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        return [name for name in _ORDER if name in self.commands]
+
+
 app = typer.Typer(
+    cls=_InOrder,
     name="hpctrain",
     help="From one YAML file to a trained model on any batch machine.",
     no_args_is_help=True,
@@ -51,7 +70,7 @@ app = typer.Typer(
 )
 app.command("init")(init.command)
 app.add_typer(sample.app, name="sample")
-app.command("show")(show.command)
+app.command("show", short_help="Print the resolved job, each value with its source.")(show.command)
 app.command("check", short_help="Check a job before it is queued.")(check.command)
 app.command("lint", short_help="Check a batch script, also one written by hand.")(lint.command)
 app.command("cost", short_help="Say what a job costs.")(cost.command)
@@ -74,7 +93,7 @@ app.command("export", short_help="Write a run as one file to hand over.")(export
 app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
-app.command("models", short_help="Show networks: sizes, halo, memory, arithmetic.")(models.command)
+app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
 app.add_typer(index.app, name="index")

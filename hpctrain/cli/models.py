@@ -33,7 +33,7 @@ def command(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for programs.")] = False,
 ) -> None:
-    """Show networks: parameters, rule of sizes, halo, receptive field, memory, arithmetic.
+    """Show networks: sizes, halo, receptive field, memory and arithmetic.
 
     All is computed from the networks themselves, without data and without a GPU. Memory and
     arithmetic are those of one sample in float32.

@@ -7,7 +7,7 @@ import typer
 from hpctrain.cli.index import build, diff, lists, merge, show, split, verify
 
 app = typer.Typer(
-    help="Build, check, split and compare the index of a folder of samples.", no_args_is_help=True
+    help="Build, check, split and compare the index of samples.", no_args_is_help=True
 )
 app.command("build", short_help="Scan a folder, pair its files, find bad ones.")(build.command)
 app.command("verify", short_help="Compare the files with the index.")(verify.command)
