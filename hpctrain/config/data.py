@@ -132,7 +132,8 @@ class Fields(Schema):
     normalization: Literal["standard", "minmax", "none"] = "standard"
     """One scale a variable, measured on training files; vector components share theirs."""
     target_norms: list[Normalization] = []
-    """One normalisation for each pattern of `targets`; empty: `normalization`."""
+    """One normalisation for each pattern of `targets`, or with an index for each file of a sample;
+    empty: `normalization`."""
     input_norms: list[Normalization] = []
     """One for each pattern of `inputs`; empty: those of targets where inputs are such, else
     `normalization`."""
@@ -193,7 +194,7 @@ class Fields(Schema):
     def _twins(self) -> Fields:
         for name in ("targets", "inputs"):
             patterns, norms = getattr(self, name), getattr(self, f"{name[:-1]}_norms")
-            if norms and len(norms) != len(patterns):
+            if norms and self.index is None and len(norms) != len(patterns):
                 raise ValueError(
                     f"{name[:-1]}_norms has {len(norms)} entries and {name} {len(patterns)} "
                     "patterns; give one for each, or none"

@@ -326,8 +326,16 @@ def _arrays(source: FieldSource) -> list[slice]:
 
 def _field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
     """Normalisations with the channels that they are for: those of each pattern's file."""
+    layouts = source.first.group.layouts
+    if not norms:
+        return []
+    if len(norms) != len(layouts):
+        raise DataError(
+            f"data: {len(norms)} normalisations for {len(layouts)} files a sample, such as "
+            f"{source.label(0)}; give one for each file, or none"
+        )
     found, start = [], 0
-    for norm, layout in zip(norms, source.first.group.layouts, strict=False):
+    for norm, layout in zip(norms, layouts, strict=True):
         stop = start + layout.num_channels
         found.append(FieldNorm(start, stop, norm.kind, dict(norm.options), norm.then))
         start = stop

@@ -8,11 +8,12 @@ import torch
 from pydantic import ValidationError
 
 from hpctrain.config.norms import OPTIONS, Normalization
-from hpctrain.data import Scales
+from hpctrain.data import FieldDataset, Scales
 from hpctrain.data.cosmology import growth_factor, growth_rate, hubble
 from hpctrain.data.norms import make_norm
 from hpctrain.data.scales import FieldNorm
 from hpctrain.errors import ConfigError, DataError
+from hpctrain.index import build_fields_index
 from tests.unit.data.builders import box, dataset, read
 
 X = np.linspace(0.01, 5.0, 60).reshape(3, 4, 5, 1)
@@ -177,3 +178,14 @@ def test_dataset__a_value_without_a_number_is_named(tmp_path):
     last = next(i for i in range(len(data)) if data.sample_name(i) == "den1.npy [x 4, y 4, z 4]")
     with pytest.raises(DataError, match=r"den1.npy \[x 4, y 4, z 4\]: log of 'den' is no number"):
         read(data, last)
+
+
+def test_dataset__norms_are_as_many_as_the_files_of_a_sample(tmp_path):
+    write(tmp_path)
+    fields = box(tmp_path, targets=["den*.npy", "dis*.npy"])
+    index = build_fields_index(fields, 1, tmp_path)
+    # an index says how many files a sample has, so that the job file alone cannot tell
+    one = fields.model_copy(update={"target_norms": [Normalization(kind="log1p")]})
+    data = FieldDataset(one, index, "train", 1, 0, 0)
+    with pytest.raises(DataError, match=r"1 normalisations for 2 files a sample, such as den0.npy"):
+        data.measure_scales()
