@@ -27,6 +27,7 @@ from hpctrain.convert.units import Progress, Unit, run_units
 from hpctrain.convert.zarr_store import ZarrStore
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.pairs import FilePairs, from_folders, from_index
+from hpctrain.index.store import index_paths
 
 PARTIAL, DATA, PREPARED = ".partial", "data", "prepared"
 READ_BYTES = 1 << 22
@@ -53,6 +54,8 @@ class _Opened:
     sources: list[dict[str, str]]
     files: tuple[Path, ...]
     attributes: list[Mapping[str, Any]]
+    pairs: FilePairs | None = None
+    """What a store of records packs."""
 
 
 def convert(options: Options, progress: Progress) -> Result:
@@ -98,9 +101,9 @@ def _open(options: Options) -> _Opened:
         pairs = _pairs(options)
         described = [{"path": str(p.resolve()), "kind": "pairs"} for p in options.sources]
         files = tuple(path for row in pairs.rows for path in row.files)
-        index = options.sources[0]
-        files += () if index.is_dir() else (index, index.with_suffix(".json"))
-        return _Opened(RecordStore(pairs, options), described, files, [])
+        if len(options.sources) == 1:
+            files += index_paths(options.sources[0])
+        return _Opened(RecordStore(pairs, options), described, files, [], pairs)
     sources = open_sources(options)
     named = select(sources, options)
     store: Store = (NpyStore if options.to == "npy" else ZarrStore)(named, options)
@@ -113,18 +116,23 @@ def _open(options: Options) -> _Opened:
 
 
 def _pairs(options: Options) -> FilePairs:
+    if len(options.sources) == 1 and _is_index(options.sources[0]):
+        return from_index(options.sources[0], options.keep_off_law)
     for path in options.sources:
         if not path.exists():
             raise DataError(f"{path}: does not exist; give a pair index or folders of pictures")
-    folders = [path for path in options.sources if path.is_dir()]
-    if len(folders) == len(options.sources) > 1:
-        return from_folders(folders, options.keep_off_law)
-    if len(options.sources) == 1 and options.sources[0].suffix == ".csv" and not folders:
-        return from_index(options.sources[0], options.keep_off_law)
+    if len(options.sources) > 1 and all(path.is_dir() for path in options.sources):
+        return from_folders(options.sources, options.keep_off_law)
     raise ConfigError(
-        "--to records: give one pair index (CSV), or two or more folders whose files have the "
-        "same stems"
+        "--to records: give one pair index (its CSV, or a folder with index.csv), or two or more "
+        "folders whose files have the same stems"
     )
+
+
+def _is_index(path: Path) -> bool:
+    """A CSV or JSON by its name, or what `hpctrain index` would take for one."""
+    known = path.suffix in (".csv", ".json") and path.is_file()
+    return known or any(place.is_file() for place in index_paths(path))
 
 
 def _stamps(files: Sequence[Path]) -> Stamps:
@@ -183,6 +191,7 @@ def _work(
         journal.add(PREPARED, {})
     sums = [_sum_unit(f"source {path.resolve()}", path) for path in opened.files]
     run_units("reading digests", sums, journal, options.workers, progress)
+    _check_indexed(opened.pairs, journal)
     run_units("writing", store.units(folder), journal, store.workers, progress)
     if options.verify:
         run_units("comparing", store.checks(folder), journal, store.workers, progress)
@@ -192,6 +201,17 @@ def _work(
         if digest is None
     ]
     run_units("digests", left, journal, options.workers, progress)
+
+
+def _check_indexed(pairs: FilePairs | None, journal: Journal) -> None:
+    """Refuse files that are not those of the index any more, before they get its ids."""
+    for row in pairs.rows if pairs else ():
+        for path, digest in zip(row.files, row.digests, strict=False):
+            if digest and journal.done[f"source {path.resolve()}"]["sha256"] != digest:
+                raise DataError(
+                    f"{path}: of {row.id!r}, has changed since it was indexed; restore it, or "
+                    "build the index again with: hpctrain index build"
+                )
 
 
 def _sum_unit(name: str, path: Path) -> Unit:

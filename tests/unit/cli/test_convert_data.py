@@ -15,7 +15,7 @@ from PIL import Image
 from hpctrain.cli import convert_data, main
 from hpctrain.formats.mobotix import write_thermal
 from hpctrain.formats.sources import open_source
-from tests.unit.convert.builders import volume, write_fragment, write_layers
+from tests.unit.convert.builders import volume, write_fragment, write_index, write_layers
 from tests.unit.data.builders import random_values, write_netcdf3
 
 REPO = Path(__file__).resolve().parents[3]
@@ -158,9 +158,7 @@ def write_pairs(folder: Path, name: str) -> None:
     thermal = "1_right_6x4_14bit.thermal.celsius_position1.csv"
     write_thermal(folder / thermal, counts)
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(folder / "1.jpg")
-    (folder / "pairs.csv").write_text(f"id,status,rgb,thermal\n{name},ok,1.jpg,{thermal}\n")
-    page = {"root": str(folder), "modalities": ["rgb", "thermal"]}
-    (folder / "pairs.json").write_text(json.dumps(page))
+    write_index(folder / "pairs.csv", folder, {name: {"rgb": "1.jpg", "thermal": thermal}})
 
 
 @pytest.mark.parametrize(
