@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain import __version__
+from hpctrain.errors import DataError
 
 CARD, PAGE = "DATA_CARD.md", "data_card.json"
 SUMS, SOURCE_SUMS = "SHA256SUMS", "SOURCES.sha256"
@@ -42,15 +43,20 @@ def write_card(
         sources: digest of each source file, by its path.
         files: digest of each file of the store, by its path in `folder`.
     """
+    (folder / SOURCE_SUMS).write_text(_sum_lines(sources), encoding="utf-8")
+    (folder / SUMS).write_text(_sum_lines(files), encoding="utf-8")
+    listed = sorted([*files, SUMS, SOURCE_SUMS])
     whole = {
         "tool": f"hpctrain {__version__}",
         **page,
         "source_files": {"count": len(sources), "sha256": tree_digest(sources)},
-        "files": {"count": len(files), "sha256": tree_digest(files)},
+        "files": {
+            "count": len(files),
+            "sha256": tree_digest(files),
+            "sizes": {name: (folder / name).stat().st_size for name in listed},
+        },
     }
-    (folder / SOURCE_SUMS).write_text(_sum_lines(sources), encoding="utf-8")
-    (folder / SUMS).write_text(_sum_lines(files), encoding="utf-8")
-    (folder / PAGE).write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / PAGE).write_text(_json(whole), encoding="utf-8")
     (folder / CARD).write_text(_text(whole), encoding="utf-8")
 
 
@@ -70,6 +76,37 @@ def read_page(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return page
+
+
+def update_card(folder: Path, page: Mapping[str, Any]) -> None:
+    """Replace card and page by those of other facts; after a crash in between the page is the old.
+
+    Args:
+        folder: of a store that is complete.
+        page: as `read_page` gave it, with other facts.
+    """
+    for name, text in ((CARD, _text(page)), (PAGE, _json(page))):
+        temporary = folder / f".{name}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / name)
+
+
+def check_whole(folder: Path, page: Mapping[str, Any]) -> None:
+    """Compare names and sizes of a store's files with those that were written.
+
+    Raises:
+        DataError: one is missing, or has another size.
+    """
+    for name, size in page["files"].get("sizes", {}).items():
+        path = folder / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found} bytes, {size} when written"
+            raise DataError(f"{path}: {what}; restore it, or remove {folder} and convert again")
+
+
+def _json(page: Mapping[str, Any]) -> str:
+    return json.dumps(page, indent=1, ensure_ascii=False) + "\n"
 
 
 def _text(page: Mapping[str, Any]) -> str:

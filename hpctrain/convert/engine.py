@@ -6,32 +6,28 @@ it is whole. So `OUT` is complete or is not there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpctrain import __version__
-from hpctrain.convert.card import licence_of, read_page, write_card
+from hpctrain.convert.card import check_whole, licence_of, read_page, update_card, write_card
 from hpctrain.convert.journal import Journal
-from hpctrain.convert.npy_store import NpyStore
+from hpctrain.convert.opened import Opened, Stamps, open_all, stamps_of
 from hpctrain.convert.options import Options
-from hpctrain.convert.record_store import RecordStore
-from hpctrain.convert.select import open_sources, select
-from hpctrain.convert.store import Store
 from hpctrain.convert.units import Progress, Unit, run_units
-from hpctrain.convert.zarr_store import ZarrStore
 from hpctrain.errors import ConfigError, DataError
-from hpctrain.formats.pairs import FilePairs, from_folders, from_index
-from hpctrain.index.store import index_paths
+from hpctrain.formats.pairs import FilePairs
 
 PARTIAL, DATA, PREPARED = ".partial", "data", "prepared"
+ADVICE = "remove it, or choose another --out"
 READ_BYTES = 1 << 22
-Stamps = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -42,20 +38,12 @@ class Result:
     num_bytes: int
     num_files: int
     was_complete: bool
-    """It was there already, of the same sources and options; nothing was done."""
+    """It was there already, of the same sources and options; at most its card is new."""
+    has_new_card: bool
+    """The card of what was there now says another licence."""
     is_verified: bool
     left_out: int = 0
     """Pairs whose status in the index is not ok."""
-
-
-@dataclass(frozen=True)
-class _Opened:
-    store: Store
-    sources: list[dict[str, str]]
-    files: tuple[Path, ...]
-    attributes: list[Mapping[str, Any]]
-    pairs: FilePairs | None = None
-    """What a store of records packs."""
 
 
 def convert(options: Options, progress: Progress) -> Result:
@@ -70,19 +58,19 @@ def convert(options: Options, progress: Progress) -> Result:
         DataError: a source is damaged, or what was written is not what the source holds.
     """
     out = options.out
-    opened = _open(options)
-    stamps = _stamps(opened.files)
+    opened = open_all(options)
+    stamps = stamps_of(opened.files)
     asked = _asked(options, stamps)
     whole = Path(os.path.abspath(out))
     partial = whole.with_name(whole.name + PARTIAL)
-    if _is_complete(out, asked):
-        shutil.rmtree(partial, ignore_errors=True)  # left by a kill between the last two steps
-        return _result(options, opened, was_complete=True)
+    page = read_page(out)
+    if page is not None and page.get("request") == _digest(asked):
+        return _again(options, opened, asked, page, progress)
     _refuse_other_content(out)
-    journal = Journal(partial, asked, "remove it, or choose another --out")
+    journal = Journal(partial, asked, ADVICE)
     try:
         _work(options, opened, partial / DATA, journal, progress)
-        if _stamps(opened.files) != stamps:
+        if stamps_of(opened.files) != stamps:
             raise DataError(
                 f"{options.sources[0]}: files changed while they were converted; "
                 f"remove {partial} and convert again"
@@ -93,57 +81,38 @@ def convert(options: Options, progress: Progress) -> Result:
     finally:
         journal.close()
     shutil.rmtree(partial)
-    return _result(options, opened, was_complete=False)
+    return _result(options, opened)
 
 
-def _open(options: Options) -> _Opened:
-    if options.to == "records":
-        pairs = _pairs(options)
-        described = [{"path": str(p.resolve()), "kind": "pairs"} for p in options.sources]
-        files = tuple(path for row in pairs.rows for path in row.files)
-        if len(options.sources) == 1:
-            files += index_paths(options.sources[0])
-        return _Opened(RecordStore(pairs, options), described, files, [], pairs)
-    sources = open_sources(options)
-    named = select(sources, options)
-    store: Store = (NpyStore if options.to == "npy" else ZarrStore)(named, options)
-    described = [{"path": str(s.path.resolve()), "kind": s.kind} for s in sources]
-    folders = {array.folder for _, array in named if array.folder is not None}
-    inside = (p for folder in sorted(folders) for p in sorted(folder.rglob("*")) if p.is_file())
-    files = tuple(dict.fromkeys([*(p for s in sources for p in s.files), *inside]))
-    tables = [*(s.attributes for s in sources), *(a.attributes for _, a in named)]
-    return _Opened(store, described, files, tables)
-
-
-def _pairs(options: Options) -> FilePairs:
-    if len(options.sources) == 1 and _is_index(options.sources[0]):
-        return from_index(options.sources[0], options.keep_off_law)
-    for path in options.sources:
-        if not path.exists():
-            raise DataError(f"{path}: does not exist; give a pair index or folders of pictures")
-    if len(options.sources) > 1 and all(path.is_dir() for path in options.sources):
-        return from_folders(options.sources, options.keep_off_law)
-    raise ConfigError(
-        "--to records: give one pair index (its CSV, or a folder with index.csv), or two or more "
-        "folders whose files have the same stems"
-    )
-
-
-def _is_index(path: Path) -> bool:
-    """A CSV or JSON by its name, or what `hpctrain index` would take for one."""
-    known = path.suffix in (".csv", ".json") and path.is_file()
-    return known or any(place.is_file() for place in index_paths(path))
-
-
-def _stamps(files: Sequence[Path]) -> Stamps:
-    table: Stamps = {}
-    for path in files:
+def _again(
+    options: Options,
+    opened: Opened,
+    asked: dict[str, Any],
+    page: dict[str, Any],
+    progress: Progress,
+) -> Result:
+    """What an earlier conversion has left to do: a comparison, another licence."""
+    check_whole(options.out, page)
+    whole = Path(os.path.abspath(options.out))
+    partial = whole.with_name(whole.name + PARTIAL)
+    is_compared = options.verify and not page["verified"]
+    if is_compared:
+        journal = Journal(partial, asked, ADVICE)
         try:
-            status = path.stat()
-        except OSError as e:
-            raise DataError(f"{path}: cannot be read: {e.strerror}") from e
-        table[str(path.resolve())] = status.st_size, status.st_mtime_ns
-    return table
+            checks = opened.store.checks(options.out)
+            run_units("comparing", checks, journal, opened.store.workers, progress)
+        finally:
+            journal.close()
+        page["verified"] = True
+    is_new = options.licence not in (None, page["licence"])
+    page["licence"] = options.licence if is_new else page["licence"]
+    if is_compared or is_new:
+        update_card(options.out, page)
+    if partial.exists():  # by the comparison, or left by a kill between the last two steps
+        with contextlib.suppress(ConfigError):  # what is not of this conversion is left alone
+            Journal(partial, asked, ADVICE).close()
+            shutil.rmtree(partial)
+    return _result(options, opened, was_complete=not is_compared, has_new_card=is_new)
 
 
 def _asked(options: Options, stamps: Stamps) -> dict[str, Any]:
@@ -152,11 +121,6 @@ def _asked(options: Options, stamps: Stamps) -> dict[str, Any]:
     page = {"version": __version__, **options.asked(), "sources": listed}
     whole: dict[str, Any] = json.loads(json.dumps(page))
     return whole
-
-
-def _is_complete(out: Path, asked: Mapping[str, Any]) -> bool:
-    page = read_page(out)
-    return page is not None and page.get("request") == _digest(asked)
 
 
 def _digest(asked: Mapping[str, Any]) -> str:
@@ -177,7 +141,7 @@ def _refuse_other_content(out: Path) -> None:
 
 
 def _work(
-    options: Options, opened: _Opened, folder: Path, journal: Journal, progress: Progress
+    options: Options, opened: Opened, folder: Path, journal: Journal, progress: Progress
 ) -> None:
     """All that can be interrupted and gone on with."""
     store = opened.store
@@ -256,7 +220,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _finish(
-    options: Options, opened: _Opened, folder: Path, journal: Journal, asked: Mapping[str, Any]
+    options: Options, opened: Opened, folder: Path, journal: Journal, asked: Mapping[str, Any]
 ) -> None:
     """Write the card and the digests."""
     done = journal.done
@@ -290,13 +254,16 @@ def _sync(folder: Path) -> None:
         os.close(fd)
 
 
-def _result(options: Options, opened: _Opened, *, was_complete: bool) -> Result:
+def _result(
+    options: Options, opened: Opened, *, was_complete: bool = False, has_new_card: bool = False
+) -> Result:
     files = [p for p in options.out.rglob("*") if p.is_file()]
     return Result(
         options.out,
         sum(p.stat().st_size for p in files),
         len(files),
         was_complete,
+        has_new_card,
         options.verify,
         int(opened.store.facts().get("left_out", 0)),
     )

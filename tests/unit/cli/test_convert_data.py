@@ -116,6 +116,22 @@ def test_convert__a_reader_of_ones_own(here):
     assert run(*argv) == 0
 
 
+def test_convert__a_reader_that_was_edited_is_another(here, capsys):
+    argv = ("numbers.txt", "--to", "npy", "--out", "out", "--reader", "own_formats.Text")
+    assert run(*argv) == 0
+    Path("own_formats.py").write_text(READER.replace("self.values[key]", "self.values[key] * 2"))
+    sys.modules.pop("own_formats")
+    assert run(*argv) == 2
+    assert "out: is there already, and not of these sources and options" in capsys.readouterr().err
+
+
+def test_convert__another_licence(here, capsys):
+    assert run("a.npy", "--to", "npy", "--out", "out") == 0
+    assert run("a.npy", "--to", "npy", "--out", "out", "--licence", "CC0") == 0
+    assert capsys.readouterr().out.endswith("options; its card names the licence\n")
+    assert Path("out/DATA_CARD.md").read_text().count("CC0") == 1
+
+
 def test_convert__the_reader_of_the_how_to_page(here, monkeypatch):
     page = (REPO / "docs" / "how-to" / "bring-my-own-format.md").read_text()
     reader = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class" in b)

@@ -26,6 +26,63 @@ def test_convert__is_done_once(tmp_path, source):
     assert not (tmp_path / "out.partial").exists()
 
 
+def test_convert__what_is_complete_must_be_there(tmp_path, source):
+    out = tmp_path / "out"
+    run(source, "npy", out)
+    whole = (out / "a.npy").read_bytes()
+    (out / "a.npy").write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=r"a.npy: has \d+ bytes, \d+ when written; restore it, or"):
+        run(source, "npy", out)
+    (out / "a.npy").unlink()
+    with pytest.raises(DataError, match=r"a.npy: is missing; restore it, or remove"):
+        run(source, "npy", out)
+    (out / "a.npy").write_bytes(whole)
+    assert run(source, "npy", out).was_complete
+
+
+@pytest.mark.parametrize("to", ["npy", "zarr"])
+def test_convert__compares_what_was_not_compared(tmp_path, source, to):
+    out = tmp_path / "out"
+    run(source, to, out, verify=False)
+    assert run(source, to, out, verify=False).was_complete
+    result = run(source, to, out)
+    assert (result.was_complete, result.is_verified) == (False, True)
+    run(source, to, tmp_path / "expected")
+    assert tree(out) == tree(tmp_path / "expected")
+    assert run(source, to, out).was_complete
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_convert__compares_later_and_finds_other_numbers(tmp_path, source):
+    out = tmp_path / "out"
+    run(source, "npy", out, verify=False)
+    data = bytearray((out / "a.npy").read_bytes())
+    data[200] ^= 1
+    (out / "a.npy").write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(DataError, match="a.npy: holds other numbers than its source"):
+            run(source, "npy", out)
+    assert json.loads((out / "data_card.json").read_text())["verified"] is False
+
+
+def test_convert__another_licence_is_written_on_the_card(tmp_path, source):
+    out = tmp_path / "out"
+    run(source, "npy", out, licence="CC0")
+    result = run(source, "npy", out, licence="CC BY 4.0")
+    assert (result.was_complete, result.has_new_card) == (True, True)
+    assert not run(source, "npy", out).has_new_card
+    run(source, "npy", tmp_path / "expected", licence="CC BY 4.0")
+    assert tree(out) == tree(tmp_path / "expected")
+
+
+def test_convert__leaves_a_folder_beside_a_complete_one_alone(tmp_path, source):
+    run(source, "npy", tmp_path / "out")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "mine").write_text("precious")
+    assert run(source, "npy", tmp_path / "out").was_complete
+    assert (tmp_path / "out.partial" / "mine").read_text() == "precious"
+
+
 def test_convert__never_overwrites(tmp_path, source):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("precious")
