@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def convert(options: Options, progress: Progress) -> Result:
         ConfigError: something else is in the way, room is short, or an option makes no sense.
         DataError: a source is damaged, or what was written is not what the source holds.
     """
-    out = options.out
+    out = options.out.resolve() if options.out.is_symlink() else options.out
+    options = replace(options, out=out)
     opened = open_all(options)
     stamps = stamps_of(opened.files)
     asked = _asked(options, stamps)

@@ -82,13 +82,23 @@ def stamps_of(files: Sequence[Path]) -> Stamps:
     """What tells that a file was changed.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: one cannot be read, or has a name that no list of digests can hold.
     """
     table: Stamps = {}
     for path in files:
+        if not _is_text(name := str(path.resolve())):
+            raise DataError(f"{name!r}: its name is no UTF-8; rename it, or the folder that has it")
         try:
             status = path.stat()
         except OSError as e:
             raise DataError(f"{path}: cannot be read: {e.strerror}") from e
-        table[str(path.resolve())] = status.st_size, status.st_mtime_ns
+        table[name] = status.st_size, status.st_mtime_ns
     return table
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -97,6 +97,8 @@ def parse_range(text: str, option: str, parts: int) -> tuple[int | None, ...]:
         shape = ":".join(("START", "STOP", "STRIDE")[:parts])
         raise ConfigError(f"{option}: found {text!r}; allowed: {shape}, each a number or nothing")
     numbers = [int(w) if w else None for w in words]
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise ConfigError(f"{option}: found {text!r}; allowed: a STRIDE from 1 on")
     return (*numbers, *[None] * (parts - len(numbers)))
 
 

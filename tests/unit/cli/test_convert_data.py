@@ -44,6 +44,21 @@ class Wrong(Text):
         return self.values
 
 
+class Torn(Text):
+    def read(self, key):
+        raise EOFError("no more lines")
+
+
+class Flat(Text):
+    def __init__(self, path):
+        self.shape, self.dtype = (), "f4"
+
+
+class Vague(Text):
+    def __init__(self, path):
+        self.shape, self.dtype = (1, 2, 3), "number"
+
+
 class Bare:
     def __init__(self, path):
         self.shape = (1, 2, 3)
@@ -187,6 +202,7 @@ def write_pairs(folder: Path, name: str) -> None:
         ("a.npy --to npy --out o --codec zstd", "--codec: has no effect with --to npy; it is for"),
         ("a.npy --to npy --out o --steps 5:", "--steps: none of 1 sources is left"),
         ("a.npy --to npy --out o --steps x", "--steps: found 'x'; allowed: START:STOP:STRIDE"),
+        ("a.npy --to npy --out o --steps ::0", "--steps: found '::0'; allowed: a STRIDE from 1"),
         ("a.npy --to npy --out o --crop 1-3", "--crop: found '1-3'; allowed: START:STOP"),
         (
             "a.npy --to npy --out o --variable v",
@@ -203,6 +219,18 @@ def write_pairs(folder: Path, name: str) -> None:
             "--reader: Broken cannot open",
         ),
         (
+            "a.npy --to npy --out o --reader own_formats.Flat",
+            "--reader: Flat gives a shape without",
+        ),
+        (
+            "a.npy --to npy --out o --reader own_formats.Vague",
+            "--reader: Vague says of a.npy what makes no array: TypeError: data type 'number'",
+        ),
+        (
+            "numbers.txt --to npy --out o --reader own_formats.Torn",
+            "numbers.txt: Torn.read, given with --reader, failed on [0:2, 0:3, 0:4]: EOFError: no",
+        ),
+        (
             "numbers.txt --to npy --out o --reader own_formats.Wrong --crop 1:",
             "--reader: Wrong.read gave an array of shape [2, 3, 4], where",
         ),
@@ -215,6 +243,14 @@ def test_convert__bad_input_is_one_sentence(here, capsys, argv, message):
     last = err.splitlines()[-1]
     assert last.startswith(f"hpctrain: {message}"), err
     assert not Path("o").exists()
+
+
+def test_convert__a_name_that_is_no_text(here, capsys):
+    name = os.fsdecode(b"caf\xe9.npy")
+    Path("a.npy").rename(name)
+    assert run(name, "--to", "npy", "--out", "o") == 2
+    assert "/caf\\udce9.npy': its name is no UTF-8; rename it" in capsys.readouterr().err
+    assert not Path("o.partial").exists()
 
 
 def test_convert__a_full_disk_is_one_sentence(here, capsys, monkeypatch):

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from hpctrain.convert import engine
 from hpctrain.convert.journal import Journal
@@ -103,6 +104,18 @@ def test_convert__an_empty_folder_is_taken(tmp_path, source):
     (tmp_path / "out").mkdir()
     run(source, "npy", tmp_path / "out")
     assert (tmp_path / "out" / "a.npy").is_file()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_convert__a_link_to_an_empty_folder_is_taken(tmp_path, source, is_there):
+    if is_there:
+        (tmp_path / "big_disk").mkdir()
+    (tmp_path / "out").symlink_to("big_disk")
+    run(source, "npy", tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "big_disk" / "a.npy").is_file()
+    assert run(source, "npy", tmp_path / "out").was_complete
+    assert {p.name for p in tmp_path.iterdir()} == {"a.npy", "big_disk", "out"}
 
 
 def test_convert__leaves_an_unfinished_one_of_another_kind_alone(tmp_path, source, monkeypatch):
@@ -214,3 +227,20 @@ def test_convert__sources_that_are_none(tmp_path, content, message):
         run(tmp_path / "empty", "npy", tmp_path / "out")
     with pytest.raises(DataError, match="nowhere: does not exist; give npy, NetCDF"):
         run(tmp_path / "nowhere", "npy", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (slice(4, 8), b"\0\0\0\0", "a.tif: holds no picture, as where its writing was interrupted"),
+        (slice(12, 13), b"\x05", "a.tif: has a damaged header"),
+        (slice(21, 22), b"\xff", "a.tif: truncated: .* by its header"),
+    ],
+)
+def test_convert__a_tiff_whose_header_is_wrong(tmp_path, place, value, message):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), np.uint16))
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[place] = value
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "a.tif", "zarr", tmp_path / "out")
