@@ -69,18 +69,24 @@ def convert(options: Options, progress: Progress) -> Result:
         return _again(options, opened, asked, page, progress)
     _refuse_other_content(out)
     journal = Journal(partial, asked, ADVICE)
+    is_of_use = True
     try:
         _work(options, opened, partial / DATA, journal, progress)
         if stamps_of(opened.files) != stamps:
+            _forget_all_files(journal)
             raise DataError(
-                f"{options.sources[0]}: files changed while they were converted; "
-                f"remove {partial} and convert again"
+                f"{options.sources[0]}: files changed while they were converted; convert again"
             )
         _finish(options, opened, partial / DATA, journal, asked)
         os.replace(partial / DATA, out)
         _sync(out.parent)
+    except ConfigError:
+        is_of_use = bool(_files(journal))
+        raise
     finally:
         journal.close()
+        if not is_of_use:  # it would only be in the way of the command as it is mended
+            shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(partial)
     return _result(options, opened)
 
@@ -157,7 +163,12 @@ def _work(
     sums = [_sum_unit(f"source {path.resolve()}", path) for path in opened.files]
     run_units("reading digests", sums, journal, options.workers, progress)
     _check_indexed(opened.pairs, journal)
-    run_units("writing", store.units(folder), journal, store.workers, progress)
+    try:
+        run_units("writing", store.units(folder), journal, store.workers, progress)
+    except ConfigError as e:
+        if not isinstance(e, DataError):  # with this option it never ends otherwise
+            _forget_all_files(journal)
+        raise
     if options.verify:
         run_units("comparing", store.checks(folder), journal, store.workers, progress)
     left = [
@@ -207,6 +218,12 @@ def _forget_lost_files(folder: Path, journal: Journal) -> None:
             if not path.is_file() or path.stat().st_size != size:
                 for gone in (name, f"check {name}", f"sum {file}"):
                     journal.forget(gone)
+
+
+def _forget_all_files(journal: Journal) -> None:
+    for name, unit in list(journal.done.items()):
+        if "files" in unit:
+            journal.forget(name)
 
 
 def _check_room(folder: Path, needed: int) -> None:

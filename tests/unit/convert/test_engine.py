@@ -131,12 +131,35 @@ def test_convert__leaves_an_unfinished_one_of_another_kind_alone(tmp_path, sourc
     assert tree(tmp_path / "out.partial") == before
 
 
-def test_convert__a_folder_of_ones_own_with_that_name(tmp_path, source):
+@pytest.mark.parametrize("name", ["mine", "data"])
+def test_convert__a_folder_of_ones_own_with_that_name(tmp_path, source, name):
     (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "mine").write_text("precious")
-    with pytest.raises(ConfigError, match="out.partial: holds 'mine' and no journal"):
+    (tmp_path / "out.partial" / name).write_text("precious")
+    with pytest.raises(ConfigError, match=f"out.partial: holds '{name}' and no journal"):
         run(source, "npy", tmp_path / "out")
-    assert (tmp_path / "out.partial" / "mine").read_text() == "precious"
+    assert (tmp_path / "out.partial" / name).read_text() == "precious"
+
+
+def test_convert__an_option_that_fails_is_not_in_the_way(tmp_path):
+    values = volume((2, 40, 40, 30), np.float32)
+    values[-1, -1, -1, -1] = 1e30  # in the last block: others are written before
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(ConfigError, match="--dtype float16: 1e.30 of a.npy, block"):
+        run(tmp_path / "a.npy", "npy", tmp_path / "out", dtype="float16", workers=1)
+    assert not (tmp_path / "out.partial").exists()
+    run(tmp_path / "a.npy", "npy", tmp_path / "out", dtype="float64")
+
+
+def test_convert__what_is_of_use_outlives_a_want_of_room(tmp_path, source, monkeypatch):
+    with monkeypatch.context() as m:
+        m.setattr(engine, "_finish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(source, "npy", tmp_path / "out")
+    with monkeypatch.context() as m:
+        m.setattr(engine.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, -9999))
+        with pytest.raises(ConfigError, match="make room, or choose another --out"):
+            run(source, "npy", tmp_path / "out")
+    assert (tmp_path / "out.partial" / "data" / "a.npy").is_file()
 
 
 def test_convert__two_at_once(tmp_path, source):
@@ -157,6 +180,8 @@ def test_convert__a_source_that_changes_meanwhile(tmp_path, source, monkeypatch)
     with pytest.raises(DataError, match="files changed while they were converted"):
         run(source, "npy", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(engine, "_work", right)
+    run(source, "npy", tmp_path / "out")
 
 
 def test_convert__room_is_looked_for_beforehand(tmp_path, source, monkeypatch):
