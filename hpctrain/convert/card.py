@@ -115,9 +115,7 @@ def _text(page: Mapping[str, Any]) -> str:
     found = page["source_files"]
     lines += [f"- {found['count']} files, digests in {SOURCE_SUMS}; of all: {found['sha256']}"]
     lines += ["", "## Content", ""]
-    lines += _some([_array_line(array) for array in page["stored"].get("arrays", ())])
-    for array in page["stored"].get("arrays", ())[:1]:
-        lines += _channel_lines(array)
+    lines += _some(_array_texts(page["stored"].get("arrays", ())))
     rest = {k: v for k, v in page["stored"].items() if k != "arrays"}
     lines += [f"- {name}: {_words(value)}" for name, value in rest.items()]
     lines += ["", "## What was done", ""]
@@ -134,6 +132,18 @@ def _some(lines: list[str]) -> list[str]:
     """The first lines; the page for programs has all."""
     left = len(lines) - SHOWN
     return [*lines[:SHOWN], f"- and {left} more, see {PAGE}"] if left > 1 else lines
+
+
+def _array_texts(arrays: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each array with its own channels and axes behind it, which are often those of the last."""
+    texts: list[str] = []
+    before: list[str] = []
+    for array in arrays:
+        own = _channel_lines(array)
+        shown = ["  - channels and axes as above"] if own and own == before else own
+        texts.append("\n".join([_array_line(array), *shown]))
+        before = own
+    return texts
 
 
 def _array_line(array: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from hpctrain.convert import engine
 from hpctrain.convert.journal import Journal
 from hpctrain.errors import ConfigError, DataError
 from tests.unit.convert.builders import Quiet, run, tree, volume, write_layers
+from tests.unit.data.builders import random_values, write_netcdf3
 
 
 @pytest.fixture
@@ -220,6 +221,21 @@ def test_convert__no_verify_is_written_on_the_card(tmp_path, source):
     page = json.loads((tmp_path / "out" / "data_card.json").read_text())
     assert page["verified"] is False
     assert "value by value: no" in (tmp_path / "out" / "DATA_CARD.md").read_text()
+
+
+def test_convert__the_card_says_channels_behind_their_own_array(tmp_path):
+    for name, seed in (("a", 0), ("b", 1), ("c", 2)):
+        write_netcdf3(tmp_path / f"{name}.nc", random_values(seed=seed))
+    sources = [tmp_path / f"{name}.nc" for name in "abc"]
+    np.save(tmp_path / "d.npy", volume((3, 4, 5)))
+    run([*sources[:2], tmp_path / "d.npy", sources[2]], "npy", tmp_path / "out")
+    card = (tmp_path / "out" / "DATA_CARD.md").read_text()
+    content = card.split("## Content\n\n")[1].split("\n\n")[0]
+    a, b, d, c = content[2:].split("\n- ")
+    assert a.startswith("`a.npy`")
+    assert a.count("  - channel `") == c.count("  - channel `") == 4
+    assert b.splitlines()[1:] == ["  - channels and axes as above"]
+    assert len(d.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("given", "said"), [(None, "not stated"), ("CC BY-NC 4.0",) * 2])
