@@ -103,7 +103,7 @@ class FilePairs:
         except OSError as e:
             raise DataError(f"{path}: cannot be read: {e.strerror}") from e
         except DataError as e:
-            if "law" not in str(e):
+            if "not on the camera's law" not in str(e):  # of the file, not of its path
                 raise
             if not self.keep_off_law:
                 raise DataError(f"{e}; --keep-off-law stores such files as float64") from e

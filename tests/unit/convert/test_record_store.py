@@ -113,6 +113,17 @@ def test_records__off_the_law(tmp_path, index):
     assert packed.read(1, "ir").dtype == np.uint16
 
 
+def test_records__a_count_out_of_range_in_a_folder_named_law(tmp_path, index):
+    folder = index.parent.rename(tmp_path / "lawson")
+    path = folder / "ir" / "b_right_18x12_14bit.thermal.raw"
+    path.write_bytes(b"\xff\xff" + path.read_bytes()[2:])
+    samples = {"b": {"rgb": "rgb/1.jpg", "ir": f"ir/{path.name}"}}
+    write_index(folder / "index.csv", folder, samples)
+    for keep in (False, True):
+        with pytest.raises(DataError, match=r"found 65535; allowed: a count of 0 to 16383$"):
+            run(folder, "records", tmp_path / "out", keep_off_law=keep)
+
+
 def test_records__folders_with_the_same_stems(tmp_path):
     for name in ("rgb", "ir"):
         (tmp_path / name).mkdir()
