@@ -62,12 +62,11 @@ def convert(options: Options, progress: Progress) -> Result:
     opened = open_all(options)
     stamps = stamps_of(opened.files)
     asked = _asked(options, stamps)
-    whole = Path(os.path.abspath(out))
-    partial = whole.with_name(whole.name + PARTIAL)
     page = read_page(out)
     if page is not None and page.get("request") == _digest(asked):
         return _again(options, opened, asked, page, progress)
     _refuse_other_content(out)
+    partial = _partial(out)
     journal = Journal(partial, asked, ADVICE)
     is_of_use = True
     try:
@@ -100,8 +99,7 @@ def _again(
 ) -> Result:
     """What an earlier conversion has left to do: a comparison, another licence."""
     check_whole(options.out, page)
-    whole = Path(os.path.abspath(options.out))
-    partial = whole.with_name(whole.name + PARTIAL)
+    partial = _partial(options.out)
     is_compared = options.verify and not page["verified"]
     if is_compared:
         journal = Journal(partial, asked, ADVICE)
@@ -128,6 +126,11 @@ def _asked(options: Options, stamps: Stamps) -> dict[str, Any]:
     page = {"version": __version__, **options.asked(), "sources": listed}
     whole: dict[str, Any] = json.loads(json.dumps(page))
     return whole
+
+
+def _partial(out: Path) -> Path:
+    whole = Path(os.path.abspath(out))
+    return whole.with_name(whole.name + PARTIAL)
 
 
 def _digest(asked: Mapping[str, Any]) -> str:

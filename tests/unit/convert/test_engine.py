@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,8 @@ def test_convert__never_overwrites(tmp_path, source):
     (tmp_path / "file").write_text("precious")
     with pytest.raises(ConfigError, match="file: is a file; give the name of a new folder"):
         run(source, "npy", tmp_path / "file")
+    with pytest.raises(ConfigError, match="^/: is there already, and not of these sources"):
+        run(source, "npy", Path("/"))
     with pytest.raises(ConfigError, match="no: is no folder"):
         run(source, "npy", tmp_path / "no" / "out")
     run(source, "npy", tmp_path / "done")
