@@ -76,11 +76,15 @@ def make_pairs(folder: Path, count: int) -> Path:
     from PIL import Image
 
     from hpctrain.formats.mobotix import write_thermal
+    from hpctrain.index.digests import sha256_of
+    from hpctrain.index.store import save_index
+    from hpctrain.index.table import Columns, Index, Row
 
     for name in ("rgb", "ir"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    rows = ["id,rgb,ir,status"]
+    rows = []
+    columns = Columns(("rgb", "ir"))
     for i in range(count):
         coarse = Image.fromarray(rng.integers(0, 255, (24, 32, 3)).astype(np.uint8))
         thermal = f"{i}_right_336x252_14bit.thermal.celsius_position1.csv"
@@ -88,9 +92,14 @@ def make_pairs(folder: Path, count: int) -> Path:
             coarse.resize((1024, 768)).save(folder / "rgb" / f"{i}.jpg", quality=92)
             counts = rng.integers(6000, 7500, (252, 336)).astype(np.uint16)
             write_thermal(folder / "ir" / thermal, counts)
-        rows.append(f"{i},rgb/{i}.jpg,ir/{thermal},ok")
-    (folder / "index.csv").write_text("\n".join(rows) + "\n")
-    (folder / "index.json").write_text(json.dumps({"root": ".", "modalities": ["rgb", "ir"]}))
+        cells = {"id": str(i), "rgb": f"rgb/{i}.jpg", "ir": f"ir/{thermal}"}
+        for part in columns.modalities:
+            status = (folder / cells[part]).stat()
+            cells[f"{part}_sha256"] = sha256_of(folder / cells[part])
+            cells[f"{part}_size"] = str(status.st_size)
+            cells[f"{part}_mtime"] = str(status.st_mtime_ns)
+        rows.append(Row.make(columns, **cells))
+    save_index(Index(folder.resolve(), rows, {}, columns), folder / "index.csv")
     return folder / "index.csv"
 
 

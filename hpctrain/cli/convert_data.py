@@ -41,7 +41,8 @@ def convert_data(sources: tuple[Path, ...], to: str, out: Path, given: dict[str,
             "from here"
         ) from e
     if result.was_complete:
-        typer.echo(f"{out}: is complete, of the same sources and options; nothing was done")
+        done = "its card names the licence" if result.has_new_card else "nothing was done"
+        typer.echo(f"{out}: is complete, of the same sources and options; {done}")
         return
     checked = "compared with the source" if result.is_verified else "not compared"
     left = f", {result.left_out} pairs left out by the index" if result.left_out else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain import __version__
+from hpctrain.errors import DataError
 
 CARD, PAGE = "DATA_CARD.md", "data_card.json"
 SUMS, SOURCE_SUMS = "SHA256SUMS", "SOURCES.sha256"
@@ -42,15 +43,20 @@ def write_card(
         sources: digest of each source file, by its path.
         files: digest of each file of the store, by its path in `folder`.
     """
+    (folder / SOURCE_SUMS).write_text(_sum_lines(sources), encoding="utf-8")
+    (folder / SUMS).write_text(_sum_lines(files), encoding="utf-8")
+    listed = sorted([*files, SUMS, SOURCE_SUMS])
     whole = {
         "tool": f"hpctrain {__version__}",
         **page,
         "source_files": {"count": len(sources), "sha256": tree_digest(sources)},
-        "files": {"count": len(files), "sha256": tree_digest(files)},
+        "files": {
+            "count": len(files),
+            "sha256": tree_digest(files),
+            "sizes": {name: (folder / name).stat().st_size for name in listed},
+        },
     }
-    (folder / SOURCE_SUMS).write_text(_sum_lines(sources), encoding="utf-8")
-    (folder / SUMS).write_text(_sum_lines(files), encoding="utf-8")
-    (folder / PAGE).write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / PAGE).write_text(_json(whole), encoding="utf-8")
     (folder / CARD).write_text(_text(whole), encoding="utf-8")
 
 
@@ -72,15 +78,44 @@ def read_page(folder: Path) -> dict[str, Any] | None:
     return page
 
 
+def update_card(folder: Path, page: Mapping[str, Any]) -> None:
+    """Replace card and page by those of other facts; after a crash in between the page is the old.
+
+    Args:
+        folder: of a store that is complete.
+        page: as `read_page` gave it, with other facts.
+    """
+    for name, text in ((CARD, _text(page)), (PAGE, _json(page))):
+        temporary = folder / f".{name}.new"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / name)
+
+
+def check_whole(folder: Path, page: Mapping[str, Any]) -> None:
+    """Compare names and sizes of a store's files with those that were written.
+
+    Raises:
+        DataError: one is missing, or has another size.
+    """
+    for name, size in page["files"].get("sizes", {}).items():
+        path = folder / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found} bytes, {size} when written"
+            raise DataError(f"{path}: {what}; restore it, or remove {folder} and convert again")
+
+
+def _json(page: Mapping[str, Any]) -> str:
+    return json.dumps(page, indent=1, ensure_ascii=False) + "\n"
+
+
 def _text(page: Mapping[str, Any]) -> str:
     lines = ["# Data card", "", f"Converted by {page['tool']}.", "", "## Source", ""]
     lines += _some([f"- `{one['path']}`: {one['kind']}" for one in page["sources"]])
     found = page["source_files"]
     lines += [f"- {found['count']} files, digests in {SOURCE_SUMS}; of all: {found['sha256']}"]
     lines += ["", "## Content", ""]
-    lines += _some([_array_line(array) for array in page["stored"].get("arrays", ())])
-    for array in page["stored"].get("arrays", ())[:1]:
-        lines += _channel_lines(array)
+    lines += _some(_array_texts(page["stored"].get("arrays", ())))
     rest = {k: v for k, v in page["stored"].items() if k != "arrays"}
     lines += [f"- {name}: {_words(value)}" for name, value in rest.items()]
     lines += ["", "## What was done", ""]
@@ -97,6 +132,18 @@ def _some(lines: list[str]) -> list[str]:
     """The first lines; the page for programs has all."""
     left = len(lines) - SHOWN
     return [*lines[:SHOWN], f"- and {left} more, see {PAGE}"] if left > 1 else lines
+
+
+def _array_texts(arrays: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each array with its own channels and axes behind it, which are often those of the last."""
+    texts: list[str] = []
+    before: list[str] = []
+    for array in arrays:
+        own = _channel_lines(array)
+        shown = ["  - channels and axes as above"] if own and own == before else own
+        texts.append("\n".join([_array_line(array), *shown]))
+        before = own
+    return texts
 
 
 def _array_line(array: Mapping[str, Any]) -> str:

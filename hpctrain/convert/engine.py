@@ -6,31 +6,28 @@ it is whole. So `OUT` is complete or is not there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpctrain import __version__
-from hpctrain.convert.card import licence_of, read_page, write_card
+from hpctrain.convert.card import check_whole, licence_of, read_page, update_card, write_card
 from hpctrain.convert.journal import Journal
-from hpctrain.convert.npy_store import NpyStore
+from hpctrain.convert.opened import Opened, Stamps, open_all, stamps_of
 from hpctrain.convert.options import Options
-from hpctrain.convert.record_store import RecordStore
-from hpctrain.convert.select import open_sources, select
-from hpctrain.convert.store import Store
 from hpctrain.convert.units import Progress, Unit, run_units
-from hpctrain.convert.zarr_store import ZarrStore
 from hpctrain.errors import ConfigError, DataError
-from hpctrain.formats.pairs import FilePairs, from_folders, from_index
+from hpctrain.formats.pairs import FilePairs
 
 PARTIAL, DATA, PREPARED = ".partial", "data", "prepared"
+ADVICE = "remove it, or choose another --out"
 READ_BYTES = 1 << 22
-Stamps = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -41,18 +38,12 @@ class Result:
     num_bytes: int
     num_files: int
     was_complete: bool
-    """It was there already, of the same sources and options; nothing was done."""
+    """It was there already, of the same sources and options; at most its card is new."""
+    has_new_card: bool
+    """The card of what was there now says another licence."""
     is_verified: bool
     left_out: int = 0
     """Pairs whose status in the index is not ok."""
-
-
-@dataclass(frozen=True)
-class _Opened:
-    store: Store
-    sources: list[dict[str, str]]
-    files: tuple[Path, ...]
-    attributes: list[Mapping[str, Any]]
 
 
 def convert(options: Options, progress: Progress) -> Result:
@@ -66,76 +57,67 @@ def convert(options: Options, progress: Progress) -> Result:
         ConfigError: something else is in the way, room is short, or an option makes no sense.
         DataError: a source is damaged, or what was written is not what the source holds.
     """
-    out = options.out
-    opened = _open(options)
-    stamps = _stamps(opened.files)
+    out = options.out.resolve() if options.out.is_symlink() else options.out
+    options = replace(options, out=out)
+    opened = open_all(options)
+    stamps = stamps_of(opened.files)
     asked = _asked(options, stamps)
-    whole = Path(os.path.abspath(out))
-    partial = whole.with_name(whole.name + PARTIAL)
-    if _is_complete(out, asked):
-        shutil.rmtree(partial, ignore_errors=True)  # left by a kill between the last two steps
-        return _result(options, opened, was_complete=True)
+    page = read_page(out)
+    if page is not None and page.get("request") == _digest(asked):
+        return _again(options, opened, asked, page, progress)
     _refuse_other_content(out)
-    journal = Journal(partial, asked, "remove it, or choose another --out")
+    partial = _partial(out)
+    journal = Journal(partial, asked, ADVICE)
+    is_of_use = True
     try:
         _work(options, opened, partial / DATA, journal, progress)
-        if _stamps(opened.files) != stamps:
+        if stamps_of(opened.files) != stamps:
+            _forget_all_files(journal)
             raise DataError(
-                f"{options.sources[0]}: files changed while they were converted; "
-                f"remove {partial} and convert again"
+                f"{options.sources[0]}: files changed while they were converted; convert again"
             )
         _finish(options, opened, partial / DATA, journal, asked)
         os.replace(partial / DATA, out)
         _sync(out.parent)
+    except ConfigError:
+        is_of_use = bool(_files(journal))
+        raise
     finally:
         journal.close()
+        if not is_of_use:  # it would only be in the way of the command as it is mended
+            shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(partial)
-    return _result(options, opened, was_complete=False)
+    return _result(options, opened)
 
 
-def _open(options: Options) -> _Opened:
-    if options.to == "records":
-        pairs = _pairs(options)
-        described = [{"path": str(p.resolve()), "kind": "pairs"} for p in options.sources]
-        files = tuple(path for row in pairs.rows for path in row.files)
-        index = options.sources[0]
-        files += () if index.is_dir() else (index, index.with_suffix(".json"))
-        return _Opened(RecordStore(pairs, options), described, files, [])
-    sources = open_sources(options)
-    named = select(sources, options)
-    store: Store = (NpyStore if options.to == "npy" else ZarrStore)(named, options)
-    described = [{"path": str(s.path.resolve()), "kind": s.kind} for s in sources]
-    folders = {array.folder for _, array in named if array.folder is not None}
-    inside = (p for folder in sorted(folders) for p in sorted(folder.rglob("*")) if p.is_file())
-    files = tuple(dict.fromkeys([*(p for s in sources for p in s.files), *inside]))
-    tables = [*(s.attributes for s in sources), *(a.attributes for _, a in named)]
-    return _Opened(store, described, files, tables)
-
-
-def _pairs(options: Options) -> FilePairs:
-    for path in options.sources:
-        if not path.exists():
-            raise DataError(f"{path}: does not exist; give a pair index or folders of pictures")
-    folders = [path for path in options.sources if path.is_dir()]
-    if len(folders) == len(options.sources) > 1:
-        return from_folders(folders, options.keep_off_law)
-    if len(options.sources) == 1 and options.sources[0].suffix == ".csv" and not folders:
-        return from_index(options.sources[0], options.keep_off_law)
-    raise ConfigError(
-        "--to records: give one pair index (CSV), or two or more folders whose files have the "
-        "same stems"
-    )
-
-
-def _stamps(files: Sequence[Path]) -> Stamps:
-    table: Stamps = {}
-    for path in files:
+def _again(
+    options: Options,
+    opened: Opened,
+    asked: dict[str, Any],
+    page: dict[str, Any],
+    progress: Progress,
+) -> Result:
+    """What an earlier conversion has left to do: a comparison, another licence."""
+    check_whole(options.out, page)
+    partial = _partial(options.out)
+    is_compared = options.verify and not page["verified"]
+    if is_compared:
+        journal = Journal(partial, asked, ADVICE)
         try:
-            status = path.stat()
-        except OSError as e:
-            raise DataError(f"{path}: cannot be read: {e.strerror}") from e
-        table[str(path.resolve())] = status.st_size, status.st_mtime_ns
-    return table
+            checks = opened.store.checks(options.out)
+            run_units("comparing", checks, journal, opened.store.workers, progress)
+        finally:
+            journal.close()
+        page["verified"] = True
+    is_new = options.licence not in (None, page["licence"])
+    page["licence"] = options.licence if is_new else page["licence"]
+    if is_compared or is_new:
+        update_card(options.out, page)
+    if partial.exists():  # by the comparison, or left by a kill between the last two steps
+        with contextlib.suppress(ConfigError):  # what is not of this conversion is left alone
+            Journal(partial, asked, ADVICE).close()
+            shutil.rmtree(partial)
+    return _result(options, opened, was_complete=not is_compared, has_new_card=is_new)
 
 
 def _asked(options: Options, stamps: Stamps) -> dict[str, Any]:
@@ -146,9 +128,9 @@ def _asked(options: Options, stamps: Stamps) -> dict[str, Any]:
     return whole
 
 
-def _is_complete(out: Path, asked: Mapping[str, Any]) -> bool:
-    page = read_page(out)
-    return page is not None and page.get("request") == _digest(asked)
+def _partial(out: Path) -> Path:
+    whole = Path(os.path.abspath(out))
+    return whole.with_name(whole.name + PARTIAL)
 
 
 def _digest(asked: Mapping[str, Any]) -> str:
@@ -169,7 +151,7 @@ def _refuse_other_content(out: Path) -> None:
 
 
 def _work(
-    options: Options, opened: _Opened, folder: Path, journal: Journal, progress: Progress
+    options: Options, opened: Opened, folder: Path, journal: Journal, progress: Progress
 ) -> None:
     """All that can be interrupted and gone on with."""
     store = opened.store
@@ -183,7 +165,13 @@ def _work(
         journal.add(PREPARED, {})
     sums = [_sum_unit(f"source {path.resolve()}", path) for path in opened.files]
     run_units("reading digests", sums, journal, options.workers, progress)
-    run_units("writing", store.units(folder), journal, store.workers, progress)
+    _check_indexed(opened.pairs, journal)
+    try:
+        run_units("writing", store.units(folder), journal, store.workers, progress)
+    except ConfigError as e:
+        if not isinstance(e, DataError):  # with this option it never ends otherwise
+            _forget_all_files(journal)
+        raise
     if options.verify:
         run_units("comparing", store.checks(folder), journal, store.workers, progress)
     left = [
@@ -192,6 +180,17 @@ def _work(
         if digest is None
     ]
     run_units("digests", left, journal, options.workers, progress)
+
+
+def _check_indexed(pairs: FilePairs | None, journal: Journal) -> None:
+    """Refuse files that are not those of the index any more, before they get its ids."""
+    for row in pairs.rows if pairs else ():
+        for path, digest in zip(row.files, row.digests, strict=False):
+            if digest and journal.done[f"source {path.resolve()}"]["sha256"] != digest:
+                raise DataError(
+                    f"{path}: of {row.id!r}, has changed since it was indexed; restore it, or "
+                    "build the index again with: hpctrain index build"
+                )
 
 
 def _sum_unit(name: str, path: Path) -> Unit:
@@ -224,6 +223,12 @@ def _forget_lost_files(folder: Path, journal: Journal) -> None:
                     journal.forget(gone)
 
 
+def _forget_all_files(journal: Journal) -> None:
+    for name, unit in list(journal.done.items()):
+        if "files" in unit:
+            journal.forget(name)
+
+
 def _check_room(folder: Path, needed: int) -> None:
     # what an earlier start has written is counted for free
     there = sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file())
@@ -236,7 +241,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _finish(
-    options: Options, opened: _Opened, folder: Path, journal: Journal, asked: Mapping[str, Any]
+    options: Options, opened: Opened, folder: Path, journal: Journal, asked: Mapping[str, Any]
 ) -> None:
     """Write the card and the digests."""
     done = journal.done
@@ -270,13 +275,16 @@ def _sync(folder: Path) -> None:
         os.close(fd)
 
 
-def _result(options: Options, opened: _Opened, *, was_complete: bool) -> Result:
+def _result(
+    options: Options, opened: Opened, *, was_complete: bool = False, has_new_card: bool = False
+) -> Result:
     files = [p for p in options.out.rglob("*") if p.is_file()]
     return Result(
         options.out,
         sum(p.stat().st_size for p in files),
         len(files),
         was_complete,
+        has_new_card,
         options.verify,
         int(opened.store.facts().get("left_out", 0)),
     )

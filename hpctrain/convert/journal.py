@@ -51,7 +51,7 @@ class Journal:
                 f"{folder}: holds an unfinished conversion of another kind "
                 f"({', '.join(differs) or 'version'} differ); {advice}"
             )
-        others = {p.name for p in folder.iterdir()} - {LOCK, NAME, "data"}
+        others = {p.name for p in folder.iterdir()} - {LOCK, NAME}
         if not lines and not is_new and others:
             self._holder.close()
             raise ConfigError(f"{folder}: holds {min(others)!r} and no journal; {advice}")

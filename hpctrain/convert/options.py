@@ -75,8 +75,10 @@ class Options:
     def asked(self) -> dict[str, Any]:
         """What decides over the bytes that are written, for the journal and the card."""
         table = {name: getattr(self, name) for name in ("to", *_ONLY)}
-        reader = self.reader and f"{self.reader.__module__}.{self.reader.__qualname__}"
-        return table | {"reader": reader}
+        if self.reader is not None:
+            table["reader"] = f"{self.reader.__module__}.{self.reader.__qualname__}"
+            table["reader_sha256"] = getattr(self.reader, "sha256", None)
+        return table
 
 
 def parse_range(text: str, option: str, parts: int) -> tuple[int | None, ...]:
@@ -95,6 +97,8 @@ def parse_range(text: str, option: str, parts: int) -> tuple[int | None, ...]:
         shape = ":".join(("START", "STOP", "STRIDE")[:parts])
         raise ConfigError(f"{option}: found {text!r}; allowed: {shape}, each a number or nothing")
     numbers = [int(w) if w else None for w in words]
+    if len(numbers) == 3 and numbers[2] == 0:
+        raise ConfigError(f"{option}: found {text!r}; allowed: a STRIDE from 1 on")
     return (*numbers, *[None] * (parts - len(numbers)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import ConfigError, HpctrainError
+from hpctrain.index.digests import sha256_of
 
 
 def load_reader(name: str, folder: Path) -> Callable[[Path], Any]:
@@ -49,6 +50,8 @@ class _Reader:
     def __init__(self, reader: Callable[[Path], Any], module: str, name: str) -> None:
         self._reader = reader
         self.__module__, self.__qualname__ = module, name
+        self.sha256 = _source_digest(reader)
+        """Of the file of the class: a class that was edited is another one."""
 
     def __call__(self, path: Path) -> Any:
         try:
@@ -60,3 +63,9 @@ class _Reader:
                 f"--reader: {self.__qualname__} cannot open {path}: {type(e).__name__}: {e} "
                 "(--debug shows where)"
             ) from e
+
+
+def _source_digest(reader: Callable[[Path], Any]) -> str | None:
+    module = sys.modules.get(getattr(reader, "__module__", ""))
+    file = getattr(module, "__file__", None)
+    return sha256_of(Path(file)) if file and Path(file).is_file() else None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,8 @@ from hpctrain.errors import DataError
 from hpctrain.formats.mobotix import decode_csv, read_thermal, read_values
 from hpctrain.formats.picture import read_picture
 from hpctrain.formats.records import SUFFIX, RecordFile
+from hpctrain.index.store import index_paths, load_index
+from hpctrain.index.table import FACETS, Row
 
 THERMAL = (".csv", ".raw")
 PICTURE = (".jpg", ".jpeg", ".png")
@@ -48,6 +48,8 @@ class PairRow:
     files: tuple[Path, ...]
     """One a part."""
     meta: dict[str, str] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
+    """sha256 of each file when it was indexed; empty: not of an index."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class FilePairs:
         except OSError as e:
             raise DataError(f"{path}: cannot be read: {e.strerror}") from e
         except DataError as e:
-            if "law" not in str(e):
+            if "not on the camera's law" not in str(e):  # of the file, not of its path
                 raise
             if not self.keep_off_law:
                 raise DataError(f"{e}; --keep-off-law stores such files as float64") from e
@@ -175,46 +177,38 @@ def _read_npy(path: Path) -> NDArray[Any]:
 
 
 def from_index(path: Path, keep_off_law: bool = False) -> FilePairs:
-    """The usable pairs of a pair index: a CSV, with its JSON page beside it.
+    """The usable pairs of a pair index, as `hpctrain index build` writes it.
+
+    Args:
+        path: its CSV, its JSON, or a folder with index.csv.
+        keep_off_law: see FilePairs.
 
     Raises:
-        DataError: no such index, or columns that it must have are missing.
+        DataError: no such index, altered since it was written, or several files of a modality.
     """
-    try:
-        page = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        with path.open(newline="", encoding="utf-8") as f:
-            rows = list(csv.DictReader(f))
-    except OSError as e:
-        raise DataError(f"{e.filename}: cannot be read: {e.strerror}; give a pair index") from e
-    except ValueError as e:
-        raise DataError(f"{path}: is no pair index ({e}); build it again") from e
-    root = (path.parent / page.get("root", ".")).resolve()
-    columns = tuple(rows[0]) if rows else ()
-    parts = tuple(page.get("modalities") or (c for c in columns if f"{c}_size" in columns))
-    lacking = [c for c in ("id", "status", *parts) if c not in columns]
-    if lacking or not parts:
-        raise DataError(f"{path}: has no column {', '.join(lacking) or 'with files'}")
-    used = [row for row in rows if row["status"] == "ok"]
+    index = load_index(path)
+    table = index_paths(path)[0]
+    root = (table.parent / index.root).resolve()
+    parts = index.columns.modalities
+    used = [row for row in index.rows if row.status == "ok"]
+    if not used:
+        raise DataError(f"{table}: has no row of status ok; see: hpctrain index build")
     for row in used:
-        several = [part for part in parts if not row[part] or "|" in row[part]]
+        several = [p for p in parts if len(row.paths(p)) != 1 or row[p].endswith("/")]
         if several:
             raise DataError(
-                f"{path}: {row['id']!r} has {row[several[0]]!r} as {several[0]}; records take one "
+                f"{table}: {row.id!r} has {row[several[0]]!r} as {several[0]}; records take one "
                 "file of each modality"
             )
-    return FilePairs(
-        parts,
-        tuple(_row(row, parts, root, columns) for row in used),
-        len(rows) - len(used),
-        keep_off_law,
-    )
+    left_out = len(index.rows) - len(used)
+    return FilePairs(parts, tuple(_row(row, parts, root) for row in used), left_out, keep_off_law)
 
 
-def _row(row: dict[str, str], parts: Sequence[str], root: Path, columns: Sequence[str]) -> PairRow:
-    known = {"id", "status", "reason"}
-    known |= {f"{p}{end}" for p in parts for end in ("", "_size", "_sha256", "_mtime")}
-    meta = {c: row[c] for c in columns if c not in known and row[c]}
-    return PairRow(row["id"], tuple(root / row[p] for p in parts), meta)
+def _row(row: Row, parts: Sequence[str], root: Path) -> PairRow:
+    known = {"id", "status", "reason"} | {f"{p}{facet}" for p in parts for facet in FACETS}
+    meta = {c: row[c] for c in row.columns.names if c not in known and row[c]}
+    digests = tuple(row[f"{part}_sha256"] for part in parts)
+    return PairRow(row.id, tuple(root / row[part] for part in parts), meta, digests)
 
 
 def from_folders(folders: Sequence[Path], keep_off_law: bool = False) -> FilePairs:

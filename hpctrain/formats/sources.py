@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hpctrain.errors import ConfigError, DataError
+from hpctrain.errors import ConfigError, DataError, HpctrainError
 from hpctrain.formats.array import Array, Source
 from hpctrain.formats.cosmoflow import is_cosmoflow, open_cosmoflow
 from hpctrain.formats.fields import open_fields
@@ -81,11 +81,24 @@ def own_source(path: Path, reader: Reader) -> Source:
         ConfigError: it lacks one of the three, or they do not fit together.
     """
     name = getattr(reader, "__qualname__", repr(reader))
-    own = reader(path)
+    try:
+        return _described(path, reader(path), name)
+    except HpctrainError:
+        raise
+    except Exception as e:  # a user's class can raise anything
+        raise ConfigError(
+            f"--reader: {name} says of {path} what makes no array: {type(e).__name__}: {e} "
+            "(--debug shows where)"
+        ) from e
+
+
+def _described(path: Path, own: Any, name: str) -> Source:
     lacking = [part for part in ("shape", "dtype", "read") if not hasattr(own, part)]
     if lacking:
         raise ConfigError(f"--reader: {name} has no {', '.join(lacking)}; see its how-to page")
     shape = tuple(int(n) for n in own.shape)
+    if not shape:
+        raise ConfigError(f"--reader: {name} gives a shape without axes; see its how-to page")
     axes = tuple(getattr(own, "axes", ())) or _axes(len(shape))
     channels = tuple(getattr(own, "channels", ()))
     if axes[0] == "channel" and not channels:
@@ -106,7 +119,7 @@ def own_source(path: Path, reader: Reader) -> Source:
         "volume" if not channels else "fields",
         shape,
         np.dtype(own.dtype).newbyteorder("="),
-        _checked(own.read, name),
+        _checked(own.read, name, path),
         axes,
         channels=channels,
         channel_attributes=tuple({"units": str(unit)} for unit in units),
@@ -126,11 +139,20 @@ def _files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(p for p in path.rglob("*") if p.is_file())) if path.is_dir() else (path,)
 
 
-def _checked(read: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+def _checked(read: Callable[[Any], Any], name: str, path: Path) -> Callable[[Any], Any]:
     """Refuse an answer of another shape than was asked for, before it is written anywhere."""
 
     def call(key: tuple[slice, ...]) -> Any:
-        values = np.asarray(read(key))
+        try:
+            values = np.asarray(read(key))
+        except HpctrainError:
+            raise
+        except Exception as e:  # a user's class can raise anything
+            region = ", ".join(f"{part.start}:{part.stop}" for part in key)
+            raise DataError(
+                f"{path}: {name}.read, given with --reader, failed on [{region}]: "
+                f"{type(e).__name__}: {e} (--debug shows where)"
+            ) from e
         wanted = tuple(part.stop - part.start for part in key)
         if values.shape != wanted:
             raise ConfigError(

@@ -49,10 +49,21 @@ def read_pages(path: Path) -> list[Page]:
     """The pictures of a file.
 
     Raises:
-        DataError: no TIFF, truncated, or not one number a pixel.
+        DataError: no TIFF, without a picture, truncated, or not one number a pixel.
     """
     with _open(path) as file:
-        return [_page(path, number, file.pages[number]) for number in range(len(file.pages))]
+        try:
+            pages = [_page(path, number, file.pages[number]) for number in range(len(file.pages))]
+        except DataError:
+            raise
+        except Exception as e:  # tifffile has no error of its own for a tag of another type
+            raise DataError(f"{path}: has a damaged header ({e}); fetch or write it again") from e
+    if not pages:
+        raise DataError(
+            f"{path}: holds no picture, as where its writing was interrupted; "
+            "fetch or write it again"
+        )
+    return pages
 
 
 def _open(path: Path) -> Any:
@@ -74,14 +85,18 @@ def _page(path: Path, number: int, page: Any) -> Page:
     status = path.stat()
     size = status.st_size
     ends = [o + c for o, c in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    dtype = np.dtype(page.parent.byteorder + page.dtype.str[1:])
+    is_plain = page.is_contiguous and page.predictor == 1
+    is_plain = is_plain and page.bitspersample == 8 * dtype.itemsize
+    if is_plain:
+        ends.append(page.dataoffsets[0] + page.shape[0] * page.shape[1] * dtype.itemsize)
     if max(ends, default=0) > size:
         raise DataError(
             f"{path}: truncated: {size} bytes found, {max(ends)} by its header; "
             "fetch or write it again"
         )
     offset, piece = None, (1, page.shape[1])
-    dtype = np.dtype(page.parent.byteorder + page.dtype.str[1:])
-    if page.is_contiguous and page.bitspersample == 8 * dtype.itemsize and page.predictor == 1:
+    if is_plain:
         offset = int(page.dataoffsets[0])
     elif page.is_tiled:
         piece = int(page.tilelength), int(page.tilewidth)

@@ -15,7 +15,7 @@ from PIL import Image
 from hpctrain.cli import convert_data, main
 from hpctrain.formats.mobotix import write_thermal
 from hpctrain.formats.sources import open_source
-from tests.unit.convert.builders import volume, write_fragment, write_layers
+from tests.unit.convert.builders import volume, write_fragment, write_index, write_layers
 from tests.unit.data.builders import random_values, write_netcdf3
 
 REPO = Path(__file__).resolve().parents[3]
@@ -42,6 +42,21 @@ class Text:
 class Wrong(Text):
     def read(self, key):
         return self.values
+
+
+class Torn(Text):
+    def read(self, key):
+        raise EOFError("no more lines")
+
+
+class Flat(Text):
+    def __init__(self, path):
+        self.shape, self.dtype = (), "f4"
+
+
+class Vague(Text):
+    def __init__(self, path):
+        self.shape, self.dtype = (1, 2, 3), "number"
 
 
 class Bare:
@@ -116,6 +131,22 @@ def test_convert__a_reader_of_ones_own(here):
     assert run(*argv) == 0
 
 
+def test_convert__a_reader_that_was_edited_is_another(here, capsys):
+    argv = ("numbers.txt", "--to", "npy", "--out", "out", "--reader", "own_formats.Text")
+    assert run(*argv) == 0
+    Path("own_formats.py").write_text(READER.replace("self.values[key]", "self.values[key] * 2"))
+    sys.modules.pop("own_formats")
+    assert run(*argv) == 2
+    assert "out: is there already, and not of these sources and options" in capsys.readouterr().err
+
+
+def test_convert__another_licence(here, capsys):
+    assert run("a.npy", "--to", "npy", "--out", "out") == 0
+    assert run("a.npy", "--to", "npy", "--out", "out", "--licence", "CC0") == 0
+    assert capsys.readouterr().out.endswith("options; its card names the licence\n")
+    assert Path("out/DATA_CARD.md").read_text().count("CC0") == 1
+
+
 def test_convert__the_reader_of_the_how_to_page(here, monkeypatch):
     page = (REPO / "docs" / "how-to" / "bring-my-own-format.md").read_text()
     reader = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class" in b)
@@ -158,9 +189,7 @@ def write_pairs(folder: Path, name: str) -> None:
     thermal = "1_right_6x4_14bit.thermal.celsius_position1.csv"
     write_thermal(folder / thermal, counts)
     Image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(folder / "1.jpg")
-    (folder / "pairs.csv").write_text(f"id,status,rgb,thermal\n{name},ok,1.jpg,{thermal}\n")
-    page = {"root": str(folder), "modalities": ["rgb", "thermal"]}
-    (folder / "pairs.json").write_text(json.dumps(page))
+    write_index(folder / "pairs.csv", folder, {name: {"rgb": "1.jpg", "thermal": thermal}})
 
 
 @pytest.mark.parametrize(
@@ -173,6 +202,7 @@ def write_pairs(folder: Path, name: str) -> None:
         ("a.npy --to npy --out o --codec zstd", "--codec: has no effect with --to npy; it is for"),
         ("a.npy --to npy --out o --steps 5:", "--steps: none of 1 sources is left"),
         ("a.npy --to npy --out o --steps x", "--steps: found 'x'; allowed: START:STOP:STRIDE"),
+        ("a.npy --to npy --out o --steps ::0", "--steps: found '::0'; allowed: a STRIDE from 1"),
         ("a.npy --to npy --out o --crop 1-3", "--crop: found '1-3'; allowed: START:STOP"),
         (
             "a.npy --to npy --out o --variable v",
@@ -189,6 +219,18 @@ def write_pairs(folder: Path, name: str) -> None:
             "--reader: Broken cannot open",
         ),
         (
+            "a.npy --to npy --out o --reader own_formats.Flat",
+            "--reader: Flat gives a shape without",
+        ),
+        (
+            "a.npy --to npy --out o --reader own_formats.Vague",
+            "--reader: Vague says of a.npy what makes no array: TypeError: data type 'number'",
+        ),
+        (
+            "numbers.txt --to npy --out o --reader own_formats.Torn",
+            "numbers.txt: Torn.read, given with --reader, failed on [0:2, 0:3, 0:4]: EOFError: no",
+        ),
+        (
             "numbers.txt --to npy --out o --reader own_formats.Wrong --crop 1:",
             "--reader: Wrong.read gave an array of shape [2, 3, 4], where",
         ),
@@ -201,6 +243,14 @@ def test_convert__bad_input_is_one_sentence(here, capsys, argv, message):
     last = err.splitlines()[-1]
     assert last.startswith(f"hpctrain: {message}"), err
     assert not Path("o").exists()
+
+
+def test_convert__a_name_that_is_no_text(here, capsys):
+    name = os.fsdecode(b"caf\xe9.npy")
+    Path("a.npy").rename(name)
+    assert run(name, "--to", "npy", "--out", "o") == 2
+    assert "/caf\\udce9.npy': its name is no UTF-8; rename it" in capsys.readouterr().err
+    assert not Path("o.partial").exists()
 
 
 def test_convert__a_full_disk_is_one_sentence(here, capsys, monkeypatch):

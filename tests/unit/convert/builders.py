@@ -11,6 +11,9 @@ from PIL import Image
 
 from hpctrain.convert.engine import Result, convert
 from hpctrain.convert.options import Options
+from hpctrain.index.digests import sha256_of
+from hpctrain.index.store import save_index
+from hpctrain.index.table import FACETS, Columns, Index, Row
 
 
 class Quiet:
@@ -75,3 +78,27 @@ def write_cosmoflow(path: Path, shape=(8, 6, 4), redshifts=(0.0, 0.5, 1.5, 3.0),
         f["physPar"] = np.array([0.15, 0.5])
         f.attrs["universe_tag"] = np.bytes_(b"box-1")
     return path
+
+
+def write_index(place: Path, root: Path, samples: dict[str, dict[str, str]], **cells) -> Path:
+    """An index of {id: {modality: file below root}}; a file that is not there makes a sample bad.
+
+    `cells` are further columns of all rows.
+    """
+    modalities = tuple(next(iter(samples.values())))
+    columns = Columns(modalities)
+    rows = []
+    for name, files in samples.items():
+        row = {"id": name, **cells}
+        for modality, file in files.items():
+            path = root / file
+            facts: tuple[object, ...] = ("", "", "")
+            if path.is_file():
+                facts = path.stat().st_size, sha256_of(path), path.stat().st_mtime_ns
+            else:
+                row |= {"status": "bad", "reason": "missing: lost"}
+            keys = (f"{modality}{facet}" for facet in FACETS)
+            row |= dict(zip(keys, (file, *map(str, facts)), strict=True))
+        rows.append(Row.make(columns, **row))
+    save_index(Index(root, tuple(rows), {}, columns), place)
+    return place

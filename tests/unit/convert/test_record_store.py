@@ -1,8 +1,6 @@
 """Pairs as packed records: the same arrays as from their files, and no torn file is read."""
 
-import csv
 import io
-import json
 import shutil
 import struct
 
@@ -15,8 +13,10 @@ from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.mobotix import write_thermal
 from hpctrain.formats.pairs import RecordPairs, from_folders, from_index
 from hpctrain.formats.records import RecordFile
+from hpctrain.index import store
+from hpctrain.index.store import index_paths, load_index
 from tests.requires import SHARED_DATA, requires
-from tests.unit.convert.builders import run
+from tests.unit.convert.builders import run, write_index
 
 SIZE = (12, 18)
 
@@ -28,7 +28,7 @@ def index(tmp_path):
     for name in ("rgb", "ir"):
         (root / name).mkdir(parents=True)
     rng = np.random.default_rng(0)
-    rows = []
+    samples = {}
     for i, ir in enumerate(
         (
             "a_right_18x12_14bit.thermal.celsius_position1.csv",
@@ -44,16 +44,16 @@ def index(tmp_path):
             np.save(root / "ir" / ir, counts.astype(">u2"))
         elif ir != "missing.csv":
             write_thermal(root / "ir" / ir, counts)
-        row = {"id": f"id {i}", "rgb": f"rgb/{i}.jpg", "rgb_size": "1", "ir": f"ir/{ir}"}
-        row |= {"ir_size": "1", "timestamp": f"2023-06-0{i + 1}", "node": "V017"}
-        bad = ir == "missing.csv"
-        rows.append(row | {"status": "bad" if bad else "ok", "reason": "lost" if bad else ""})
-    with (root / "index.csv").open("w", newline="") as f:
-        writer = csv.DictWriter(f, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    (root / "index.json").write_text(json.dumps({"root": ".", "modalities": ["rgb", "ir"]}))
-    return root / "index.csv"
+        samples[f"id {i}"] = {"rgb": f"rgb/{i}.jpg", "ir": f"ir/{ir}"}
+    return write_index(root / "index.csv", root, samples, node="V017")
+
+
+def index_again(index, **changed):
+    """The same samples with the files as they are now; `changed` are cells of 'id 1'."""
+    old = load_index(index)
+    samples = {r.id: {p: r[p] for p in old.columns.modalities} for r in old.rows}
+    samples["id 1"] |= changed
+    write_index(index, old.root, samples, node="V017")
 
 
 @pytest.mark.parametrize("decode", [False, True])
@@ -73,7 +73,7 @@ def test_records__give_the_arrays_of_the_files(tmp_path, index, decode):
     assert packed.read(0, "ir").shape == SIZE
     assert packed.read(0, "ir").dtype == np.uint16
     assert packed.read(0, "rgb").shape == (20, 30, 3)
-    assert packed.meta(1) == {"timestamp": "2023-06-02", "node": "V017"}
+    assert packed.meta(1) == {"node": "V017"}
 
 
 def test_records__jpeg_bytes_are_those_of_the_file(tmp_path, index):
@@ -103,14 +103,25 @@ def test_records__off_the_law(tmp_path, index):
     text = path.read_text().splitlines()
     text[8] = text[8].replace(text[8].split(";")[0], "20.02", 1)
     path.write_text("\n".join(text) + "\n")
+    index_again(index)
     with pytest.raises(DataError, match=r"row 1, column 1: 20.02 .* --keep-off-law stores"):
         run(index, "records", tmp_path / "out")
-    shutil.rmtree(tmp_path / "out.partial")
     run(index, "records", tmp_path / "out", keep_off_law=True)
     packed = RecordPairs(tmp_path / "out")
     assert packed.read(0, "ir").dtype == np.float64
     assert packed.read(0, "ir")[0, 0] == 20.02
     assert packed.read(1, "ir").dtype == np.uint16
+
+
+def test_records__a_count_out_of_range_in_a_folder_named_law(tmp_path, index):
+    folder = index.parent.rename(tmp_path / "lawson")
+    path = folder / "ir" / "b_right_18x12_14bit.thermal.raw"
+    path.write_bytes(b"\xff\xff" + path.read_bytes()[2:])
+    samples = {"b": {"rgb": "rgb/1.jpg", "ir": f"ir/{path.name}"}}
+    write_index(folder / "index.csv", folder, samples)
+    for keep in (False, True):
+        with pytest.raises(DataError, match=r"found 65535; allowed: a count of 0 to 16383$"):
+            run(folder, "records", tmp_path / "out", keep_off_law=keep)
 
 
 def test_records__folders_with_the_same_stems(tmp_path):
@@ -171,12 +182,13 @@ def test_records__an_altered_part_is_found_by_its_digest(tmp_path, index):
 
 def test_records__of_a_picture_that_is_none(tmp_path, index):
     (index.parent / "rgb" / "1.jpg").write_bytes(b"<html>not found</html>")
+    index_again(index)
     with pytest.raises(DataError, match=r"rgb/1.jpg, .*: found bytes that begin with b'<html>no"):
         run(index, "records", tmp_path / "out")
-    assert not list((tmp_path / "out.partial" / "data").iterdir())
+    assert not (tmp_path / "out.partial").exists()
 
 
-@pytest.mark.parametrize("sources", [["raw"], ["raw/rgb", "raw/index.csv"]])
+@pytest.mark.parametrize("sources", [["raw/rgb"], ["raw/rgb", "raw/index.csv"], ["raw/ir/c.npy"]])
 def test_records__of_what_are_no_pairs(tmp_path, index, sources):
     with pytest.raises(ConfigError, match="--to records: give one pair index"):
         run([tmp_path / s for s in sources], "records", tmp_path / "out")
@@ -184,13 +196,54 @@ def test_records__of_what_are_no_pairs(tmp_path, index, sources):
 
 def test_records__an_index_without_its_page(tmp_path, index):
     index.with_suffix(".json").unlink()
-    with pytest.raises(DataError, match=r"index.json: cannot be read: .*; give a pair index"):
+    with pytest.raises(DataError, match=r"index.json: cannot be read: .*; build it again with"):
         run(index, "records", tmp_path / "out")
 
 
 def test_records__several_files_of_a_modality(tmp_path, index):
-    index.write_text(index.read_text().replace("rgb/1.jpg", "rgb/1.jpg|rgb/2.jpg"))
-    with pytest.raises(DataError, match="'id 1' has 'rgb/1.jpg|rgb/2.jpg' as rgb; records take"):
+    old = load_index(index)
+    rows = [r.replace(rgb="rgb/1.jpg|rgb/2.jpg") if r.id == "id 1" else r for r in old.rows]
+    store.save_index(store.Index(old.root, rows, {}, old.columns), index)
+    with pytest.raises(DataError, match=r"'id 1' has 'rgb/1.jpg\|rgb/2.jpg' as rgb; records take"):
+        run(index, "records", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", [".", "index.json", "index"])
+def test_records__the_index_by_its_other_names(tmp_path, index, name):
+    assert run(index.parent / name, "records", tmp_path / "out").left_out == 1
+    listed = (tmp_path / "out" / "SOURCES.sha256").read_text()
+    assert all(f"  {path}\n" in listed for path in index_paths(index))
+
+
+def test_records__an_index_altered_by_hand(tmp_path, index):
+    index.write_text(index.read_text().replace(",bad,", ",ok,"))
+    with pytest.raises(DataError, match=r"index.csv: altered since it was written"):
+        run(index, "records", tmp_path / "out")
+
+
+def test_records__an_index_whose_writing_was_interrupted(tmp_path, index):
+    before = index.read_bytes()
+    write_index(index, index.parent, {"new": {"rgb": "rgb/0.jpg", "ir": "ir/c.npy"}})
+    index.rename(store._staged(index, load_index(index).digest))
+    index.write_bytes(before)
+    run(index, "records", tmp_path / "out")
+    packed = RecordPairs(tmp_path / "out")
+    assert [packed.id(i) for i in range(len(packed))] == ["new"]
+
+
+def test_records__a_file_that_was_overwritten_after_indexing(tmp_path, index):
+    picture = index.parent / "rgb" / "1.jpg"
+    shutil.copy(index.parent / "rgb" / "0.jpg", picture)
+    with pytest.raises(DataError, match=r"rgb/1.jpg: of 'id 1', has changed since it was indexed"):
+        run(index, "records", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    index_again(index)
+    run(index, "records", tmp_path / "out")
+
+
+def test_records__an_index_of_nothing_usable(tmp_path, index):
+    write_index(index, index.parent, {"gone": {"rgb": "rgb/9.jpg", "ir": "ir/c.npy"}})
+    with pytest.raises(DataError, match="index.csv: has no row of status ok"):
         run(index, "records", tmp_path / "out")
 
 
@@ -219,7 +272,6 @@ def test_records__real_frames_of_cameras(tmp_path):
     folders = [tmp_path / "rgb", tmp_path / "ir"]
     with pytest.raises(DataError, match="recovered.csv: .* not on the camera's law"):
         run(folders, "records", tmp_path / "out")
-    shutil.rmtree(tmp_path / "out.partial")
     run(folders, "records", tmp_path / "out", keep_off_law=True)
     packed = RecordPairs(tmp_path / "out")
     raw = np.fromfile(next((sage / "mobotix_raw_sample").glob("*.raw")), "<u2").reshape(480, 640)
