@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from hpctrain.errors import StagingError
 
 KEPT_S = 2 * 86400.0
 """How long a stage waits for the next job of a chain; schedulers that empty a node need not."""
+_KEY = re.compile("[0-9a-f]{16}")
+"""Name of a stage."""
 
 
 def expand(folder: str) -> Path:
@@ -62,10 +65,16 @@ class Folder:
         self.path = own / host
         try:
             own.mkdir(mode=0o700, exist_ok=True)  # data may be meant for few eyes
-            status = own.lstat()
-            if status.st_uid != os.getuid() or own.is_symlink():
-                raise StagingError(f"{own} is not ours, and what lies there cannot be trusted")
+            mode = _mode_of_ours(own)
+            if mode & 0o022:
+                raise StagingError(
+                    f"{own} may be written by others (mode {mode:03o}), and what lies there cannot "
+                    "be trusted; remove it, or chmod it to 700"
+                )
+            if mode & 0o055:
+                own.chmod(0o700)
             self.path.mkdir(exist_ok=True)
+            _mode_of_ours(self.path)
             with self.locked():  # also where this file system knows no locks, it is found here
                 pass
         except OSError as e:
@@ -79,7 +88,7 @@ class Folder:
             yield
 
     def sweep(self, without: str = "") -> list[str]:
-        """Take away stages that nobody uses; the folder must be locked.
+        """Take away stages that nobody uses, and nothing else; the folder must be locked.
 
         Args:
             without: a stage that is left alone.
@@ -89,7 +98,7 @@ class Folder:
         """
         gone = []
         for stage in sorted(self.path.iterdir()):
-            if stage.name != without and stage.is_dir() and not _users(stage):
+            if stage.name != without and _is_stage(stage) and not _users(stage):
                 shutil.rmtree(stage, ignore_errors=True)
                 gone.append(stage.name)
         return gone
@@ -147,6 +156,26 @@ def release(scratch: Path, host: str, run_dir: Path) -> list[str]:
 
 def _name_of(run_dir: Path) -> str:
     return hashlib.sha256(str(run_dir).encode()).hexdigest()[:16]
+
+
+def _mode_of_ours(folder: Path) -> int:
+    """Permissions of a folder that is this user's, and no link.
+
+    Raises:
+        StagingError: it is neither.
+    """
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+        raise StagingError(f"{folder} is not ours, and what lies there cannot be trusted")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _is_stage(path: Path) -> bool:
+    """By its name and what it holds; other folders there are somebody's own."""
+    folders = path, path / "users"
+    return bool(_KEY.fullmatch(path.name)) and all(
+        folder.is_dir() and not folder.is_symlink() for folder in folders
+    )
 
 
 def _users(stage: Path) -> list[Path]:

@@ -331,6 +331,44 @@ def test_folder__missing_relative_unset_or_another_s(scratch, data, monkeypatch)
     assert "not ours" in stage(scratch, data).fill(sources(data)).reason
 
 
+@pytest.mark.parametrize(
+    "name", ["mydata", "mydata/users", "0123456789abcdef", "0123456789abcdef0/users"]
+)
+def test_folder_that_is_no_stage__stays(scratch, data, name):
+    kept = scratch / f"hpctrain-{os.getuid()}" / HOST / name
+    kept.mkdir(parents=True)
+    kept.parents[len(Path(name).parts)].chmod(0o700)
+    (kept / "precious").write_text("mine")
+    own = stage(scratch, data)
+    assert own.fill(sources(data)).num_files == 4
+    own.leave()
+    assert release(scratch, HOST, Path("/runs/one")) == []
+    assert (kept / "precious").read_text() == "mine"
+
+
+def test_host_that_is_a_link__is_refused_and_its_target_stays(scratch, data, tmp_path):
+    precious = tmp_path / "elsewhere" / "0123456789abcdef" / "users"
+    precious.mkdir(parents=True)
+    base = scratch / f"hpctrain-{os.getuid()}"
+    base.mkdir(mode=0o700)
+    (base / HOST).symlink_to(tmp_path / "elsewhere")
+    assert f"{base / HOST} is not ours" in stage(scratch, data).fill(sources(data)).reason
+    with pytest.raises(StagingError, match="is not ours"):
+        release(scratch, HOST, Path("/runs/one"))
+    assert precious.is_dir()
+
+
+def test_base_that_others_write__is_refused_and_one_they_read_is_closed(scratch, data):
+    base = scratch / f"hpctrain-{os.getuid()}"
+    base.mkdir()
+    base.chmod(0o770)
+    reason = stage(scratch, data).fill(sources(data)).reason
+    assert f"{base} may be written by others (mode 770)" in reason
+    base.chmod(0o755)
+    assert stage(scratch, data).fill(sources(data)).reason == ""
+    assert base.stat().st_mode & 0o777 == 0o700
+
+
 def test_read_only_folder__is_a_reason_to_read_in_place(data):
     outcome = Stage("/proc/self", HOST, data, "d", Path("/runs/one")).fill(sources(data))
     assert "/proc/self: cannot be written" in outcome.reason
