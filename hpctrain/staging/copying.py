@@ -20,7 +20,7 @@ _THREADS = 8
 
 
 class _CancelledError(StagingError):
-    """Another file has failed."""
+    """Another file has failed, or the training shall stop."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,24 @@ class Progress:
     waits: int = 0
     """Grows while another run copies the same files."""
     is_cancelled: bool = False
+    is_stopped: bool = False
+    """The training was asked to stop, and the copies made so far stay."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, num_bytes: int) -> None:
         """So much was copied."""
         with self.lock:
             self.num_bytes += num_bytes
+
+    def check(self) -> None:
+        """Raise a `StagingError` where there is nothing more to do."""
+        if self.is_cancelled:
+            why = "the training was asked to stop" if self.is_stopped else "another file failed"
+            raise _CancelledError(f"copying was given up: {why}")
+
+    def stop(self) -> None:
+        """Copy no more."""
+        self.is_stopped = self.is_cancelled = True
 
     def beat(self) -> tuple[int, int, int]:
         """Something that changes as long as work goes on."""
@@ -133,8 +145,7 @@ class Copies:
             target = temporary.open("wb", buffering=0)
         with target:
             while count := file.readinto(buffer):  # type: ignore[attr-defined]
-                if progress.is_cancelled:
-                    raise _CancelledError("another file could not be copied")
+                progress.check()
                 digest.update(view[:count])
                 with self._unwritable():
                     _write_all(target, view[:count])
@@ -202,8 +213,8 @@ def copy_all(copies: Copies, sources: Iterable[Source], progress: Progress) -> N
 
     def copy(source: Source) -> None:
         try:
-            if not progress.is_cancelled:
-                copies.copy(source, progress)
+            progress.check()
+            copies.copy(source, progress)
         except BaseException:
             progress.is_cancelled = True
             raise
@@ -215,6 +226,7 @@ def find_missing(copies: Copies, sources: Iterable[Source], progress: Progress) 
     """Those that are not copied yet."""
 
     def look(source: Source) -> Source | None:
+        progress.check()
         if not copies.is_whole(source):
             return source
         with progress.lock:

@@ -67,7 +67,8 @@ class Stage:
         try:
             root = self._fill(copied, linked)
         except StagingError as e:
-            self.leave()
+            if not self.progress.is_stopped:  # else who asked for that knows what is to come
+                self.leave()
             return Outcome(reason=str(e), seconds=time.monotonic() - begin)
         except BaseException:
             self.leave()
@@ -75,6 +76,10 @@ class Stage:
         told = self.progress
         sizes = told.num_bytes, told.reused_bytes, told.num_files
         return Outcome(str(root), *sizes, seconds=time.monotonic() - begin)
+
+    def stop(self) -> None:
+        """Let `fill` in another thread end soon; its copies stay until `leave`."""
+        self.progress.stop()
 
     def leave(self, *, is_kept: bool = False) -> bool:
         """Use it no more; the last user takes the files away, unless the run's next job comes.
@@ -119,6 +124,7 @@ class Stage:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
+                    self.progress.check()
                     self.progress.waits += 1
                     time.sleep(_WAIT_S)
             yield
