@@ -174,7 +174,7 @@ class Copies:
         """The journal; its last line may be torn, and later ones hold."""
         found: dict[str, Mapping[str, Any]] = {}
         try:
-            lines = self._journal.read_text().splitlines()
+            lines = self._journal.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return found
         for text in lines:

@@ -103,7 +103,7 @@ def test_next_job__takes_what_the_last_one_kept(scratch, data):
     assert (outcome.num_bytes, outcome.reused_bytes) == (0, 96000)
 
 
-@pytest.mark.parametrize("harm", ["content", "shorter", "gone", "journal"])
+@pytest.mark.parametrize("harm", ["content", "shorter", "gone", "journal", "bytes"])
 def test_next_job__copies_anew_what_is_not_as_it_was(scratch, data, harm):
     first = stage(scratch, data)
     root = Path(first.fill(sources(data)).root)
@@ -116,6 +116,9 @@ def test_next_job__copies_anew_what_is_not_as_it_was(scratch, data, harm):
         os.truncate(path, 5)
     elif harm == "gone":
         path.unlink()
+    elif harm == "bytes":  # that are no text, as after a disk's fault
+        journal = root.parent / "copied"
+        journal.write_bytes(journal.read_bytes().replace(b'"a.npy"', b'"a.\xff\xfey"'))
     else:  # torn in the middle of a line, by a kill
         journal = root.parent / "copied"
         lines = journal.read_text().splitlines()
