@@ -43,6 +43,8 @@ class Progress:
     num_files: int = 0
     waits: int = 0
     """Grows while another run copies the same files."""
+    ticks: int = 0
+    """Grows with what takes time and copies nothing: reading earlier copies, removing others."""
     is_cancelled: bool = False
     is_stopped: bool = False
     """The training was asked to stop, and the copies made so far stay."""
@@ -52,6 +54,12 @@ class Progress:
         """So much was copied."""
         with self.lock:
             self.num_bytes += num_bytes
+
+    def tick(self) -> None:
+        """Something was done that may be done for long; raises as `check` does."""
+        self.check()
+        with self.lock:
+            self.ticks += 1
 
     def check(self) -> None:
         """Raise a `StagingError` where there is nothing more to do."""
@@ -63,9 +71,9 @@ class Progress:
         """Copy no more."""
         self.is_stopped = self.is_cancelled = True
 
-    def beat(self) -> tuple[int, int, int]:
+    def beat(self) -> tuple[int, ...]:
         """Something that changes as long as work goes on."""
-        return self.num_bytes + self.reused_bytes, self.num_files, self.waits
+        return self.num_bytes + self.reused_bytes, self.num_files, self.waits, self.ticks
 
 
 class Copies:
@@ -84,7 +92,7 @@ class Copies:
             left.unlink()
         self._known = self._read()
 
-    def is_whole(self, source: Source) -> bool:
+    def is_whole(self, source: Source, progress: Progress) -> bool:
         """Whether a copy is there and as it was made; after a reboot its content is read."""
         path, known = self.files / source.name, self._known.get(source.name)
         if known is None or known.get("sha256") != source.sha256:
@@ -95,7 +103,7 @@ class Copies:
             return True
         try:
             with path.open("rb", buffering=0) as file:
-                return _digest(file) == source.sha256
+                return _digest(file, progress) == source.sha256
         except OSError:
             return False
 
@@ -227,7 +235,7 @@ def find_missing(copies: Copies, sources: Iterable[Source], progress: Progress) 
 
     def look(source: Source) -> Source | None:
         progress.check()
-        if not copies.is_whole(source):
+        if not copies.is_whole(source, progress):
             return source
         with progress.lock:
             progress.reused_bytes += source.size
@@ -262,9 +270,10 @@ def _facts(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: BinaryIO, progress: Progress) -> str:
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
+        progress.tick()
         digest.update(piece)
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hpctrain.errors import StagingError
 from hpctrain.staging.copying import Copies, Progress, Source, copy_all, find_missing
-from hpctrain.staging.folder import Folder, User, expand
+from hpctrain.staging.folder import Folder, User, expand, remove
 
 _SPARE_BYTES = 64 << 20
 """Left free on the node's disk."""
@@ -101,7 +101,8 @@ class Stage:
         try:
             with folder.locked():
                 self._user = User(folder, stage, self._run_dir)
-                folder.sweep(without=self._key)
+                gone = folder.sweep(without=self._key)
+            remove(gone, self.progress.tick)
             with self._copying_alone(stage):
                 copies = Copies(stage, self._root)
                 missing = find_missing(copies, copied, self.progress)
@@ -109,7 +110,7 @@ class Stage:
                 copy_all(copies, missing, self.progress)
                 known = {source.name for source in copied}
                 for source in linked:
-                    if source.name not in known and not copies.is_whole(source):
+                    if source.name not in known and not copies.is_whole(source, self.progress):
                         copies.link(source)
         except OSError as e:
             raise StagingError(f"{stage}: cannot be written ({e.strerror})") from e

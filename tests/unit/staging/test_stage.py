@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +157,84 @@ def test_after_a_reboot__content_is_read_before_it_is_reused(scratch, data, monk
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert stage(scratch, data).fill(sources(data)).num_files == 1
     assert (root / "a.npy").read_bytes() == (data / "a.npy").read_bytes()
+
+
+def test_after_a_reboot__each_piece_that_is_read_counts_as_progress(scratch, data, monkeypatch):
+    first = stage(scratch, data)
+    first.fill(sources(data))
+    first.leave(is_kept=True)
+    monkeypatch.setattr(copying_module, "boot_id", lambda: "another")
+    monkeypatch.setattr(copying_module, "_PIECE", 1000)
+    again, beats = stage(scratch, data), set()
+    read = copying_module._digest
+
+    def looked_at(file, *more):
+        class Watched:
+            def read(self, size):
+                beats.add(again.progress.beat())
+                return file.read(size)
+
+        return read(Watched(), *more)
+
+    monkeypatch.setattr(copying_module, "_digest", looked_at)
+    monkeypatch.setattr(copying_module, "_THREADS", 1)
+    assert again.fill(sources(data)).num_files == 0
+    assert len(beats) >= 96
+
+
+@pytest.mark.parametrize("how", ["sweep", "leave", "release"])
+def test_removal_of_a_large_stage__keeps_no_other_run_waiting(scratch, data, monkeypatch, how):
+    old = stage(scratch, data, "/runs/old", "1")
+    root = Path(old.fill(sources(data)).root)
+    if how != "leave":
+        old.leave(is_kept=True)
+    begun, go_on = threading.Event(), threading.Event()
+    unlink, rmtree = os.unlink, shutil.rmtree
+
+    def held(remove):
+        def slow(path, *more, **options):
+            is_user = "/users/" in str(path)  # who has left, with the lock held
+            if str(root.parent) in str(path) and not is_user and not begun.is_set():
+                begun.set()
+                assert go_on.wait(30)
+            return remove(path, *more, **options)
+
+        return slow
+
+    monkeypatch.setattr(os, "unlink", held(unlink))
+    monkeypatch.setattr(shutil, "rmtree", held(rmtree))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3 * 86400)
+    new = stage(scratch, data, "/runs/new", "2")
+    what = {
+        "sweep": lambda: new.fill(sources(data)),
+        "leave": old.leave,
+        "release": lambda: release(scratch, HOST, Path("/runs/old")),
+    }[how]
+    thread = threading.Thread(target=what)
+    thread.start()
+    assert begun.wait(30)
+    try:
+        with (root.parents[1] / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not root.exists(), "its name is free"
+        before = new.progress.ticks
+    finally:
+        go_on.set()
+        thread.join()
+    assert how != "sweep" or new.progress.ticks > before, "removing is progress"
+    new.leave()
+    assert stages_in(scratch) == []
+
+
+def test_killed_while_it_removed__the_rest_goes_with_the_next_run(scratch, data):
+    torn = scratch / f"hpctrain-{os.getuid()}" / HOST / "0123456789abcdef.gone-1" / "files"
+    own = stage(scratch, data)
+    own.fill(sources(data))
+    torn.mkdir(parents=True)
+    (torn / "a.npy").touch()
+    assert release(scratch, HOST, Path("/runs/two")) == ["0123456789abcdef"]
+    assert not torn.parent.exists()
 
 
 def test_changed_original__is_refused_and_nothing_stays(scratch, data):
