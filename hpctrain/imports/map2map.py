@@ -15,7 +15,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.layers import Layers
 from hpctrain.errors import ConfigError
 from hpctrain.imports.map2map_data import Block
-from hpctrain.imports.map2map_options import WHERE, parse_command
+from hpctrain.imports.map2map_options import WHERE, adversarial_given, parse_command
 from hpctrain.imports.map2map_train import OWN_CRITERIA, TrainBlock
 
 
@@ -77,7 +77,6 @@ class _Import(TrainBlock):
         for flag, text in (
             (given.in_pad, "--in-pad: left out; the halo is computed from the network"),
             (given.loader_workers is not None, "--loader-workers: left out; measured at the start"),
-            (given.div_data, "--div-data: left out; crops are read without whole files"),
             (given.detect_anomaly, "--detect-anomaly: left out; non_finite names sample and layer"),
             (given.dist_backend, "--dist-backend: left out; it follows from the device"),
         ):
@@ -85,6 +84,13 @@ class _Import(TrainBlock):
                 self.notes.append(text)
         if given.div_shuffle_dist is not None and not given.div_data:
             self.refused.append("--div-shuffle-dist: has no effect without --div-data")
+        if not given.adv_model:
+            self.refused += [
+                f"{option}: has no effect without --adv-model; leave it out"
+                for option in adversarial_given(given)
+            ]
+        elif not given.instance_noise and "--instance-noise-batches" in adversarial_given(given):
+            self.refused.append("--instance-noise-batches: has no effect without --instance-noise")
         for flag, text in (
             (
                 given.train_style_pattern or given.val_style_pattern,

@@ -38,6 +38,10 @@ class DataBlock:
         for key, patterns in sides.items():
             if patterns:
                 block[key] = [str(PurePath(p).relative_to(root)) for p in patterns]
+        if bool(given.val_in_patterns) != bool(given.val_tgt_patterns):
+            one, other = "--val-in-patterns", "--val-tgt-patterns"
+            one, other = (one, other) if given.val_in_patterns else (other, one)
+            self.refused.append(f"{one}: has no effect without {other}; give both or none")
         if not sides["validation_inputs"] or not sides["validation_targets"]:
             block.pop("validation_inputs", None)
             block.pop("validation_targets", None)
@@ -55,7 +59,21 @@ class DataBlock:
             augment["additive_std"] = given.aug_add
         if given.aug_mul:
             augment["multiplicative_std"] = given.aug_mul
-        return {**block, "augment": augment}
+        return {**block, "augment": augment, **self._order()}
+
+    def _order(self) -> Block:
+        """Files dealt to ranks in each epoch, as map2map does."""
+        given = self.given
+        if not given.div_data:
+            return {}
+        distance = 1.0 if given.div_shuffle_dist is None else given.div_shuffle_dist
+        self.notes.append(
+            "--div-data, --div-shuffle-dist: data.order, where the distance counts from the place "
+            "of each sample, not of its file, so that samples of about one file more are mixed; "
+            "deal: fixed would leave each rank its files"
+        )
+        order = {"kind": "divided", "shuffle_distance": distance, "deal": "each_epoch"}
+        return {"order": order}
 
     def _crops(self) -> Block:
         given = self.given

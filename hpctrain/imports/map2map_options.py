@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import unicodedata
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from hpctrain.errors import ConfigError
 
 WHERE = "m2m.py"
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+"""Kinds of characters that are no text of one line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the program; knows options by their whole names only."""
+    """Raises instead of leaving the program; takes shortened names, as map2map's own does."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{WHERE}: {message}")
@@ -40,11 +44,35 @@ def parse_command(command: str) -> argparse.Namespace:
     mode = words[start + 1] if start + 1 < len(words) else ""
     if mode != "train":
         raise ConfigError(f"{WHERE}: found mode {mode!r}; only train has an equivalent job file")
+    _refuse_control_characters(command, words)
     return _parser().parse_args(words[start + 2 :])
 
 
+def adversarial_given(given: argparse.Namespace) -> list[str]:
+    """Options of the adversarial phase, but the critic itself, that say other than by default."""
+    return [
+        name
+        for name, how in _OPTIONS.items()
+        if name.startswith(("--adv-", "--cgan", "--instance-noise"))
+        and name != "--adv-model"
+        and (value := getattr(given, name[2:].replace("-", "_"))) != how.get("default")
+        and value is not False
+    ]
+
+
+def _refuse_control_characters(command: str, words: list[str]) -> None:
+    """They could begin a line of their own in the job file, which tells of the options."""
+    for text in (command.translate(dict.fromkeys(map(ord, "\n\r\t"), " ")), *words):
+        if any(unicodedata.category(char) in _CONTROL for char in text):
+            raise ConfigError(f"{WHERE}: {text!r} has a control character; take it out")
+
+
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as e:
+        allowed = "whole numbers with commas between, such as 16 or 16,16,32"
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {allowed}") from e
 
 
 def _names(text: str) -> list[str]:
@@ -52,10 +80,10 @@ def _names(text: str) -> list[str]:
 
 
 def _mapping(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError(text)
-    return found
+    with suppress(ValueError):
+        if isinstance(found := json.loads(text), dict):
+            return found
+    raise argparse.ArgumentTypeError(f'found {text!r}; allowed: a JSON object, such as {{"z": 2}}')
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {

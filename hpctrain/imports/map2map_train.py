@@ -148,6 +148,11 @@ class TrainBlock(DataBlock):
     def _penalty(self, loss: str) -> Block | None:
         given = self.given
         if given.adv_r1_reg_interval:
+            if given.adv_wgan_gp_interval:
+                self.refused.append(
+                    "--adv-wgan-gp-interval: there is one penalty; leave it or "
+                    "--adv-r1-reg-interval out"
+                )
             return {"kind": "r1", "weight": 10.0, "every": given.adv_r1_reg_interval}
         every = given.adv_wgan_gp_interval
         if every is None and loss == "wasserstein":

@@ -20,7 +20,7 @@ _THREADS = 8
 
 
 class _CancelledError(StagingError):
-    """Another file has failed."""
+    """Another file has failed, or the training shall stop."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,11 @@ class Progress:
     num_files: int = 0
     waits: int = 0
     """Grows while another run copies the same files."""
+    ticks: int = 0
+    """Grows with what takes time and copies nothing: reading earlier copies, removing others."""
     is_cancelled: bool = False
+    is_stopped: bool = False
+    """The training was asked to stop, and the copies made so far stay."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, num_bytes: int) -> None:
@@ -51,9 +55,25 @@ class Progress:
         with self.lock:
             self.num_bytes += num_bytes
 
-    def beat(self) -> tuple[int, int, int]:
+    def tick(self) -> None:
+        """Something was done that may be done for long; raises as `check` does."""
+        self.check()
+        with self.lock:
+            self.ticks += 1
+
+    def check(self) -> None:
+        """Raise a `StagingError` where there is nothing more to do."""
+        if self.is_cancelled:
+            why = "the training was asked to stop" if self.is_stopped else "another file failed"
+            raise _CancelledError(f"copying was given up: {why}")
+
+    def stop(self) -> None:
+        """Copy no more."""
+        self.is_stopped = self.is_cancelled = True
+
+    def beat(self) -> tuple[int, ...]:
         """Something that changes as long as work goes on."""
-        return self.num_bytes + self.reused_bytes, self.num_files, self.waits
+        return self.num_bytes + self.reused_bytes, self.num_files, self.waits, self.ticks
 
 
 class Copies:
@@ -72,7 +92,7 @@ class Copies:
             left.unlink()
         self._known = self._read()
 
-    def is_whole(self, source: Source) -> bool:
+    def is_whole(self, source: Source, progress: Progress) -> bool:
         """Whether a copy is there and as it was made; after a reboot its content is read."""
         path, known = self.files / source.name, self._known.get(source.name)
         if known is None or known.get("sha256") != source.sha256:
@@ -83,7 +103,7 @@ class Copies:
             return True
         try:
             with path.open("rb", buffering=0) as file:
-                return _digest(file) == source.sha256
+                return _digest(file, progress) == source.sha256
         except OSError:
             return False
 
@@ -133,8 +153,7 @@ class Copies:
             target = temporary.open("wb", buffering=0)
         with target:
             while count := file.readinto(buffer):  # type: ignore[attr-defined]
-                if progress.is_cancelled:
-                    raise _CancelledError("another file could not be copied")
+                progress.check()
                 digest.update(view[:count])
                 with self._unwritable():
                     _write_all(target, view[:count])
@@ -163,7 +182,7 @@ class Copies:
         """The journal; its last line may be torn, and later ones hold."""
         found: dict[str, Mapping[str, Any]] = {}
         try:
-            lines = self._journal.read_text().splitlines()
+            lines = self._journal.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return found
         for text in lines:
@@ -202,8 +221,8 @@ def copy_all(copies: Copies, sources: Iterable[Source], progress: Progress) -> N
 
     def copy(source: Source) -> None:
         try:
-            if not progress.is_cancelled:
-                copies.copy(source, progress)
+            progress.check()
+            copies.copy(source, progress)
         except BaseException:
             progress.is_cancelled = True
             raise
@@ -215,7 +234,8 @@ def find_missing(copies: Copies, sources: Iterable[Source], progress: Progress) 
     """Those that are not copied yet."""
 
     def look(source: Source) -> Source | None:
-        if not copies.is_whole(source):
+        progress.check()
+        if not copies.is_whole(source, progress):
             return source
         with progress.lock:
             progress.reused_bytes += source.size
@@ -250,9 +270,10 @@ def _facts(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _digest(file: BinaryIO) -> str:
+def _digest(file: BinaryIO, progress: Progress) -> str:
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
+        progress.tick()
         digest.update(piece)
     return digest.hexdigest()
 

@@ -4,6 +4,7 @@
     FOLDER/hpctrain-UID/HOST/KEY/users/     a file a user, locked as long as its process lives
     FOLDER/hpctrain-UID/HOST/KEY/files/     copies, and links to what is not copied
     FOLDER/hpctrain-UID/HOST/KEY/copied     what each copy was when it was made
+    FOLDER/hpctrain-UID/HOST/KEY.gone-TIME  a stage that is being removed
 
 A process that is killed loses its lock with its life, whatever container it was in, so that nothing
 has to be told by a process number.
@@ -17,8 +18,9 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +28,10 @@ from hpctrain.errors import StagingError
 
 KEPT_S = 2 * 86400.0
 """How long a stage waits for the next job of a chain; schedulers that empty a node need not."""
+_KEY = re.compile("[0-9a-f]{16}")
+"""Name of a stage."""
+_GONE = re.compile(r"[0-9a-f]{16}\.gone-[0-9]+")
+"""Name of one that is being removed."""
 
 
 def expand(folder: str) -> Path:
@@ -62,10 +68,16 @@ class Folder:
         self.path = own / host
         try:
             own.mkdir(mode=0o700, exist_ok=True)  # data may be meant for few eyes
-            status = own.lstat()
-            if status.st_uid != os.getuid() or own.is_symlink():
-                raise StagingError(f"{own} is not ours, and what lies there cannot be trusted")
+            mode = _mode_of_ours(own)
+            if mode & 0o022:
+                raise StagingError(
+                    f"{own} may be written by others (mode {mode:03o}), and what lies there cannot "
+                    "be trusted; remove it, or chmod it to 700"
+                )
+            if mode & 0o055:
+                own.chmod(0o700)
             self.path.mkdir(exist_ok=True)
+            _mode_of_ours(self.path)
             with self.locked():  # also where this file system knows no locks, it is found here
                 pass
         except OSError as e:
@@ -78,20 +90,22 @@ class Folder:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def sweep(self, without: str = "") -> list[str]:
-        """Take away stages that nobody uses; the folder must be locked.
+    def sweep(self, without: str = "") -> list[Path]:
+        """Set stages aside that nobody uses, and nothing else; the folder must be locked.
 
         Args:
             without: a stage that is left alone.
 
         Returns:
-            Their keys.
+            Where they lie now, for `remove`; also those that somebody began to remove.
         """
         gone = []
         for stage in sorted(self.path.iterdir()):
-            if stage.name != without and stage.is_dir() and not _users(stage):
-                shutil.rmtree(stage, ignore_errors=True)
-                gone.append(stage.name)
+            if stage.name != without and _is_stage(stage) and not _users(stage):
+                with suppress(OSError):
+                    gone.append(_set_aside(stage))
+            elif _GONE.fullmatch(stage.name) and not stage.is_symlink():
+                gone.append(stage)
         return gone
 
 
@@ -126,8 +140,9 @@ class User:
             self._file.close()
             if _users(self._stage):
                 return False
-            shutil.rmtree(self._stage, ignore_errors=True)
-            return True
+            gone = _set_aside(self._stage)
+        remove([gone])
+        return True
 
 
 def release(scratch: Path, host: str, run_dir: Path) -> list[str]:
@@ -142,11 +157,54 @@ def release(scratch: Path, host: str, run_dir: Path) -> list[str]:
     with folder.locked():
         for note in folder.path.glob(f"*/users/{_name_of(run_dir)}.kept"):
             note.unlink(missing_ok=True)
-        return folder.sweep()
+        gone = folder.sweep()
+    remove(gone)
+    return [path.name.partition(".")[0] for path in gone]
+
+
+def remove(gone: Iterable[Path], tick: Callable[[], None] = lambda: None) -> None:
+    """Remove what was set aside; outside of the lock, as a large stage takes minutes.
+
+    Args:
+        gone: what `Folder.sweep` returned; others may be removing it, too.
+        tick: called for each file.
+    """
+    for stage in gone:
+        for folder, _, names in os.walk(stage, topdown=False):
+            for name in names:
+                tick()
+                with suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _set_aside(stage: Path) -> Path:
+    """Give it a name that nobody looks for."""
+    return stage.rename(stage.with_name(f"{stage.name}.gone-{time.time_ns()}"))
 
 
 def _name_of(run_dir: Path) -> str:
     return hashlib.sha256(str(run_dir).encode()).hexdigest()[:16]
+
+
+def _mode_of_ours(folder: Path) -> int:
+    """Permissions of a folder that is this user's, and no link.
+
+    Raises:
+        StagingError: it is neither.
+    """
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+        raise StagingError(f"{folder} is not ours, and what lies there cannot be trusted")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _is_stage(path: Path) -> bool:
+    """By its name and what it holds; other folders there are somebody's own."""
+    folders = path, path / "users"
+    return bool(_KEY.fullmatch(path.name)) and all(
+        folder.is_dir() and not folder.is_symlink() for folder in folders
+    )
 
 
 def _users(stage: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hpctrain.errors import StagingError
 from hpctrain.staging.copying import Copies, Progress, Source, copy_all, find_missing
-from hpctrain.staging.folder import Folder, User, expand
+from hpctrain.staging.folder import Folder, User, expand, remove
 
 _SPARE_BYTES = 64 << 20
 """Left free on the node's disk."""
@@ -67,7 +67,8 @@ class Stage:
         try:
             root = self._fill(copied, linked)
         except StagingError as e:
-            self.leave()
+            if not self.progress.is_stopped:  # else who asked for that knows what is to come
+                self.leave()
             return Outcome(reason=str(e), seconds=time.monotonic() - begin)
         except BaseException:
             self.leave()
@@ -75,6 +76,10 @@ class Stage:
         told = self.progress
         sizes = told.num_bytes, told.reused_bytes, told.num_files
         return Outcome(str(root), *sizes, seconds=time.monotonic() - begin)
+
+    def stop(self) -> None:
+        """Let `fill` in another thread end soon; its copies stay until `leave`."""
+        self.progress.stop()
 
     def leave(self, *, is_kept: bool = False) -> bool:
         """Use it no more; the last user takes the files away, unless the run's next job comes.
@@ -96,7 +101,8 @@ class Stage:
         try:
             with folder.locked():
                 self._user = User(folder, stage, self._run_dir)
-                folder.sweep(without=self._key)
+                gone = folder.sweep(without=self._key)
+            remove(gone, self.progress.tick)
             with self._copying_alone(stage):
                 copies = Copies(stage, self._root)
                 missing = find_missing(copies, copied, self.progress)
@@ -104,7 +110,7 @@ class Stage:
                 copy_all(copies, missing, self.progress)
                 known = {source.name for source in copied}
                 for source in linked:
-                    if source.name not in known and not copies.is_whole(source):
+                    if source.name not in known and not copies.is_whole(source, self.progress):
                         copies.link(source)
         except OSError as e:
             raise StagingError(f"{stage}: cannot be written ({e.strerror})") from e
@@ -119,6 +125,7 @@ class Stage:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
+                    self.progress.check()
                     self.progress.waits += 1
                     time.sleep(_WAIT_S)
             yield

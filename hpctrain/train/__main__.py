@@ -7,6 +7,7 @@ import faulthandler
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -28,7 +29,7 @@ from hpctrain.train.faults.watchdog import Watchdog
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.setup import set_determinism
 from hpctrain.train.staging import StagedData, stage_data
-from hpctrain.train.stop import forget_old
+from hpctrain.train.stop import StopRequest, forget_old
 from hpctrain.train.task import Place
 from hpctrain.train.trainer import Trainer
 
@@ -121,20 +122,25 @@ def _fit(
             facts["device"],
         )
         verify_index(run.read_index(), content=run.job.data.verify == "digests")
-    staged = stage_data(run, comm, [claim.host for claim in claims], stages, state)
-    place = Place(run.path, comm.rank, comm.device, staged.root, run.read_index().root)
-    task = resolve(tasks()[run.job.train.task])(run.job, place)
-    trainer = Trainer(
-        run,
-        task,
-        comm,
-        state,
-        is_schedule_change_allowed=is_schedule_change_allowed,
-        stages=stages,
-    )
-    if comm.rank == 0:
-        state.update(precision=trainer.precision.name, steps_per_epoch=trainer.steps_per_epoch)
-    is_finished = trainer.fit()
+    with closing(StopRequest(comm, run.path)) as stop:
+        stages.is_leaving = lambda: bool(stop.reason)
+        staged = stage_data(run, comm, [claim.host for claim in claims], stages, state, stop)
+        is_finished = False
+        if not staged.is_stopped:
+            place = Place(run.path, comm.rank, comm.device, staged.root, run.read_index().root)
+            task = resolve(tasks()[run.job.train.task])(run.job, place)
+            trainer = Trainer(
+                run,
+                task,
+                comm,
+                state,
+                is_schedule_change_allowed=is_schedule_change_allowed,
+                stages=stages,
+            )
+            if comm.rank == 0:
+                steps = trainer.steps_per_epoch
+                state.update(precision=trainer.precision.name, steps_per_epoch=steps)
+            is_finished = trainer.fit(stop)
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
         run.launches.end(0 if is_finished else EXIT_STOPPED)

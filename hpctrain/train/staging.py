@@ -19,9 +19,12 @@ from hpctrain.log import logger
 from hpctrain.staging import Outcome, Source, Stage, size_text
 from hpctrain.train.faults.stages import Stages
 from hpctrain.train.run import Run, RunState
+from hpctrain.train.stop import StopRequest
 
 _STILL_S = 300.0
 """Copying that makes no progress for so long ends the job."""
+_STOP_S = 10.0
+"""For threads that copy to end; one that hangs in a file system does not keep the job."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _TOLD_EVERY_S = 10.0
 
@@ -31,10 +34,11 @@ class StagedData:
 
     Attributes:
         root: folder to read from.
+        is_stopped: all ranks were asked to leave before the files were there.
     """
 
-    def __init__(self, root: Path, stage: Stage | None = None) -> None:
-        self.root, self._stage = root, stage
+    def __init__(self, root: Path, stage: Stage | None = None, *, is_stopped: bool = False) -> None:
+        self.root, self._stage, self.is_stopped = root, stage, is_stopped
 
     def close(self, *, is_kept: bool) -> None:
         """The training is over; files are kept if a further job comes for them."""
@@ -43,7 +47,12 @@ class StagedData:
 
 
 def stage_data(
-    run: Run, comm: Communicator, hosts: Sequence[str], stages: Stages, state: RunState
+    run: Run,
+    comm: Communicator,
+    hosts: Sequence[str],
+    stages: Stages,
+    state: RunState,
+    stop: StopRequest,
 ) -> StagedData:
     """Copy what this node's ranks will read, if the job asks for it; every rank must call.
 
@@ -53,6 +62,7 @@ def stage_data(
         hosts: host of every rank.
         stages: told of each exchange, so that only copying that stands still is a hang.
         state: state.json, written by rank 0.
+        stop: reasons to leave; copying ends at once, and no step is made.
 
     Raises:
         DataError: a file is not the one that was indexed; on all ranks.
@@ -61,16 +71,26 @@ def stage_data(
     if run.job.data.stage == "none":
         return StagedData(run.read_index().root)
     copying = _Copying(run, comm, hosts) if comm.ranks.local_rank == 0 else None
-    told = _wait(comm, copying, stages, state)
+    told = _wait(comm, copying, stages, state, stop)
+    stage = copying.stage if copying else None
+    if told is None:
+        if copying:
+            copying.stop()
+        if comm.rank == 0:
+            logger.info("staging: stopped by %s before the first step", stop.reason)
+            state.update(stop_reason=stop.reason, staging={"text": f"stopped by {stop.reason}"})
+        return StagedData(run.read_index().root, stage, is_stopped=True)
     outcomes = {
-        host: Outcome(**page["outcome"]) for host, page in zip(hosts, told, strict=True) if page
+        host: Outcome(**page["outcome"])
+        for host, page in zip(hosts, told, strict=True)
+        if "outcome" in page
     }
     if comm.rank == 0:
         _say(outcomes, run.read_index().root, state)
     staged, root = outcomes[hosts[comm.rank]].root, run.read_index().root
     if staged:
         run.places.copied(Path(staged), root)
-    return StagedData(Path(staged) if staged else root, copying.stage if copying else None)
+    return StagedData(Path(staged) if staged else root, stage)
 
 
 class _Copying:
@@ -110,6 +130,11 @@ class _Copying:
             "outcome": asdict(self._outcome) if self._outcome else None,
         }
 
+    def stop(self) -> None:
+        """End it; what was copied stays for now."""
+        self.stage.stop()
+        self._thread.join(_STOP_S)
+
     def _fill(self) -> None:
         try:
             self._outcome = self.stage.fill(self._copied, self._all)
@@ -120,21 +145,33 @@ class _Copying:
 
 
 def _wait(
-    comm: Communicator, copying: _Copying | None, stages: Stages, state: RunState
-) -> list[dict[str, Any]]:
-    """Exchange how far the nodes are, until all are done; returns the last words of each rank."""
+    comm: Communicator,
+    copying: _Copying | None,
+    stages: Stages,
+    state: RunState,
+    stop: StopRequest,
+) -> list[dict[str, Any]] | None:
+    """Exchange how far the nodes are, until all are done; returns the last words of each rank.
+
+    None on all ranks: one of them was asked to stop.
+    """
     pause_s, next_told = _FIRST_PAUSE_S, time.monotonic() + _TOLD_EVERY_S
     while True:
         stages.enter("staging")
-        told = comm.allgather_object(copying.told() if copying else {})
-        pages = [page for page in told if page]
+        own = {"stop": stop.look(), **(copying.told() if copying else {})}
+        told = comm.allgather_object(own)
+        pages = [page for page in told if "outcome" in page]
         for rank, page in enumerate(told):
-            if page and page["error"]:
+            if page.get("error"):
                 kind = DataError if page["is_data"] else TrainError
                 raise kind(f"rank {rank}: {page['error']}")
         if all(page["outcome"] for page in pages):
             stages.enter("start")
             return told
+        reasons = [page["stop"] for page in told if page["stop"]]
+        if reasons:
+            stop.reason = reasons[0]
+            return None
         if comm.rank == 0 and time.monotonic() >= next_told:
             next_told = time.monotonic() + _TOLD_EVERY_S
             done, total = (size_text(sum(p[key] for p in pages)) for key in ("done", "of"))

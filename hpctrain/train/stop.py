@@ -48,6 +48,11 @@ class StopRequest:
         """Leave at least this long before the deadline (a step and a checkpoint, with reserve)."""
         self._margin_s = max(self._margin_s, seconds)
 
+    def look(self) -> str:
+        """Why this rank wants to stop, if it does; where ranks tell each other in their own way."""
+        self._look()
+        return self.reason
+
     def ask(self) -> None:
         """Begin to tell the other ranks what this one wants."""
         self._look()

@@ -101,8 +101,11 @@ class Trainer:
         """Steps of one epoch."""
         return self.sampler.batches_per_epoch
 
-    def fit(self) -> bool:
+    def fit(self, stop: StopRequest | None = None) -> bool:
         """Train to the last epoch, or until asked to stop.
+
+        Args:
+            stop: where reasons to stop were heard before, too.
 
         Returns:
             True if the training is finished, False if it was stopped and can go on.
@@ -111,7 +114,7 @@ class Trainer:
             NonFiniteLossError: a loss or parameter is not a number; nothing is saved.
             CheckpointError: a checkpoint could not be written.
         """
-        stop = StopRequest(self.comm, self.run.path)
+        stop = stop or StopRequest(self.comm, self.run.path)  # closing one twice does no harm
         self.stages.is_leaving = lambda: bool(stop.reason)
         is_failed = True
         try:

@@ -31,7 +31,8 @@ _add = Progress.add
 def add(self, count):
     _add(self, count)
     Path(os.environ["BEGUN"]).touch()
-    time.sleep(600)
+    while not self.is_cancelled:
+        time.sleep(0.01)
 
 
 if "BEGUN" in os.environ:
@@ -152,6 +153,28 @@ def test_two_runs__one_that_ends_leaves_the_other_its_copies(
     (long / "STOP").touch()
     assert process.wait(timeout=120) == 75
     assert left(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_stop_in_mid_copy__all_ranks_leave_as_from_a_stop_and_take_the_copies_away(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    hook, begun, scratch = tmp_path / "hook", tmp_path / "begun", tmp_path / "scratch"
+    for folder in (hook, scratch):
+        folder.mkdir()
+    (hook / "sitecustomize.py").write_text(SLOW_COPY)
+    run = small.render(
+        small.unique("stopped"), *staged(scratch), f"code=[{hook}]", f"launch.env.BEGUN={begun}"
+    )
+    process = small.start(run)
+    wait_until(begun.exists)
+    (run / "STOP").touch()
+    assert process.wait(timeout=120) == 75
+    state = json.loads((run / "state.json").read_text())
+    assert (state["status"], state["stop_reason"]) == ("stopped", "the file STOP")
+    assert "global_step" not in state
+    assert "stopped by the file STOP before the first step" in (run / "out.txt").read_text()
+    assert left(scratch) == []
 
 
 def test_original_that_was_changed__ends_all_ranks_with_its_name(

@@ -26,6 +26,25 @@ GAN = (
 )
 
 
+SAMPLES = {
+    "--train-style-pattern": "x", "--val-style-pattern": "x", "--in-norms": "torch.log",
+    "--tgt-norms": "torch.log", "--crop-start": "1", "--crop-stop": "9", "--crop-step": "2",
+    "--tgt-pad": "1", "--scale-factor": "2", "--aug-shift": "2", "--aug-add": "1", "--aug-mul": "1",
+    "--criterion": "L1Loss", "--load-state": "state_3.pt", "--loader-workers": "2",
+    "--callback-at": "c", "--misc-kwargs": '\'{"bypass": false}\'', "--adv-model": "srsgan.D",
+    "--optimizer": "SGD", "--optimizer-args": '\'{"eps": 0.1}\'', "--init-weight-std": "1",
+    "--epochs": "3", "--seed": "5", "--div-shuffle-dist": "1", "--dist-backend": "gloo",
+    "--log-interval": "7", "--val-in-patterns": "data/val/in*", "--val-tgt-patterns": "data/val/o*",
+    "--scheduler-args": '\'{"patience": 1}\'',
+}  # fmt: skip
+ADVERSARIAL = {
+    "--adv-criterion": "MSELoss", "--adv-r1-reg-interval": "4", "--adv-wgan-gp-interval": "2",
+    "--adv-start": "2", "--adv-iter-ratio": "3", "--adv-label-smoothing": "0.9",
+    "--instance-noise": "1", "--adv-lr": "3", "--adv-optimizer-args": '\'{"eps": 0.1}\'',
+    "--adv-model-spectral-norm": None, "--cgan": None,
+}  # fmt: skip
+
+
 def imported(command, **options):
     return yaml.safe_load(import_map2map(command, **options).text)
 
@@ -148,12 +167,39 @@ def test_import__continued_lines_behind_srun():
         ("--adv-model srsgan.D --adv-criterion Odd", "--adv-criterion: Odd has no equivalent"),
         ("--criterion DiceLoss", "--criterion: DiceLoss is map2map's own"),
         ("--frobnicate 3", "unrecognized arguments: --frobnicate 3"),
-        ("--crop a", "argument --crop: invalid"),
+        ("--crop a", "argument --crop: found 'a'; allowed: whole numbers"),
+        ("--misc-kwargs 3", "argument --misc-kwargs: found '3'; allowed: a JSON object"),
+        (
+            "--misc-kwargs '{z: 1}'",
+            "argument --misc-kwargs: found '{z: 1}'; allowed: a JSON object",
+        ),
+        ("--val-in-patterns data/val/i*", "--val-in-patterns: has no effect without --val-tgt"),
+        ("--val-tgt-patterns data/val/o*", "--val-tgt-patterns: has no effect without --val-in"),
+        ("--adv-model srsgan.D --instance-noise-batches 9", "no effect without --instance-noise"),
+        ("--adv-model srsgan.D --adv-r1-reg-interval 4 --adv-wgan-gp-interval 2", "one penalty"),
+        ("--model 'my.Net\nevil: 1'", r"'my.Net\\nevil: 1' has a control character"),
+        ("--model 'my.Net\u2028evil: 1'", "has a control character"),
+        ("--seed 3 # \x07", "has a control character"),
     ],
 )
 def test_import__refuses_with_the_reason(more, message):
     with pytest.raises(ConfigError, match=message):
         import_map2map(f"{PLAIN} {more}")
+
+
+@pytest.mark.parametrize("option", [*sorted(ADVERSARIAL), "--instance-noise-batches"])
+def test_import__option_of_an_adversary_that_is_not_there__is_refused(option):
+    with pytest.raises(ConfigError, match=f"m2m.py: {option}: has no effect without --adv-model"):
+        import_map2map(f"{PLAIN} {option} {ADVERSARIAL.get(option, '9') or ''}")
+
+
+@pytest.mark.parametrize(("more", "distance"), [("", 1.0), (" --div-shuffle-dist 2.5", 2.5)])
+def test_import__divided_data(more, distance):
+    made = import_map2map(f"{PLAIN} --div-data{more}", gpus=2)
+    order = yaml.safe_load(made.text)["data"]["order"]
+    assert order == {"kind": "divided", "shuffle_distance": distance, "deal": "each_epoch"}
+    assert any("data.order" in note for note in made.notes)
+    assert "order" not in imported(PLAIN)["data"]
 
 
 def test_import__tells_all_that_is_refused_at_once():
@@ -174,25 +220,6 @@ def test_import__tells_all_that_is_refused_at_once():
 def test_import__no_such_command_line(command, message):
     with pytest.raises(ConfigError, match=message):
         import_map2map(command)
-
-
-SAMPLES = {
-    "--train-style-pattern": "x", "--val-style-pattern": "x", "--in-norms": "torch.log",
-    "--tgt-norms": "torch.log", "--crop-start": "1", "--crop-stop": "9", "--crop-step": "2",
-    "--tgt-pad": "1", "--scale-factor": "2", "--aug-shift": "2", "--aug-add": "1", "--aug-mul": "1",
-    "--criterion": "L1Loss", "--load-state": "state_3.pt", "--loader-workers": "2",
-    "--callback-at": "c", "--misc-kwargs": '\'{"bypass": false}\'', "--adv-model": "srsgan.D",
-    "--optimizer": "SGD", "--optimizer-args": '\'{"eps": 0.1}\'', "--init-weight-std": "1",
-    "--epochs": "3", "--seed": "5", "--div-shuffle-dist": "1", "--dist-backend": "gloo",
-    "--log-interval": "7", "--val-in-patterns": "data/val/in*", "--val-tgt-patterns": "data/val/o*",
-    "--scheduler-args": '\'{"patience": 1}\'',
-}  # fmt: skip
-ADVERSARIAL = {
-    "--adv-criterion": "MSELoss", "--adv-r1-reg-interval": "4", "--adv-wgan-gp-interval": "2",
-    "--adv-start": "2", "--adv-iter-ratio": "3", "--adv-label-smoothing": "0.9",
-    "--instance-noise": "1", "--adv-lr": "3", "--adv-optimizer-args": '\'{"eps": 0.1}\'',
-    "--adv-model-spectral-norm": None, "--cgan": None,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(

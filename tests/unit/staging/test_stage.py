@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,7 +105,7 @@ def test_next_job__takes_what_the_last_one_kept(scratch, data):
     assert (outcome.num_bytes, outcome.reused_bytes) == (0, 96000)
 
 
-@pytest.mark.parametrize("harm", ["content", "shorter", "gone", "journal"])
+@pytest.mark.parametrize("harm", ["content", "shorter", "gone", "journal", "bytes"])
 def test_next_job__copies_anew_what_is_not_as_it_was(scratch, data, harm):
     first = stage(scratch, data)
     root = Path(first.fill(sources(data)).root)
@@ -116,6 +118,9 @@ def test_next_job__copies_anew_what_is_not_as_it_was(scratch, data, harm):
         os.truncate(path, 5)
     elif harm == "gone":
         path.unlink()
+    elif harm == "bytes":  # that are no text, as after a disk's fault
+        journal = root.parent / "copied"
+        journal.write_bytes(journal.read_bytes().replace(b'"a.npy"', b'"a.\xff\xfey"'))
     else:  # torn in the middle of a line, by a kill
         journal = root.parent / "copied"
         lines = journal.read_text().splitlines()
@@ -152,6 +157,84 @@ def test_after_a_reboot__content_is_read_before_it_is_reused(scratch, data, monk
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert stage(scratch, data).fill(sources(data)).num_files == 1
     assert (root / "a.npy").read_bytes() == (data / "a.npy").read_bytes()
+
+
+def test_after_a_reboot__each_piece_that_is_read_counts_as_progress(scratch, data, monkeypatch):
+    first = stage(scratch, data)
+    first.fill(sources(data))
+    first.leave(is_kept=True)
+    monkeypatch.setattr(copying_module, "boot_id", lambda: "another")
+    monkeypatch.setattr(copying_module, "_PIECE", 1000)
+    again, beats = stage(scratch, data), set()
+    read = copying_module._digest
+
+    def looked_at(file, *more):
+        class Watched:
+            def read(self, size):
+                beats.add(again.progress.beat())
+                return file.read(size)
+
+        return read(Watched(), *more)
+
+    monkeypatch.setattr(copying_module, "_digest", looked_at)
+    monkeypatch.setattr(copying_module, "_THREADS", 1)
+    assert again.fill(sources(data)).num_files == 0
+    assert len(beats) >= 96
+
+
+@pytest.mark.parametrize("how", ["sweep", "leave", "release"])
+def test_removal_of_a_large_stage__keeps_no_other_run_waiting(scratch, data, monkeypatch, how):
+    old = stage(scratch, data, "/runs/old", "1")
+    root = Path(old.fill(sources(data)).root)
+    if how != "leave":
+        old.leave(is_kept=True)
+    begun, go_on = threading.Event(), threading.Event()
+    unlink, rmtree = os.unlink, shutil.rmtree
+
+    def held(remove):
+        def slow(path, *more, **options):
+            is_user = "/users/" in str(path)  # who has left, with the lock held
+            if str(root.parent) in str(path) and not is_user and not begun.is_set():
+                begun.set()
+                assert go_on.wait(30)
+            return remove(path, *more, **options)
+
+        return slow
+
+    monkeypatch.setattr(os, "unlink", held(unlink))
+    monkeypatch.setattr(shutil, "rmtree", held(rmtree))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3 * 86400)
+    new = stage(scratch, data, "/runs/new", "2")
+    what = {
+        "sweep": lambda: new.fill(sources(data)),
+        "leave": old.leave,
+        "release": lambda: release(scratch, HOST, Path("/runs/old")),
+    }[how]
+    thread = threading.Thread(target=what)
+    thread.start()
+    assert begun.wait(30)
+    try:
+        with (root.parents[1] / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not root.exists(), "its name is free"
+        before = new.progress.ticks
+    finally:
+        go_on.set()
+        thread.join()
+    assert how != "sweep" or new.progress.ticks > before, "removing is progress"
+    new.leave()
+    assert stages_in(scratch) == []
+
+
+def test_killed_while_it_removed__the_rest_goes_with_the_next_run(scratch, data):
+    torn = scratch / f"hpctrain-{os.getuid()}" / HOST / "0123456789abcdef.gone-1" / "files"
+    own = stage(scratch, data)
+    own.fill(sources(data))
+    torn.mkdir(parents=True)
+    (torn / "a.npy").touch()
+    assert release(scratch, HOST, Path("/runs/two")) == ["0123456789abcdef"]
+    assert not torn.parent.exists()
 
 
 def test_changed_original__is_refused_and_nothing_stays(scratch, data):
@@ -329,6 +412,44 @@ def test_folder__missing_relative_unset_or_another_s(scratch, data, monkeypatch)
             raise StagingError(outcome.reason)
     (scratch / f"hpctrain-{os.getuid()}").symlink_to(data)
     assert "not ours" in stage(scratch, data).fill(sources(data)).reason
+
+
+@pytest.mark.parametrize(
+    "name", ["mydata", "mydata/users", "0123456789abcdef", "0123456789abcdef0/users"]
+)
+def test_folder_that_is_no_stage__stays(scratch, data, name):
+    kept = scratch / f"hpctrain-{os.getuid()}" / HOST / name
+    kept.mkdir(parents=True)
+    kept.parents[len(Path(name).parts)].chmod(0o700)
+    (kept / "precious").write_text("mine")
+    own = stage(scratch, data)
+    assert own.fill(sources(data)).num_files == 4
+    own.leave()
+    assert release(scratch, HOST, Path("/runs/one")) == []
+    assert (kept / "precious").read_text() == "mine"
+
+
+def test_host_that_is_a_link__is_refused_and_its_target_stays(scratch, data, tmp_path):
+    precious = tmp_path / "elsewhere" / "0123456789abcdef" / "users"
+    precious.mkdir(parents=True)
+    base = scratch / f"hpctrain-{os.getuid()}"
+    base.mkdir(mode=0o700)
+    (base / HOST).symlink_to(tmp_path / "elsewhere")
+    assert f"{base / HOST} is not ours" in stage(scratch, data).fill(sources(data)).reason
+    with pytest.raises(StagingError, match="is not ours"):
+        release(scratch, HOST, Path("/runs/one"))
+    assert precious.is_dir()
+
+
+def test_base_that_others_write__is_refused_and_one_they_read_is_closed(scratch, data):
+    base = scratch / f"hpctrain-{os.getuid()}"
+    base.mkdir()
+    base.chmod(0o770)
+    reason = stage(scratch, data).fill(sources(data)).reason
+    assert f"{base} may be written by others (mode 770)" in reason
+    base.chmod(0o755)
+    assert stage(scratch, data).fill(sources(data)).reason == ""
+    assert base.stat().st_mode & 0o777 == 0o700
 
 
 def test_read_only_folder__is_a_reason_to_read_in_place(data):

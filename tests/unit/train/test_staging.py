@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+from hpctrain.comm import Ranks as SingleRank
+from hpctrain.comm.single import SingleCommunicator
 from hpctrain.data import DividedSampler, stream
 from hpctrain.errors import DataError, TrainError
 from hpctrain.index import Index, Row
-from hpctrain.staging import Outcome
+from hpctrain.staging import Outcome, Progress, Source, Stage
+from hpctrain.staging import copying as copying_module
 from hpctrain.train import staging
+from hpctrain.train.faults.stages import Stages
 from tests.jobs import mantle
 
 FILES, ANCHORS = 10, 3
@@ -77,7 +84,7 @@ class Ranks:
 
     def allgather_object(self, page):
         other = self._others.pop(0) if len(self._others) > 1 else self._others[0]
-        return [page, other]
+        return [page, {"stop": "", **other}]
 
 
 def page(**changes) -> dict:
@@ -90,11 +97,23 @@ def copying(**changes):
     return SimpleNamespace(told=lambda: page(**changes))
 
 
-def wait(comm, own):
+def wait(comm, own, stop=None):
     state = SimpleNamespace(update=lambda **_: None)
     stages = SimpleNamespace(enter=entered.append)
     entered.clear()
-    return staging._wait(comm, own, stages, state)
+    return staging._wait(comm, own, stages, state, stop or Stop())
+
+
+class Stop:
+    """What this rank was asked, look by look."""
+
+    reason = ""
+
+    def __init__(self, *reasons: str) -> None:
+        self._reasons = list(reasons)
+
+    def look(self) -> str:
+        return self._reasons.pop(0) if self._reasons else ""
 
 
 entered: list[str] = []
@@ -102,7 +121,7 @@ entered: list[str] = []
 
 def test_wait__until_all_nodes_are_done_telling_the_watchdog_each_time():
     told = wait(Ranks(page(outcome=None), page(outcome=None), page()), copying())
-    assert told == [page(), page()]
+    assert told == [page(stop=""), page(stop="")]
     assert entered == ["staging"] * 3 + ["start"]
 
 
@@ -110,6 +129,64 @@ def test_wait__until_all_nodes_are_done_telling_the_watchdog_each_time():
 def test_wait__what_fails_on_one_node_fails_on_all(is_data, kind):
     with pytest.raises(kind, match="rank 1: /data/x: is gone"):
         wait(Ranks(page(error="/data/x: is gone", is_data=is_data, outcome=None)), copying())
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_wait__who_is_asked_to_stop_tells_all(rank):
+    """The other rank copies nothing, and hears a signal; or it hears nothing."""
+    stop = Stop("", "the file STOP") if rank == 0 else Stop()
+    others = [{}, {"stop": "the file STOP"}] if rank == 1 else [{}]
+    assert wait(Ranks(*others), copying(outcome=None), stop) is None
+    assert stop.reason == "the file STOP"
+    assert entered == ["staging"] * 2
+
+
+def test_stop__ends_copying_in_its_midst_and_keeps_what_is_whole(tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode() * 1000)
+        digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        files.append(Source(name, 1000, digest, 0))
+    begun, add = threading.Event(), Progress.add
+
+    def held(self, count):
+        add(self, count)
+        if self.num_files:
+            begun.set()
+            assert wait_for(lambda: self.is_cancelled)
+
+    monkeypatch.setattr(Progress, "add", held)
+    monkeypatch.setattr(copying_module, "_THREADS", 1)
+    monkeypatch.setattr(staging, "_sources", lambda _: iter(files))
+    settings = job("data.stage=node_local", f"data.stage_dir={tmp_path / 'scratch'}")
+    run = SimpleNamespace(
+        job=settings, read_index=lambda: replace(index(), root=tmp_path), path=tmp_path / "run"
+    )
+    comm = SingleCommunicator(SingleRank(0, 1, 0, 1, "a"), torch.device("cpu"))
+
+    class Later(Stop):
+        def look(self) -> str:
+            return "signal USR1" if begun.is_set() else ""
+
+    told: dict = {}
+    own = run, comm, ["a"], Stages(), SimpleNamespace(update=lambda **f: told.update(f))
+    staged = staging.stage_data(*own, Later())
+    assert staged.is_stopped
+    assert told["stop_reason"] == "signal USR1"
+    staged.close(is_kept=True)
+    monkeypatch.setattr(Progress, "add", add)
+    (tmp_path / "a").write_bytes(b"")
+    again = Stage(str(tmp_path / "scratch"), "a", tmp_path, index().digest, run.path)
+    assert again.fill(files[:1]).reused_bytes == 1000, "the first is taken from the stage"
+    assert again.leave()
+
+
+def wait_for(condition) -> bool:
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    return condition()
 
 
 def test_say__nodes_with_the_same_reason_are_named_together(caplog):
