@@ -103,6 +103,44 @@ def places_of(index: Index, by: Sequence[str]) -> dict[str, str]:
     }
 
 
+def settled_files(index: Index) -> frozenset[tuple[str, str]]:
+    """Id and digest of each file cell of the usable rows that have a split."""
+    return frozenset(
+        (row.id, row[f"{name}_sha256"])
+        for row in index.rows
+        if row.status == "ok" and row.split
+        for name in index.columns.modalities
+    )
+
+
+def kept_places(old: Index, new: Index, by: Sequence[str]) -> dict[str, str]:
+    """Group to split: as an old index has them; else where content of the group was in it.
+
+    Args:
+        old: has splits.
+        new: rows of the same data later; files may have been renamed.
+        by: see `group_maker`.
+    """
+    places = places_of(old, by)
+    name = new.columns.modalities[0]
+    if name not in old.columns.modalities:
+        return places
+    column = f"{name}_sha256"
+    of_content = {
+        row[column]: row.split
+        for row in old.rows
+        if row.status == "ok" and row.split and row[column]
+    }
+    group_of = group_maker(by, new.columns)
+    by_content: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in new.rows:
+        split = of_content.get(row[column])
+        group = group_of(row) if row.status == "ok" and split else None
+        if split and group is not None and group not in places:
+            by_content[group][split] += 1
+    return places | {group: found.most_common(1)[0][0] for group, found in by_content.items()}
+
+
 def check_leaks(index: Index) -> None:
     """Refuse equal content in two splits.
 

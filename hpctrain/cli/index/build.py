@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from hpctrain.errors import ConfigError
 if TYPE_CHECKING:
     from hpctrain.config.index_rule import Rule
     from hpctrain.index import Index
+    from hpctrain.index.pairing.judge import Settled
 
 
 def command(
@@ -177,13 +179,23 @@ def _built(
     """
     from hpctrain.index.last_build import recall
     from hpctrain.index.scan_build import build_index
-    from hpctrain.index.split_groups import places_of, split_index
+    from hpctrain.index.split_groups import kept_places, settled_files, split_index
     from hpctrain.index.store import digests_of, index_paths, load_index
     from hpctrain.registry import INSPECT
 
     def is_known(inputs: str) -> bool:
         last = recall(root, place, inputs) if has_shortcut else None
         return last is not None and last.get("files") == digests_of(place)
+
+    recipe = (page or {}).get("split")
+
+    @functools.cache
+    def old() -> Index:
+        return load_index(place)
+
+    @functools.cache
+    def settled() -> Settled:
+        return settled_files(old()) if recipe else frozenset()
 
     paths = [path.resolve() for path in index_paths(place)]
     own = frozenset(p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root))
@@ -193,11 +205,11 @@ def _built(
         own=own,
         inspect=INSPECT,
         is_known=is_known,
+        settled=settled,
         progress=lambda line: typer.echo(line, err=True),
     )
-    recipe = (page or {}).get("split")
     if index is not None and recipe:
-        index = split_index(index, recipe, places_of(load_index(place), recipe["by"]))
+        index = split_index(index, recipe, kept_places(old(), index, recipe["by"]))
     return index, inputs
 
 

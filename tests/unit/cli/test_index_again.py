@@ -1,0 +1,66 @@
+"""An index that is built again after its data, its split, or itself changed."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpctrain.cli import main
+from hpctrain.index.store import load_index
+from tests.unit.index.sky import write_pair, write_pairs
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def sky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_pairs(tmp_path / "sky", 6)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "sky"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*argv: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as info:
+            main(["index", *map(str, argv)])
+        out, err = capsys.readouterr()
+        return int(info.value.code or 0), out, err
+
+    return call
+
+
+def splits_of_content(place: Path) -> dict[str, str]:
+    return {r["rgb_sha256"]: r.split for r in load_index(place).rows if r.status == "ok"}
+
+
+def split(run: Run) -> None:
+    assert run("build", "sky", "--rule", "sage")[0] == 0
+    assert run("split", "sky", "--by", "id", "--validation", "3")[0] == 0
+
+
+def test_build__copies_that_sort_first_take_nothing_from_the_originals(sky: Path, run: Run) -> None:
+    split(run)
+    before = load_index(sky)
+    for number in range(6):
+        write_pair(sky, number, node="A00A")  # the same content, and A00A sorts before W02D
+    assert "6 duplicate" in run("build", "sky")[1]
+    rows = load_index(sky).rows
+    assert [row for row in rows if row["node"] == "W02D"] == list(before.rows)
+    assert {row.status for row in rows if row["node"] == "A00A"} == {"bad"}
+    assert "nothing changed" in run("build", "sky")[1]
+
+
+def test_build__renamed_files_keep_their_split(sky: Path, run: Run) -> None:
+    split(run)
+    before = splits_of_content(sky)
+    assert set(before.values()) == {"train", "validation"}
+    for kind in ("rgb", "thermal"):
+        shutil.move(sky / kind / "W02D", sky / kind / "B11B")
+    write_pair(sky, 9)
+    assert run("build", "sky")[0] == 0
+    after = splits_of_content(sky)
+    assert {key: after[key] for key in before} == before
+    assert len(after) == 7
