@@ -77,8 +77,10 @@ def build_index(
     names = _names(paths, members)
     unknown = unknown_files(root, names, cache, rule.inspect)
     page = {"rule": rule.model_dump(mode="json", exclude_defaults=True)}
+    # a folder counts also where it has no files; files go to modalities by the rule alone
+    settings = {**page, "folders": sorted(members)}
     if not unknown and not is_listed:
-        inputs = inputs_digest(page, names, [cache.lines[name] for name in names])
+        inputs = inputs_digest(settings, names, [cache.lines[name] for name in names])
         if is_known(inputs):
             return Built(None, inputs)
     if len(unknown) > _MANY:
@@ -95,7 +97,7 @@ def build_index(
             pool.wait()
         finally:
             cache.close()
-    inputs = "" if is_listed else inputs_digest(page, names, [cache.lines[n] for n in names])
+    inputs = "" if is_listed else inputs_digest(settings, names, [cache.lines[n] for n in names])
     facts: list[list[Fact | None]] = [
         [None if item is None else item_fact(item, cache, members) for item in sample.items]
         for sample in samples

@@ -64,3 +64,13 @@ def test_build__renamed_files_keep_their_split(sky: Path, run: Run) -> None:
     after = splits_of_content(sky)
     assert {key: after[key] for key in before} == before
     assert len(after) == 7
+
+
+def test_build__folder_without_files_is_noticed(sky: Path, run: Run) -> None:
+    for name in "ab":
+        (sky / name / "layers").mkdir(parents=True)
+        (sky / name / "layers" / "0.bin").write_bytes(name.encode())
+    words = ("--modality", "layers=*/layers/", "--pair", "match", "--out", "layers.csv")
+    assert "2 samples: 2 ok" in run("build", "sky", *words)[1]
+    (sky / "c" / "layers").mkdir(parents=True)
+    assert "3 samples: 2 ok, 1 bad" in run("build", "--out", "layers.csv")[1]
