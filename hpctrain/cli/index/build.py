@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpctrain.cli.index.place import counted, reasons, summary
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from hpctrain.config.index_rule import Rule
@@ -136,7 +136,7 @@ def _told(place: Path, root: Path, inputs: str) -> list[str]:
 
 def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, Any] | None]:
     """The index, the root, and the page of an index that is there."""
-    from hpctrain.index.store import index_paths, load_page
+    from hpctrain.index.store import index_paths, load_altered, load_page
 
     if root is None and out is None:
         raise ConfigError("found no ROOT; give the folder of the data, or --out with an index")
@@ -147,6 +147,8 @@ def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, 
         )
     place = index_paths(out if out is not None else Path(str(root)) / "index.csv")[0]
     page = load_page(place)
+    if page is None and all(path.is_file() for path in index_paths(place)):
+        load_altered(place)  # says what is lost
     if root is None:
         if page is None:
             raise ConfigError(f"{place}: no index yet; give ROOT, the folder of the data")
@@ -180,7 +182,7 @@ def _built(
     from hpctrain.index.last_build import recall
     from hpctrain.index.scan_build import build_index
     from hpctrain.index.split_groups import kept_places, settled_files, split_index
-    from hpctrain.index.store import digests_of, index_paths, load_index
+    from hpctrain.index.store import digests_of, index_paths, load_altered, load_index
     from hpctrain.registry import INSPECT
 
     def is_known(inputs: str) -> bool:
@@ -191,7 +193,12 @@ def _built(
 
     @functools.cache
     def old() -> Index:
-        return load_index(place)
+        try:
+            return load_index(place)
+        except DataError:
+            found = load_altered(place)
+        typer.echo(f"{place}: altered since it was written; its splits are kept", err=True)
+        return found
 
     @functools.cache
     def settled() -> Settled:

@@ -74,3 +74,29 @@ def test_build__folder_without_files_is_noticed(sky: Path, run: Run) -> None:
     assert "2 samples: 2 ok" in run("build", "sky", *words)[1]
     (sky / "c" / "layers").mkdir(parents=True)
     assert "3 samples: 2 ok, 1 bad" in run("build", "--out", "layers.csv")[1]
+
+
+def test_build__altered_index_keeps_its_splits(sky: Path, run: Run) -> None:
+    split(run)
+    before = load_index(sky).rows
+    text = (sky / "index.csv").read_text()
+    (sky / "index.csv").write_text(text.replace("W02D/", "W02D/x", 1))
+    code, out, err = run("build", "sky")
+    assert (code, err) == (0, "sky/index.csv: altered since it was written; its splits are kept\n")
+    assert "written; 6 samples: 6 ok (train 3, validation 3)" in out
+    assert [row.split for row in load_index(sky).rows[1:]] == [row.split for row in before[1:]]
+
+
+def test_build__index_that_is_torn_says_what_is_lost(sky: Path, run: Run) -> None:
+    split(run)
+    whole = {path: path.read_bytes() for path in (sky / "index.csv", sky / "index.json")}
+    for path, raw in whole.items():
+        path.write_bytes(raw[:-60])
+        code, _, err = run("build", "sky", "--rule", "sage")
+        assert code == 2, err
+        assert "nothing tells which samples were trained on" in err
+        assert "remove index.csv and index.json" in err
+        path.write_bytes(raw)
+    for path in whole:
+        path.unlink()
+    assert run("build", "sky", "--rule", "sage")[0] == 0
