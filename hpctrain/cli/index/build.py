@@ -164,7 +164,8 @@ def _rule(name: str | None, values: dict[str, Any], page: dict[str, Any] | None)
     base = None
     if name is None and "modalities" not in values:
         base = (page or {}).get("rule")
-        if not isinstance(base, dict) or "modalities" not in base:
+        parts = base.get("modalities", {}) if isinstance(base, dict) else {}
+        if not parts or not all("files" in part for part in parts.values()):
             raise ConfigError(
                 f"--rule: how are files paired? choose from {', '.join(rule_names())}, give a YAML "
                 "file, or a --modality NAME=PATTERN for each part of a sample"
@@ -190,6 +191,8 @@ def _built(
         return last is not None and last.get("files") == digests_of(place)
 
     recipe = (page or {}).get("split")
+    if not recipe:
+        _refuse_to_drop_splits(place, page or {})
 
     @functools.cache
     def old() -> Index:
@@ -218,6 +221,18 @@ def _built(
     if index is not None and recipe:
         index = split_index(index, recipe, kept_places(old(), index, recipe["by"]))
     return index, inputs
+
+
+def _refuse_to_drop_splits(place: Path, page: dict[str, Any]) -> None:
+    """Splits without a recipe, as of indexes that were merged, cannot be made again."""
+    counts = page.get("counts", {})
+    splits = set(counts) - {"rows", "no_split", "left_out", "bad"}
+    if any(counts[name] for name in splits):
+        raise ConfigError(
+            f"{place}: has splits, but no recipe by which new samples would get theirs (it was "
+            "merged, or frozen for a run), so building it would drop them; give another --out, or "
+            "divide it first with: hpctrain index split"
+        )
 
 
 def _modalities(words: list[str]) -> dict[str, Any]:

@@ -100,3 +100,17 @@ def test_build__index_that_is_torn_says_what_is_lost(sky: Path, run: Run) -> Non
     for path in whole:
         path.unlink()
     assert run("build", "sky", "--rule", "sage")[0] == 0
+
+
+def test_merge__neither_over_an_input_nor_built_without_its_splits(sky: Path, run: Run) -> None:
+    split(run)
+    write_pairs(sky.parent / "west", 2, node="X")
+    write_pair(sky.parent / "west", 30, node="X")
+    assert run("build", "west", "--rule", "sage")[0] == 0
+    code, _, err = run("merge", "sky", "west", "--out", "sky/index.csv")
+    assert (code, "is one of the indexes that are merged" in err) == (2, True)
+    assert run("merge", "sky", "west", "--out", "all.csv")[0] == 0
+    before = Path("all.csv").read_bytes()
+    code, _, err = run("build", ".", "--rule", "sage", "--out", "all.csv")
+    assert (code, "so building it would drop them" in err) == (2, True)
+    assert Path("all.csv").read_bytes() == before
