@@ -48,7 +48,7 @@ def make_pairs(root: Path, first: int, count: int, kb: int) -> None:
     values = [f"{0.04 * n - 273.15:.2f}" for n in range(7000, 7400)]
     lines = [";".join(generator.choices(values, k=width)) for _ in range(1024)]
     noise = generator.randbytes(4 << 20).replace(b"\xff", b"\xfe")
-    frame = bytes.fromhex("ffd8ffc00011080800180003012200021101031101")
+    frame = bytes.fromhex("ffd8ffc00011080800180003012200021101031101ffda000c03010002110311003f00")
     for i in range(first, first + count):
         ns, position = START_NS + i * 60_000_000_123, i % 32 + 1
         at = generator.randrange(len(noise) - kb * 1024)

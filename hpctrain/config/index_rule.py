@@ -151,7 +151,9 @@ class Rule(Schema):
     exclude: list[Exclude] = []
     """Nodes that are not used, or not at some time."""
     duplicates: list[str] | Literal["first"] = "first"
-    """Modalities in which equal content makes the later sample bad; first: the first one."""
+    """Modalities in which equal content makes samples bad, but the one that has a split already, or
+    the first; first: the first modality. Splits may share files of modalities that a list leaves
+    out, such as a mask; with `first` none."""
     inspect: Literal["none", "quick", "full"] = "quick"
     """How files are looked at: not at all, by their bytes, or decoded."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hpctrain.errors import DataError
+from hpctrain.index.split_groups import check_leaks
 from hpctrain.index.table import SEPARATOR, Columns, Index, Row, tool_facts
 
 _SHOWN = 5
@@ -16,7 +18,8 @@ def merge_indexes(indexes: Sequence[Index], names: Sequence[str]) -> Index:
     """Join indexes of the same modalities.
 
     Paths become relative to the folder that all roots have in common; ids stay. The same sample in
-    two indexes is one row, where all of its files and its split are the same.
+    two indexes is one row, where all of its files and its split are the same. What all rules and
+    recipes of splits agree on is kept; later samples of equal content become bad.
 
     Args:
         indexes: two or more.
@@ -56,10 +59,8 @@ def merge_indexes(indexes: Sequence[Index], names: Sequence[str]) -> Index:
             + more
             + "\nnothing was written; mend one of them, or build one index of the common root"
         )
-    merged = Index(root, tuple(rows.values()), _facts(indexes, names), columns)
-    _check_files(merged)
-    from hpctrain.index.split_groups import check_leaks
-
+    facts = _facts(indexes, names)
+    merged = Index(root, _without_copies(list(rows.values()), columns, facts), facts, columns)
     check_leaks(merged)
     return merged
 
@@ -79,25 +80,47 @@ def _difference(a: Row, b: Row) -> str:
     return f"another {', '.join(names[:3])}"
 
 
-def _check_files(index: Index) -> None:
-    """One file in two usable samples of different splits would be a leak."""
-    seen: dict[str, Row] = {}
-    for row in index.rows:
-        if row.status != "ok":
-            continue
-        for name in index.columns.modalities:
-            for path in row.paths(name):
-                other = seen.setdefault(path, row)
-                if other is not row and other.split != row.split:
-                    raise DataError(
-                        f"{path}: is in {other.id} ({other.split}) and {row.id} ({row.split}); "
-                        "split both indexes by the same rule, or merge before splitting"
-                    )
+def _without_copies(
+    rows: Sequence[Row], columns: Columns, facts: dict[str, Any]
+) -> tuple[Row, ...]:
+    """Rows, of which later ones of equal content are bad; in two splits they stay."""
+    chosen = facts.get("rule", {}).get("duplicates", "first")
+    found = list(rows)
+    for name in columns.modalities[:1] if chosen == "first" else chosen:
+        first: dict[str, Row] = {}
+        places = [n for n, r in enumerate(found) if r.status == "ok" and r[f"{name}_sha256"]]
+        for place in sorted(places, key=lambda n: not found[n].split):  # with a split first
+            row = found[place]
+            other = first.setdefault(row[f"{name}_sha256"], row)
+            if other is not row and row.split in ("", other.split):
+                reason = f"duplicate: {name}: same content as {other.id}"
+                found[place] = row.replace(status="bad", split="", reason=reason)
+    return tuple(found)
 
 
-def _facts(indexes: Sequence[Index], names: Sequence[str]) -> dict[str, object]:
+def _facts(indexes: Sequence[Index], names: Sequence[str]) -> dict[str, Any]:
     parts = [
         {"name": Path(name).name, "root": str(index.root), "digest": index.digest}
         for index, name in zip(indexes, names, strict=True)
     ]
-    return {"merged": parts, **tool_facts()}
+    first, recipe = indexes[0].facts.get("rule"), indexes[0].facts.get("split")
+    rules = [index.facts.get("rule") for index in indexes]
+    rule = first if all(r == first for r in rules) else _common(rules)
+    if not all(index.facts.get("split") == recipe for index in indexes):
+        recipe = None
+    kept = {name: value for name, value in (("rule", rule), ("split", recipe)) if value}
+    return {**kept, "merged": parts, **tool_facts()}
+
+
+def _common(rules: Sequence[Any]) -> dict[str, Any]:
+    """What other commands need of rules that differ; no files, so that none can be built by it."""
+    given = [rule if isinstance(rule, dict) else {} for rule in rules]
+    found: dict[str, Any] = {}
+    if all(rule.get("duplicates") == given[0].get("duplicates") for rule in given):
+        found = {k: v for k, v in given[0].items() if k == "duplicates"}
+    parts = [rule.get("modalities", {}) for rule in given]
+    for name in parts[0]:
+        members = {part.get(name, {}).get("members", "*") for part in parts}
+        if len(members) == 1:
+            found.setdefault("modalities", {})[name] = {"members": members.pop()}
+    return found

@@ -34,7 +34,8 @@ class Move(NamedTuple):
 def move_bad(index: Index) -> int:
     """Move the files of bad samples to bad_pairs/, keeping their paths below it.
 
-    Files that a usable sample has, too, stay. The index must be built again afterwards.
+    Files that a usable sample has, too, stay, and so do links, which may be relative. The index
+    must be built again afterwards.
 
     Returns:
         How many were moved.
@@ -53,7 +54,11 @@ def move_bad(index: Index) -> int:
             bad.update(dict.fromkeys(paths))
         else:
             used.update(paths)
-    moves = [Move(p, BAD + p) for p in bad if p not in used and not p.startswith(BAD)]
+    moves = [
+        Move(p, BAD + p)
+        for p in bad
+        if p not in used and not p.startswith(BAD) and not (root / p).is_symlink()
+    ]
     with _locked(root):
         recover(root)
         _check_free(root, moves)

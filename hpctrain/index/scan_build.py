@@ -13,7 +13,7 @@ from hpctrain.index.files.pool import Pool
 from hpctrain.index.files.scan import files_below
 from hpctrain.index.last_build import inputs_digest
 from hpctrain.index.no_collections import without_collections
-from hpctrain.index.pairing.judge import judge, judge_names
+from hpctrain.index.pairing.judge import Settled, judge, judge_names
 from hpctrain.index.pairing.listed import LIST, TEXT, pair_listed
 from hpctrain.index.pairing.pairs import Listing, Sample, list_files, pair
 from hpctrain.index.pairing.rows import item_fact, make_rows
@@ -44,6 +44,7 @@ def build_index(
     own: frozenset[str] = frozenset(),
     inspect: str = "",
     is_known: Callable[[str], bool] = lambda inputs: False,
+    settled: Callable[[], Settled] = frozenset,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Built:
     """Index the samples below a root; what an earlier build has read is not read again.
@@ -54,10 +55,11 @@ def build_index(
         own: paths below the root that are no data, such as the index itself.
         inspect: `module:function` that decodes a file, for `inspect: full`.
         is_known: whether nobody needs the index of these inputs, see `Built.inputs`.
+        settled: files that an earlier index put into a split; of equal contents these stay.
         progress: called with a line before much is read.
 
     Returns:
-        The same files give the same rows.
+        The same files, and the same settled ones, give the same rows.
 
     Raises:
         DataError: no such folder, a modality without files, or names that an index cannot hold.
@@ -75,8 +77,10 @@ def build_index(
     names = _names(paths, members)
     unknown = unknown_files(root, names, cache, rule.inspect)
     page = {"rule": rule.model_dump(mode="json", exclude_defaults=True)}
+    # a folder counts also where it has no files; files go to modalities by the rule alone
+    settings = {**page, "folders": sorted(members)}
     if not unknown and not is_listed:
-        inputs = inputs_digest(page, names, [cache.lines[name] for name in names])
+        inputs = inputs_digest(settings, names, [cache.lines[name] for name in names])
         if is_known(inputs):
             return Built(None, inputs)
     if len(unknown) > _MANY:
@@ -93,12 +97,12 @@ def build_index(
             pool.wait()
         finally:
             cache.close()
-    inputs = "" if is_listed else inputs_digest(page, names, [cache.lines[n] for n in names])
+    inputs = "" if is_listed else inputs_digest(settings, names, [cache.lines[n] for n in names])
     facts: list[list[Fact | None]] = [
         [None if item is None else item_fact(item, cache, members) for item in sample.items]
         for sample in samples
     ]
-    judge(samples, rule, facts)
+    judge(samples, rule, facts, settled)
     columns = Columns(tuple(rule.modalities), _free(samples, set(rule.modalities)))
     rows = make_rows(columns, samples, facts)
     return Built(Index(root, rows, {**page, **tool_facts()}, columns), inputs)

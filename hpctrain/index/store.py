@@ -63,6 +63,29 @@ def load_index(place: Path, advice: str = _AGAIN) -> Index:
     return Index(root, rows, page, columns)
 
 
+def load_altered(place: Path) -> Index:
+    """Read an index whose table is not what was written, for the splits that it still has.
+
+    Raises:
+        DataError: the table is gone or torn, or only the page is; what is lost, and what to do.
+    """
+    csv_path, json_path = index_paths(place)
+    page = load_page(place)
+    try:
+        if page is None:
+            raise ValueError(f"{json_path.name} cannot be read")
+        columns, rows = parse_rows(csv_path.read_bytes().decode())
+    except (OSError, ValueError) as e:
+        text = e.strerror if isinstance(e, OSError) else e
+        raise DataError(
+            f"{csv_path}: damaged index ({text}); nothing tells which samples were trained on, if "
+            f"it was split; bring both files back from a copy, or remove {csv_path.name} and "
+            f"{json_path.name}, build with --rule and split again, which gives other splits unless "
+            "the command is the same and no data were added"
+        ) from e
+    return Index(Path(page["root"]), rows, page, columns)
+
+
 def load_page(place: Path) -> dict[str, Any] | None:
     """The JSON page alone; None where there is none that can be read."""
     try:

@@ -103,7 +103,7 @@ def read_all(root: Path, names: Sequence[str]) -> dict[str, Fact]:
 
     def take(block: bytes) -> None:
         with lock:
-            for line in block.decode().splitlines():
+            for line in block.decode().split("\n")[:-1]:
                 name, _, fact = line.partition("\t")
                 facts[name] = parse_fact(fact)
 

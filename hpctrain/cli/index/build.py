@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hpctrain.cli.index.place import counted, reasons, summary
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from hpctrain.config.index_rule import Rule
     from hpctrain.index import Index
+    from hpctrain.index.pairing.judge import Settled
 
 
 def command(
@@ -134,7 +136,7 @@ def _told(place: Path, root: Path, inputs: str) -> list[str]:
 
 def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, Any] | None]:
     """The index, the root, and the page of an index that is there."""
-    from hpctrain.index.store import index_paths, load_page
+    from hpctrain.index.store import index_paths, load_altered, load_page
 
     if root is None and out is None:
         raise ConfigError("found no ROOT; give the folder of the data, or --out with an index")
@@ -145,6 +147,8 @@ def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, 
         )
     place = index_paths(out if out is not None else Path(str(root)) / "index.csv")[0]
     page = load_page(place)
+    if page is None and all(path.is_file() for path in index_paths(place)):
+        load_altered(place)  # says what is lost
     if root is None:
         if page is None:
             raise ConfigError(f"{place}: no index yet; give ROOT, the folder of the data")
@@ -160,7 +164,8 @@ def _rule(name: str | None, values: dict[str, Any], page: dict[str, Any] | None)
     base = None
     if name is None and "modalities" not in values:
         base = (page or {}).get("rule")
-        if not isinstance(base, dict) or "modalities" not in base:
+        parts = base.get("modalities", {}) if isinstance(base, dict) else {}
+        if not parts or not all("files" in part for part in parts.values()):
             raise ConfigError(
                 f"--rule: how are files paired? choose from {', '.join(rule_names())}, give a YAML "
                 "file, or a --modality NAME=PATTERN for each part of a sample"
@@ -177,13 +182,30 @@ def _built(
     """
     from hpctrain.index.last_build import recall
     from hpctrain.index.scan_build import build_index
-    from hpctrain.index.split_groups import places_of, split_index
-    from hpctrain.index.store import digests_of, index_paths, load_index
+    from hpctrain.index.split_groups import kept_places, settled_files, split_index
+    from hpctrain.index.store import digests_of, index_paths, load_altered, load_index
     from hpctrain.registry import INSPECT
 
     def is_known(inputs: str) -> bool:
         last = recall(root, place, inputs) if has_shortcut else None
         return last is not None and last.get("files") == digests_of(place)
+
+    recipe = (page or {}).get("split")
+    if not recipe:
+        _refuse_to_drop_splits(place, page or {})
+
+    @functools.cache
+    def old() -> Index:
+        try:
+            return load_index(place)
+        except DataError:
+            found = load_altered(place)
+        typer.echo(f"{place}: altered since it was written; its splits are kept", err=True)
+        return found
+
+    @functools.cache
+    def settled() -> Settled:
+        return settled_files(old()) if recipe else frozenset()
 
     paths = [path.resolve() for path in index_paths(place)]
     own = frozenset(p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root))
@@ -193,12 +215,24 @@ def _built(
         own=own,
         inspect=INSPECT,
         is_known=is_known,
+        settled=settled,
         progress=lambda line: typer.echo(line, err=True),
     )
-    recipe = (page or {}).get("split")
     if index is not None and recipe:
-        index = split_index(index, recipe, places_of(load_index(place), recipe["by"]))
+        index = split_index(index, recipe, kept_places(old(), index, recipe["by"]))
     return index, inputs
+
+
+def _refuse_to_drop_splits(place: Path, page: dict[str, Any]) -> None:
+    """Splits without a recipe, as of indexes that were merged, cannot be made again."""
+    counts = page.get("counts", {})
+    splits = set(counts) - {"rows", "no_split", "left_out", "bad"}
+    if any(counts[name] for name in splits):
+        raise ConfigError(
+            f"{place}: has splits, but no recipe by which new samples would get theirs (it was "
+            "merged, or frozen for a run), so building it would drop them; give another --out, or "
+            "divide it first with: hpctrain index split"
+        )
 
 
 def _modalities(words: list[str]) -> dict[str, Any]:

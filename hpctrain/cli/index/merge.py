@@ -24,6 +24,13 @@ def command(
 
     if len(places) < 2:
         raise ConfigError("found one INDEX; allowed: two or more")
+    taken = [
+        place
+        for place in places
+        if index_paths(place)[0].resolve() == index_paths(out)[0].resolve()
+    ]
+    if taken:
+        raise ConfigError(f"--out {out}: is one of the indexes that are merged; give another place")
     index = merge_indexes([load(place) for place in places], [str(place) for place in places])
     if not index_paths(out)[0].parent.is_dir():
         raise ConfigError(f"{out}: its folder does not exist; create it")

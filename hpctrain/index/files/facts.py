@@ -71,7 +71,7 @@ class FactCache:
     def add(self, block: bytes) -> None:
         """Take whole lines `name TAB fact`, and keep them for later builds; any thread."""
         with self._lock:
-            for line in block.decode().splitlines():
+            for line in block.decode().split("\n")[:-1]:  # a name may hold other line ends
                 name, _, fact = line.partition(TAB)
                 self.lines[name] = fact
             self._num_lines += block.count(b"\n")

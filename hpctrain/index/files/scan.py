@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 from hpctrain.errors import DataError
 from hpctrain.index.match import WILDCARD, nearby, pattern_regex
 
-_UNSAFE = re.compile(r"[|\x00-\x1f\x7f\ud800-\udfff]")
+_UNSAFE = re.compile(r"[|\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """In a name these would break the CSV, the list of several files, or a terminal."""
 _SHOWN = 5
+Above = tuple[tuple[int, int], ...]
+"""Device and inode of each folder on the way down."""
 
 
 def scan(root: Path, pattern: str, where: str) -> list[str]:
@@ -34,7 +36,7 @@ def scan(root: Path, pattern: str, where: str) -> list[str]:
     is_folder = pattern.endswith("/")
     fits = pattern_regex("/".join(parts) + "/" * is_folder).fullmatch
     try:
-        found = [name for name in _walk(root, "", parts, is_folder) if fits(name)]
+        found = [name for name in _walk(root, "", parts, is_folder, ()) if fits(name)]
     except OSError as e:
         raise DataError(f"{where}: {e.filename}: cannot be listed: {e.strerror}") from e
     _check_names(where, found)
@@ -67,33 +69,36 @@ def nothing_fits(root: Path, pattern: str, where: str) -> DataError:
     )
 
 
-def _walk(root: Path, folder: str, parts: tuple[str, ...], is_folder: bool) -> Iterator[str]:
-    """Candidates for the pattern `parts` below `folder`, which ends in '/' or is empty."""
+def _walk(
+    root: Path, folder: str, parts: tuple[str, ...], is_folder: bool, above: Above
+) -> Iterator[str]:
+    """Candidates for the pattern `parts` below `folder`, which ends in '/' or is empty.
+
+    Below `**` a folder that is one of those above it, by way of a link, is not entered.
+    """
     part, rest = parts[0], parts[1:]
     if not WILDCARD.search(part):
         path = f"{folder}{part}"
         if rest:
             if os.path.isdir(root / path):
-                yield from _walk(root, f"{path}/", rest, is_folder)
+                yield from _walk(root, f"{path}/", rest, is_folder, above)
         elif os.path.lexists(root / path) and os.path.isdir(root / path) == is_folder:
             yield path + "/" * is_folder
         return
-    files, folders = _listed(root / folder, part)
     if part == "**":
-        if is_folder:
-            yield from (f"{folder}{name}/" for name in folders)
-        else:
-            yield from (folder + name for name in files)
+        status = os.stat(root / folder)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        above = (*above, here)
+    files, folders = _listed(root / folder, part)
+    if part == "**" or not rest:
+        names = [f"{name}/" for name in folders] if is_folder else files
+        yield from (folder + name for name in names)
+    if part == "**":
         rest = parts
-    elif not rest:
-        yield from (
-            (f"{folder}{name}/" for name in folders)
-            if is_folder
-            else (folder + name for name in files)
-        )
-        return
-    for name in folders:
-        yield from _walk(root, f"{folder}{name}/", rest, is_folder)
+    for name in folders if rest else ():
+        yield from _walk(root, f"{folder}{name}/", rest, is_folder, above)
 
 
 def _listed(path: Path, part: str) -> tuple[list[str], list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hpctrain.index.files.facts import TAB, Fact
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hpctrain.config.index_rule import Modality, Rule
 
 Facts = Mapping[str, Fact]
+Settled = frozenset[tuple[str, str]]
+"""Ids and digests of the files that an earlier index put into a split."""
 
 
 def judge_names(samples: Sequence[Sample], rule: Rule) -> None:
@@ -86,13 +88,19 @@ def _within(ns: int | None, start: int | None, stop: int | None) -> bool:
     return (start is None or ns >= start) and (stop is None or ns < stop)
 
 
-def judge(samples: Sequence[Sample], rule: Rule, facts: Sequence[Sequence[Fact | None]]) -> None:
+def judge(
+    samples: Sequence[Sample],
+    rule: Rule,
+    facts: Sequence[Sequence[Fact | None]],
+    settled: Callable[[], Settled] = frozenset,
+) -> None:
     """Add the reasons that the files' content gives.
 
     Args:
-        samples: sorted; of two with equal content the first one stays.
+        samples: sorted; of two with equal content the settled one stays, else the first one.
         rule: the rule.
-        facts: of each sample those of each modality, as `rows.modality_facts` joins them.
+        facts: of each sample those of each modality, as `rows.item_fact` joins them.
+        settled: asked for only where there are equal contents.
     """
     if rule.inspect != "none":
         for number, (name, modality) in enumerate(rule.modalities.items()):
@@ -102,7 +110,7 @@ def judge(samples: Sequence[Sample], rule: Rule, facts: Sequence[Sequence[Fact |
         for fact in own:  # what cannot be read is bad without any look at it
             if fact is not None and not fact[2] and fact.fault not in sample.reasons:
                 sample.reasons.append(fact.fault)
-    _judge_duplicates(samples, rule, facts)
+    _judge_duplicates(samples, rule, facts, settled)
     for sample in samples:
         if sample.reasons:
             continue
@@ -158,17 +166,26 @@ def _most(looks: Counter[str], parts: Mapping[str, Sequence[str]], place: int) -
 
 
 def _judge_duplicates(
-    samples: Sequence[Sample], rule: Rule, facts: Sequence[Sequence[Fact | None]]
+    samples: Sequence[Sample],
+    rule: Rule,
+    facts: Sequence[Sequence[Fact | None]],
+    settled: Callable[[], Settled],
 ) -> None:
     names = list(rule.modalities)
     chosen = names[:1] if rule.duplicates == "first" else rule.duplicates
     for name in chosen:
         number = names.index(name)
-        first: dict[str, str] = {}
+        first: dict[str, Sample] = {}
+        alike: dict[str, list[Sample]] = {}
         for sample, own in zip(samples, facts, strict=True):
             fact = own[number]
-            if fact is None or not fact[2] or sample.reasons:
-                continue
-            other = first.setdefault(fact[2], sample.id)
-            if other is not sample.id:
-                sample.reasons.append(f"duplicate: {name}: same content as {other}")
+            if fact is not None and fact[2] and not sample.reasons:
+                other = first.setdefault(fact[2], sample)
+                if other is not sample:
+                    alike.setdefault(fact[2], [other]).append(sample)
+        for digest, equal in alike.items():
+            known = settled()  # what was trained on must not become a copy of what was not
+            stays = next((s for s in equal if (s.id, digest) in known), equal[0])
+            for sample in equal:
+                if sample is not stays:
+                    sample.reasons.append(f"duplicate: {name}: same content as {stays.id}")

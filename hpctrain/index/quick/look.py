@@ -12,7 +12,7 @@ from hpctrain.index.quick.pictures import look_at_jpeg, look_at_png
 from hpctrain.index.quick.tables import look_at_csv, look_at_raw
 from hpctrain.index.quick.tiff import look_at_tiff
 
-VERSION = 1
+VERSION = 2
 """Raised when a check finds more than before, so that files are looked at again."""
 _LOOKS = {
     ".jpg": look_at_jpeg,
@@ -30,6 +30,16 @@ def look(path: str, content: Content) -> Look:
     """Check a file; one of an unknown kind must only not be empty."""
     if content.size == 0:
         return Look(fault="truncated: is empty")
+    try:
+        return _look(path, content)
+    except OSError:
+        raise  # the reader says what the disk said
+    except Exception as e:  # noqa: BLE001 - one broken file must not end the build of all
+        text = " ".join(str(e).split())
+        return Look(fault=f"unreadable: its check failed ({type(e).__name__}: {text})")
+
+
+def _look(path: str, content: Content) -> Look:
     kind = os.path.splitext(path)[1].lower()
     if kind in _LOOKS:
         return _LOOKS[kind](content)

@@ -49,4 +49,6 @@ def _parse(text: bytes) -> tuple[tuple[int, ...], str, str, int] | None:
         order, kind, item = descr[0], descr[1], int(descr[2:])
     except (ValueError, SyntaxError, KeyError, TypeError, IndexError):
         return None
+    if min(shape, default=0) < 0 or item < 0:
+        return None
     return shape, ">" if order == ">" else "<", kind, item

@@ -49,6 +49,10 @@ def look_at_tiff(content: Content) -> Look:
             num_pages, at = num_pages + 1, following
     except _BrokenError as e:
         return look._replace(fault=f"truncated: {e}")
+    if not num_pages:
+        return Look(fault="truncated: its header names no page")
+    if not look.shape or not end:
+        return look._replace(fault="unreadable: its first page has no size, or no picture")
     if end > content.size:
         return look._replace(fault=f"truncated: {content.size} bytes, {end} by its strips")
     return look._replace(shape=f"{num_pages}x{look.shape}") if num_pages > 1 else look
@@ -57,6 +61,8 @@ def look_at_tiff(content: Content) -> Look:
 def _page(content: Content, form: _Form, at: int) -> tuple[dict[int, tuple[int, ...]], int]:
     """Tags of a page and the place of the next."""
     num = _number(content, form, at, form.number)
+    if num * form.entry > content.size:
+        raise _BrokenError(f"{content.size} bytes, and a page claims {num} tags")
     start = at + struct.calcsize(form.number)
     raw = content.at(start, num * form.entry)
     if len(raw) < num * form.entry:
@@ -75,8 +81,10 @@ def _values(content: Content, form: _Form, entry: bytes, kind: int) -> tuple[int
     """Values of a tag, which stand in it where they are short."""
     (count,) = struct.unpack_from(form.order + form.address, entry, 4)
     room = struct.calcsize(form.address)
+    size = count * struct.calcsize(f"={_FORMS[kind]}")
+    if size > content.size:
+        raise _BrokenError(f"{content.size} bytes, and a tag claims {size}")
     layout = f"{form.order}{count}{_FORMS[kind]}"
-    size = struct.calcsize(f"={count}{_FORMS[kind]}")
     raw = entry[4 + room :][:size]
     if size > room:
         raw = content.at(struct.unpack_from(form.order + form.address, entry, 4 + room)[0], size)
@@ -93,12 +101,19 @@ def _number(content: Content, form: _Form, at: int, kind: str) -> int:
 
 
 def _shape(tags: dict[int, tuple[int, ...]]) -> Look:
-    width, height = (tags.get(tag, (0,))[0] for tag in (256, 257))
-    samples = tags.get(277, (1,))[0]
+    width, height = (_first(tags, tag, 0) for tag in (256, 257))
+    if not width or not height:
+        return Look()
+    samples = _first(tags, 277, 1)
     shape = f"{height}x{width}x{samples}" if samples > 1 else f"{height}x{width}"
-    bits = tags.get(258, (1,))[0]
-    dtype = "bool" if bits == 1 else f"{_KINDS.get(tags.get(339, (1,))[0], 'uint')}{bits}"
+    bits = _first(tags, 258, 1)
+    dtype = "bool" if bits == 1 else f"{_KINDS.get(_first(tags, 339, 1), 'uint')}{bits}"
     return Look(shape, dtype)
+
+
+def _first(tags: dict[int, tuple[int, ...]], tag: int, default: int) -> int:
+    """First value of a tag; the default where it is not there, or has no values."""
+    return (tags.get(tag) or (default,))[0]
 
 
 def _end(tags: dict[int, tuple[int, ...]]) -> int:

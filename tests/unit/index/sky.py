@@ -12,7 +12,7 @@ from hpctrain.index.table import Index
 NS = 1_678_309_118_000_000_000
 HEAD = "sensor;right\nbit depth;14 bit\nwidth;4\nheight;3\nresolution;high\n"
 HEAD += "advanced radiometry support;yes\nunit;degrees Celsius\n\n"
-FRAME = bytes.fromhex("ffd8ffc00011080800180003012200021101031101")
+FRAME = bytes.fromhex("ffd8ffc00011080800180003012200021101031101ffda000c03010002110311003f00")
 
 
 def jpeg(seed: int = 0) -> bytes:

@@ -182,3 +182,22 @@ def test_real__lists_come_back_byte_for_byte(tmp_path):
     root = SHARED_DATA / "sage" / "recovered"
     write_lists(built(root, "sage", pair="listed"), tmp_path)
     assert lists(tmp_path) == lists(root)
+
+
+def test_merge__keeps_rule_and_recipe_and_marks_copies(tmp_path):
+    a = built(write_pairs(tmp_path / "a", 4, node="A"))
+    write_pair(tmp_path / "b", 3, node="B")
+    write_pair(tmp_path / "b", 7, node="B")
+    b = built(tmp_path / "b")
+    merged = merge_indexes([a, b], ["a", "b"])
+    assert merged.facts["rule"] == a.facts["rule"]
+    copy = f"A/{NS + 3 * 3_600_000_000_000}"
+    assert [r.reason for r in merged.rows if r.status == "bad"] == [
+        f"duplicate: rgb: same content as {copy}"
+    ]
+    split = split_index(a, RECIPE, {})
+    assert merge_indexes([split, split], ["a", "a"]).facts["split"] == RECIPE
+    assert "split" not in merge_indexes([split, b], ["a", "b"]).facts
+    other = built(tmp_path / "b", "sage", inspect="none", missing_position="bad")
+    members = {"rgb": {"members": "*"}, "thermal": {"members": "*"}}
+    assert merge_indexes([a, other], ["a", "b"]).facts["rule"] == {"modalities": members}

@@ -152,3 +152,19 @@ def test_move__killed_at_any_moment(root):
         assert len(reasons(index)) == 6
     restore_bad(root)
     assert built(root).csv_text == made.csv_text
+
+
+def test_move__links_stay_where_they_lead_from(tmp_path):
+    root = tmp_path / "data"
+    rgb, thermal = write_pair(root, 0, thermal_position="9")
+    write_pair(root, 1)
+    real = tmp_path / "archive" / rgb.name
+    real.parent.mkdir()
+    rgb.rename(real)
+    rgb.symlink_to(os.path.relpath(real, rgb.parent))
+    assert move_bad(built(root)) == 1
+    assert rgb.read_bytes() == real.read_bytes()
+    assert not thermal.exists()
+    assert list(reasons(built(root)).values()) == ["unequal-positions: 3 and 9"]
+    assert restore_bad(root) == 1
+    assert thermal.is_file()

@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import sys
 
 import numpy as np
 import pytest
@@ -201,3 +203,72 @@ def test_real__frames_of_cameras():
             assert look(str(path), Content(-1, len(raw) // 2, raw[: len(raw) // 2])).fault
     assert {f.fault for f in found.values()} == {""}
     assert {f.shape for f in found.values()} >= {"480x640", "252x336", "727x1091x3"}
+
+
+def test_jpeg__end_of_a_preview_is_not_the_end():
+    raw = picture("JPEG", exif=b"Exif\0\0" + picture("JPEG", (64, 64, 3)))
+    scan = raw.rindex(b"\xff\xda")
+    assert seen("a.jpg", raw).fault == ""
+    for cut in range(scan - 300, len(raw) - 1, 97):
+        assert seen("a.jpg", raw[:cut]).fault.startswith("truncated"), cut
+    assert seen("a.jpg", raw[:scan] + b"\xff\xd9").fault.startswith("truncated")
+
+
+def test_png__every_chunk_is_looked_at():
+    raw = bytearray(picture("PNG"))
+    data = raw.index(b"IDAT")
+    assert seen("a.png", bytes(raw) + b"more").fault == ""
+    flipped = raw.copy()
+    flipped[data + 40] ^= 1
+    assert seen("a.png", bytes(flipped)).fault.startswith("unreadable: wrong checksum")
+    cut_out = bytes(raw[: data + 30] + raw[-12:])
+    assert seen("a.png", cut_out).fault.startswith("truncated")
+    assert (
+        seen("a.png", bytes(raw[: data - 4] + raw[-12:])).fault == "truncated: has no picture data"
+    )
+
+
+def tiff(*entries: tuple[int, int, int, int], first: int = 8) -> bytes:
+    """A TIFF of one page: tag, kind, count and value of each entry."""
+    page = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return (
+        struct.pack("<2sHI", b"II", 42, first) + struct.pack("<H", len(entries)) + page + bytes(4)
+    )
+
+
+def test_tiff__headers_that_make_no_sense():
+    size = [(256, 3, 1, 4), (257, 3, 1, 4)]
+    good = [*size, (273, 4, 1, 62), (279, 4, 1, 16)]
+    assert seen("a.tif", tiff(*good) + bytes(16)) == ("4x4", "bool", "")
+    assert seen("a.tif", tiff(*good, first=0)).fault == "truncated: its header names no page"
+    none = tiff((256, 3, 0, 4), *good[1:]) + bytes(16)
+    assert seen("a.tif", none).fault.startswith("unreadable: its first page has no size")
+    assert seen("a.tif", tiff(*size)).fault.startswith("unreadable: its first page")
+    huge = tiff(*size, (273, 4, 0xFFFFFFFF, 8))
+    assert seen("a.tif", huge).fault.startswith("truncated: 50 bytes, and a tag claims")
+
+
+def test_npy__negative_shape():
+    raw = npy(np.zeros(7, "<f4")).replace(b"(7,)", b"(-7,)")
+    assert seen("a.npy", raw).fault.startswith("unreadable: malformed npy header")
+
+
+def test_mobotix__texts_in_the_middle():
+    rows = mobotix().splitlines()
+    for text, fault in [
+        ("oops", "unreadable: has 'oops'"),
+        ("NaN", "nan: has 'NaN'"),
+        ("1e-05", ""),
+    ]:
+        spoiled = text + rows[15][rows[15].index(";") :]
+        raw = "\n".join([*rows[:15], spoiled, *rows[16:], ""]).encode()
+        assert seen("a.csv", raw).fault.startswith(fault)
+        assert bool(seen("a.csv", raw).fault) == bool(fault)
+
+
+def test_any__check_that_fails_makes_its_file_bad(monkeypatch):
+    def fail(content):
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setitem(sys.modules["hpctrain.index.quick.look"]._LOOKS, ".tif", fail)
+    assert seen("a.tif", b"x").fault.startswith("unreadable: its check failed (IndexError: tuple")

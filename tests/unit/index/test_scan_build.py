@@ -9,6 +9,7 @@ from hpctrain.errors import DataError
 from hpctrain.index.files import pool
 from hpctrain.index.files.facts import FactCache, facts_path
 from hpctrain.index.files.reading import read_file
+from hpctrain.index.files.scan import scan
 
 from .sky import built, reasons, table, write_pair, write_pairs
 
@@ -159,3 +160,26 @@ def test_build__large_files_are_read_by_pieces(tmp_path, monkeypatch):
     row = built(tmp_path).rows[0]
     assert row["rgb_sha256"] == hashlib.sha256((tmp_path / row["rgb"]).read_bytes()).hexdigest()
     assert row.status == "ok"
+
+
+@pytest.mark.parametrize("mark", ["\x85", "\u2028"], ids=ascii)
+def test_build__line_ends_in_names_are_refused(root, mark):
+    (root / f"rgb/W02D/a{mark}b.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="an index cannot hold the name"):
+        built(root)
+
+
+def test_facts__names_may_hold_other_line_ends(root):
+    cache = FactCache(root)
+    cache.add("a\x85b\t1\t2\t3\t4\tnone\t\t\t\n".encode())
+    cache.close()
+    assert list(cache.lines) == ["a\x85b"]
+
+
+def test_build__link_to_a_folder_above_is_followed_no_further(root):
+    before = [row["rgb"] for row in built(root).rows]
+    (root / "rgb/W02D/loop").symlink_to("..")
+    assert [row["rgb"] for row in built(root).rows] == before
+    for name in ("one", "two"):  # the same folder twice, but not within itself
+        (root / f"rgb/{name}").symlink_to("W02D")
+    assert len(scan(root, "rgb/**/*.jpg", "")) == 3 * len(before)

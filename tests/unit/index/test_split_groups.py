@@ -15,8 +15,8 @@ COLUMNS = Columns(("rgb",), ("y", "x", "step"))
 def index(days=range(1, 29), nodes=("A", "B"), per_day=3, **cells) -> Index:
     rows = [
         Row.make(
-            COLUMNS, id=f"{node}/{day}/{k}", node=node, rgb=f"{node}{day}{k}.jpg",
-            timestamp=f"2023-03-{day:02d}T{k:02d}:00:00Z", rgb_sha256=f"{node}{day}{k}",
+            COLUMNS, id=f"{node}/{day}/{k}", node=node, rgb=f"{node}-{day}-{k}.jpg",
+            timestamp=f"2023-03-{day:02d}T{k:02d}:00:00Z", rgb_sha256=f"{node}-{day}-{k}",
             y=str(64 * k), x=str(100 * day), **cells,
         )
         for node in nodes for day in days for k in range(per_day)
@@ -136,5 +136,46 @@ def is_refused(made: Index, plan) -> bool:
     try:
         split_index(made, plan, {})
     except DataError as e:
-        return str(e).startswith("equal content in two splits: A/1")
+        return str(e).startswith("equal content in two splits: rgb of A/1")
     return False
+
+
+def pairs(**second: str) -> Index:
+    """Two samples of two modalities that are split by their ids; b differs but in `second`."""
+    columns = Columns(("rgb", "mask"))
+    a, b = (
+        {"id": n, "rgb": f"{n}1|{n}2", "rgb_sha256": f"{n}d1|{n}d2", "mask": f"{n}.png",
+         "mask_sha256": f"{n}d3"}
+        for n in "ab"
+    )  # fmt: skip
+    return Index(Path("/d"), [Row.make(columns, **a), Row.make(columns, **b | second)], {}, columns)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [{"mask_sha256": "ad3"}, {"mask": "a.png"}, {"rgb_sha256": "bd1|ad1"}, {"rgb": "b1|a1"}],
+    ids=str,
+)
+def test_split__any_file_in_two_splits_is_refused(second):
+    plan = recipe("id", "1")
+    assert {row.split for row in split_index(pairs(), plan, {}).rows} == {"train", "validation"}
+    name = next(iter(second)).partition("_")[0]
+    with pytest.raises(DataError, match=rf"equal content in two splits: {name} of b .* and a "):
+        split_index(pairs(**second), plan, {})
+    other = {"rgb": "mask", "mask": "rgb"}[name]
+    shared = pairs(**second)
+    shared.facts["rule"] = {"duplicates": [other]}
+    assert split_index(shared, plan, {}).facts["split"]["by"] == ["id"]
+    shared.facts["rule"] = {"duplicates": ["rgb", "mask"]}
+    with pytest.raises(DataError, match="equal content"):
+        split_index(shared, plan, {})
+
+
+def test_split__regions_of_one_file_are_no_leak():
+    rows = [
+        Row.make(COLUMNS, id=str(x), rgb="a.png", rgb_sha256="d", x=str(x)) for x in (0, 64, 128)
+    ]
+    made = Index(Path("/d"), rows, {}, COLUMNS)
+    assert split_index(made, recipe("region:x=64/32", "1"), {}).rows[0].split
+    with pytest.raises(DataError, match="equal content"):
+        split_index(made, recipe("x", "1"), {})
