@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +26,17 @@ from hpctrain.render.texts import File
 from hpctrain.trace.inputs import differences as input_differences
 from hpctrain.trace.inputs import read_inputs
 
-_PROBE = """
+_PACKAGES = ("torch", "numpy", "horovod", "mpi4py")
+_PROBE = f"""
 import json, platform
 from importlib.metadata import version, PackageNotFoundError
-found = {}
-for name in ("numpy", "torch", "horovod", "mpi4py"):
+found = {{}}
+for name in {_PACKAGES}:
     try:
         found[name] = version(name)
     except PackageNotFoundError:
         pass
-print(json.dumps({"python": platform.python_version(), **found}))
+print(json.dumps({{"python": platform.python_version(), **found}}))
 """
 _MOST = 10
 
@@ -42,10 +48,12 @@ class Here:
     Attributes:
         site: name of the site that this host belongs to.
         code: the hpctrain that is installed here.
+        may_ask: whether another interpreter than this one may be started: its user named it.
     """
 
     site: str
     code: CodeTree
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def differences(
     yield _site(was, resolved, here)
     launches = launches_of(manifest)
     if launches:
-        yield from _versions(launches[-1], resolved, files)
+        yield from _versions(launches[-1], resolved, files, here)
         yield from _device(launches[-1], resolved)
     yield from _container(launches[-1] if launches else {}, resolved)
     yield _input_files(files, tell)
@@ -186,7 +194,7 @@ def _site_of(crate: Crate) -> str:
 
 
 def _versions(
-    launch: Mapping[str, Any], resolved: Resolved, files: Mapping[str, File]
+    launch: Mapping[str, Any], resolved: Resolved, files: Mapping[str, File], here: Here
 ) -> Iterator[Difference]:
     """Versions of the last launch, and those of the interpreter that the job names."""
     packages = launch.get("packages")
@@ -195,18 +203,41 @@ def _versions(
     if resolved.job.container is not None:
         return  # the image brings its own
     python = json.loads(files["manifest.json"].content)["inputs"]["python"]
-    try:
-        answer = ask([python, "-c", _PROBE])
-        found = json.loads(answer.out) if answer is not None and not answer.code else None
-    except (SilentError, ValueError):
-        found = None
-    if not isinstance(found, dict):
+    if python == os.path.abspath(sys.executable):
+        found: dict[str, str] | None = _own_versions()
+    elif here.may_ask:
+        found = _asked_versions(python)
+    else:
+        text = f"{python} is not asked: named by the crate"
+        details = ("the run starts it; name one of here with --set launch.python=PATH",)
+        yield Difference("python", str(was["python"]), text, False, details)
+        return
+    if found is None:
         yield Difference("python", str(was["python"]), f"{python} cannot be asked", False)
         return
-    for name in ("python", "torch", "numpy", "horovod", "mpi4py"):
+    for name in ("python", *_PACKAGES):
         old, new = was.get(name), found.get(name)
-        if old or (new and name != "horovod" and name != "mpi4py"):
+        if old or (new and name not in ("horovod", "mpi4py")):
             yield _same(name, str(old or "none"), str(new or "none"))
+
+
+def _own_versions() -> dict[str, str]:
+    """Of this interpreter; no other is started."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _asked_versions(python: str) -> dict[str, str] | None:
+    """Of an interpreter that the user named; nothing of the working directory is imported."""
+    try:
+        answer = ask([python, "-c", _PROBE], cwd="/" if os.path.isabs(python) else None)
+        found = json.loads(answer.out) if answer is not None and not answer.code else None
+    except (SilentError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _device(launch: Mapping[str, Any], resolved: Resolved) -> Iterator[Difference]:

@@ -92,6 +92,7 @@ def reproduce(
         files = render(resolved.job, resolved.site, inputs)
         what = write_run(files, target)
         again = _as_it_was(crate, manifest, inputs)
+        here = replace(here, may_ask=_names_python(options.overrides))
         found = differences(crate, manifest, resolved, files, again, here, tell)
         return Outcome(target, what, tuple(found))
     finally:
@@ -115,6 +116,11 @@ def _resolve(crate: Crate, options: Options) -> Resolved:
         except ConfigError as e:
             text = str(e).replace(f"{folder}{os.sep}", f"{crate.path}: ")
             raise ConfigError(text) from e
+
+
+def _names_python(overrides: tuple[str, ...]) -> bool:
+    """Whether the interpreter was named here; a crate's own is never started."""
+    return any(word.partition("=")[0].strip() == "launch.python" for word in overrides)
 
 
 def _data_root(

@@ -230,3 +230,19 @@ def test_reproduce__bad_crates_say_what_is_wrong(crate, tmp_path, capsys) -> Non
         assert run("reproduce", repack(crate, **changes)) == 2
         assert message in capsys.readouterr().err
     assert not Path("jobs/small").exists()
+
+
+def test_reproduce__starts_no_program_that_the_crate_names(crate, tmp_path, capsys) -> None:
+    program, proof = tmp_path / "evil", tmp_path / "was-run"
+    program.write_text(f"#!/bin/sh\n: > '{proof}'\necho '{{\"python\": \"3.0\"}}'\n")
+    program.chmod(0o755)
+    with zipfile.ZipFile(crate) as archive:
+        page = yaml.safe_load(archive.read("config.yaml"))
+    page.setdefault("launch", {})["python"] = str(program)
+    named = repack(crate, config_dot_yaml=yaml.safe_dump(page).encode())
+    found = compared(capsys, named)
+    assert not proof.exists()
+    assert found["python"]["now"] == f"{program} is not asked: named by the crate"
+    assert found["code"] == 2
+    found = compared(capsys, named, "--as", "own", "--set", f"launch.python={program}")
+    assert (proof.exists(), found["python"]["now"]) == (True, "3.0"), "asked: its user named it"
