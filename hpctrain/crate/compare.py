@@ -107,9 +107,10 @@ def differences(
         not altered,
         tuple(altered[:_MOST]),
     )
+    yield _edited(crate)
     yield _configuration(crate, files)
     yield _rendering(manifest, again)
-    yield from _code(crate, here)
+    yield from _code(crate, manifest, here)
     was = _site_of(crate)
     yield _site(was, resolved, here)
     launches = launches_of(manifest)
@@ -173,9 +174,22 @@ def _rendering(manifest: Mapping[str, Any], again: Mapping[str, File] | None) ->
     return Difference("rendering", f"{len(recorded)} files", now, not others)
 
 
-def _code(crate: Crate, here: Here) -> Iterator[Difference]:
+def _edited(crate: Crate) -> Difference:
+    """Whether the run that was exported had the files that were rendered."""
+    edited = crate.edited()
+    now = f"edited by hand: {', '.join(edited)}" if edited else "as they were rendered"
+    details = (f"they are in {crate.path.name}, and not in the run here",) if edited else ()
+    return Difference("its own files", "as they were rendered", now, not edited, details)
+
+
+def _code(crate: Crate, manifest: Mapping[str, Any], here: Here) -> Iterator[Difference]:
     """The package in the crate, which will run, and the one that is installed here."""
     lead = "code/"
+    inputs = manifest.get("inputs")
+    recorded = inputs.get("code_digest") if isinstance(inputs, dict) else None
+    tops = ("code/hpctrain/", "code/user/")
+    whole = CodeTree({n[len(lead) :]: crate.read(n) for top in tops for n in crate.names(top)})
+    yield _same("its code", str(recorded)[:16], whole.digest[:16])
     package = {n.removeprefix(lead): crate.read(n) for n in crate.names("code/hpctrain/")}
     own = {n: c for n, c in here.code.files.items() if n.startswith("hpctrain/")}
     was, now = CodeTree(package).digest, CodeTree(own).digest

@@ -13,6 +13,7 @@ from hpctrain.crate.metadata import describe
 from hpctrain.crate.pack import write_folder, write_zip
 from hpctrain.crate.readme import readme
 from hpctrain.provenance.run import launches_of, read_manifest
+from hpctrain.render.existing import differences
 from hpctrain.trace.card import read_card
 from hpctrain.trace.inputs import read_inputs
 
@@ -66,6 +67,9 @@ def export(
     manifest = read_manifest(run_dir)
     if not launches_of(manifest):
         tell("note: the run has not started; the crate describes the job, and no run of it")
+    for difference in differences(run_dir):
+        if difference.what != "added" or difference.path.startswith("code/"):
+            tell(f"note: {difference.what} by hand since it was rendered: {difference.path}")
     facts = Facts(
         run_dir=run_dir,
         manifest=manifest,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
+from urllib.parse import unquote
 
 from hpctrain.errors import ConfigError
 
@@ -92,9 +93,32 @@ class Crate:
                 yield file
 
     def altered(self) -> list[str]:
-        """Files that are not what the crate's metadata say; those of code/: not the manifest."""
-        known = {**self._listed(), **self._rendered()}
-        return [name for name, own in sorted(known.items()) if self._differs(name, own)]
+        """Files that are not as they were exported: changed, missing, or added since.
+
+        Code is compared with the manifest, which lists it; input files in data/ of which the
+        metadata do not say more are compared with the index elsewhere.
+        """
+        listed, rendered = self._listed(), self.rendered()
+        code = {name: own for name, own in rendered.items() if name.startswith("code/")}
+        found = [name for name, own in {**listed, **code}.items() if self._differs(name, own)]
+        known = {*listed, *rendered, METADATA}
+        found += [name for name in self._names if name not in known and name[:5] != "data/"]
+        return sorted(found)
+
+    def edited(self) -> list[str]:
+        """Rendered files, code aside, of which the crate itself says that they are others now."""
+        listed = self._listed()
+        return [
+            name
+            for name, own in sorted(self.rendered().items())
+            if not name.startswith("code/") and listed.get(name) != own
+        ]
+
+    def rendered(self) -> dict[str, str]:
+        """Digests of all files as they were rendered, by name; from the manifest."""
+        files = self.page("manifest.json").get("files")
+        files = files if isinstance(files, dict) else {}
+        return {str(name): str(own) for name, own in files.items()}
 
     def extract(self, lead: str, target: Path) -> int:
         """Copy the files whose path begins so to a new folder; returns how many.
@@ -140,16 +164,9 @@ class Crate:
         found = {}
         for entity in graph:
             name = entity.get("@id") if isinstance(entity, dict) else None
-            if isinstance(name, str) and isinstance(entity.get("sha256"), str):
-                from urllib.parse import unquote
-
-                found[unquote(name)] = entity["sha256"]
-        return {name: own for name, own in found.items() if name in self._names}
-
-    def _rendered(self) -> dict[str, str]:
-        files = self.page("manifest.json").get("files")
-        files = files if isinstance(files, dict) else {}
-        return {str(name): str(own) for name, own in files.items() if name.startswith("code/")}
+            if _is_file(entity) and isinstance(name, str) and "://" not in name:
+                found[unquote(name)] = str(entity.get("sha256") or "")
+        return found
 
     def _differs(self, name: str, recorded: str) -> bool:
         if name not in self._names:
@@ -162,6 +179,13 @@ class Crate:
         except (OSError, zipfile.BadZipFile, EOFError):
             return True
         return sha.hexdigest() != recorded
+
+
+def _is_file(entity: Any) -> bool:
+    """Whether an entity of the metadata is a file with a digest."""
+    kinds = entity.get("@type") if isinstance(entity, dict) else None
+    is_file = "File" in kinds if isinstance(kinds, list) else kinds == "File"
+    return is_file and isinstance(entity.get("sha256"), str)
 
 
 def checked(crate: Path, name: str) -> str:

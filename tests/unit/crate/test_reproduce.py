@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import stat
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.started import LAUNCH, amend, make_started, run
+from hpctrain.crate.unpack import Crate
+from tests.started import LAUNCH, amend, make_started, product, run
 
 
 @pytest.fixture
@@ -246,3 +248,52 @@ def test_reproduce__starts_no_program_that_the_crate_names(crate, tmp_path, caps
     assert found["code"] == 2
     found = compared(capsys, named, "--as", "own", "--set", f"launch.python={program}")
     assert (proof.exists(), found["python"]["now"]) == (True, "3.0"), "asked: its user named it"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("code/hpctrain/sitecustomize.py", b"evil()\n"),
+        ("code/user/json.py", b"evil()\n"),
+        ("code/other.txt", b"x"),
+        ("notes.txt", b"x"),
+        ("eval/summary.json", None),
+        ("logs/metrics.jsonl", None),
+    ],
+)
+def test_reproduce__files_added_and_dropped_are_told(tmp_path, monkeypatch, name, content) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch)
+    product(run_dir)
+    (run_dir / "logs/metrics.jsonl").write_text("{}\n")
+    out = tmp_path / "x.zip"
+    assert run("export", run_dir, "--ro-crate", "--out", out) == 0
+    opened = Crate(out)
+    assert opened.altered() == []
+    opened.close()
+    opened = Crate(repack(out, **{name.replace("/", "__").replace(".", "_dot_"): content}))
+    assert opened.altered() == [name]
+    opened.close()
+
+
+def test_reproduce__code_is_compared_with_its_own_digest(crate, capsys) -> None:
+    assert compared(capsys, crate)["code"] in (0, 2)
+    with zipfile.ZipFile(crate) as archive:
+        page = json.loads(archive.read("manifest.json"))
+    page["files"]["code/user/json.py"] = hashlib.sha256(b"evil()\n").hexdigest()
+    changes = {
+        "manifest_dot_json": json.dumps(page).encode(),
+        "code__user__json_dot_py": b"evil()\n",
+    }
+    assert not compared(capsys, repack(crate, **changes), "--as", "b")["its code"]["is_same"]
+
+
+def test_reproduce__run_that_was_edited_by_hand(tmp_path, monkeypatch, capsys) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch)
+    with (run_dir / "run.sh").open("a") as file:
+        file.write("# mine\n")
+    capsys.readouterr()
+    assert run("export", run_dir, "--ro-crate", "--out", tmp_path / "x.zip") == 0
+    assert "note: edited by hand since it was rendered: run.sh" in capsys.readouterr().err
+    found = compared(capsys, tmp_path / "x.zip", "--as", "b")
+    assert (found["code"], found["crate"]["is_same"]) == (2, True)
+    assert found["its own files"]["now"] == "edited by hand: run.sh"
