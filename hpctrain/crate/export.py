@@ -62,6 +62,8 @@ def export(
     if state.verdict() in run_state.ACTIVE:
         tell("note: the run is still going on; the crate holds what is there now")
     members = collect(run_dir, options.checkpoints)
+    if options.checkpoints != "none" and not any(m.kind == "checkpoint" for m in members):
+        tell("note: the run has no checkpoint, so the crate has none")
     inputs = read_inputs((run_dir / "index.csv").read_text(), (run_dir / "index.json").read_text())
     data = input_members(inputs) if options.has_data else []
     manifest = read_manifest(run_dir)
