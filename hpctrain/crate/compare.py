@@ -110,6 +110,7 @@ def differences(
     yield _edited(crate)
     yield _configuration(crate, files)
     yield _rendering(manifest, again)
+    yield from _origin(crate, manifest)
     yield from _code(crate, manifest, here)
     was = _site_of(crate)
     yield _site(was, resolved, here)
@@ -182,6 +183,18 @@ def _edited(crate: Crate) -> Difference:
     return Difference("its own files", "as they were rendered", now, not edited, details)
 
 
+def _origin(crate: Crate, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+    """The checkpoint of another run that this one began with; the run here does not."""
+    origin = manifest.get("resumed_from")
+    if not isinstance(origin, dict):
+        return
+    was = f"{origin.get('checkpoint')} of {origin.get('run')}"
+    name = f"checkpoints/{origin.get('checkpoint')}"
+    place = f"is in the crate as {name}" if crate.names(name) else "is not in the crate"
+    details = ("render with --resume-from RUN to begin with it",)
+    yield Difference("beginning", was, f"began with {was}, which {place}", False, details)
+
+
 def _code(crate: Crate, manifest: Mapping[str, Any], here: Here) -> Iterator[Difference]:
     """The package in the crate, which will run, and the one that is installed here."""
     lead = "code/"
@@ -203,7 +216,10 @@ def _code(crate: Crate, manifest: Mapping[str, Any], here: Here) -> Iterator[Dif
 
 
 def _site_of(crate: Crate) -> str:
-    page = yaml.safe_load(crate.read("site.yaml"))
+    try:
+        page = yaml.safe_load(crate.read("site.yaml"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        page = None
     return str(page.get("name")) if isinstance(page, dict) else "unknown"
 
 
@@ -294,8 +310,8 @@ def _container(launch: Mapping[str, Any], resolved: Resolved) -> Iterator[Differ
 
 
 def _input_files(files: Mapping[str, File], tell: Callable[[str], None]) -> Difference:
-    texts = [files[name].content.decode() for name in ("index.csv", "index.json")]
     try:
+        texts = [files[name].content.decode() for name in ("index.csv", "index.json")]
         inputs = read_inputs(texts[0], texts[1])
     except DataError as e:
         return Difference("inputs", "an index", str(e), False)

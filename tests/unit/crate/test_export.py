@@ -14,6 +14,9 @@ import pytest
 
 from tests.started import LAUNCH, amend, make_started, product, run
 
+ORCID = "0000-0002-1825-0097"
+"""The one in ORCID's own examples."""
+
 
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,7 +103,7 @@ def test_export__actions_say_what_ran(run_dir: Path) -> None:
     amend(run_dir, launches=[{**LAUNCH, "exit_code": 75}, {**second, "container": image}])
     state = {"status": "failed", "message": "the disk is full", "exit_code": 6}
     (run_dir / "state.json").write_text(json.dumps(state))
-    assert run("export", "small", "--ro-crate", "--author", "Ada L.", "--orcid", "0000-1") == 0
+    assert run("export", "small", "--ro-crate", "--author", "Ada L.", "--orcid", ORCID) == 0
     found = graph(Path("small.crate.zip"))
     one, two = found["#launch-1-one"], found["#launch-2-two%20%3C%26%3E"]
     assert (one["startTime"], one["actionStatus"]) == (
@@ -111,7 +114,7 @@ def test_export__actions_say_what_ran(run_dir: Path) -> None:
     assert two["actionStatus"] == "http://schema.org/FailedActionStatus"
     assert found[two["containerImage"]["@id"]]["sha256"] == "ab" * 32
     assert found[two["agent"]["@id"]] == {
-        "@id": "https://orcid.org/0000-1",
+        "@id": f"https://orcid.org/{ORCID}",
         "@type": "Person",
         "name": "Ada L.",
     }
@@ -237,3 +240,15 @@ def test_export__log_that_grows_meanwhile(run_dir: Path, monkeypatch) -> None:
     assert run("export", "small", "--ro-crate", "--out", "a.zip") == 0
     with zipfile.ZipFile("a.zip") as archive:
         assert archive.read("logs/metrics.jsonl") == b"{}\n"
+
+
+def test_export__index_that_is_no_text(run_dir: Path, capsys) -> None:
+    (run_dir / "index.csv").write_bytes(b"\xff\xfe")
+    assert run("export", "small", "--ro-crate") == 2
+    assert "its index cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("orcid", ["0000-0002-1825-0098", "0000-1", "0000000218250097", "a\nb"])
+def test_export__orcid_with_a_mistake(run_dir: Path, capsys, orcid) -> None:
+    assert run("export", "small", "--ro-crate", "--author", "A", "--orcid", orcid) == 2
+    assert "is no ORCID" in capsys.readouterr().err

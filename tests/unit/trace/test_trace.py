@@ -266,3 +266,21 @@ def test_trace__the_run_around_a_file_before_the_one_it_was_made_in(
     assert links(capsys, run_dir / "eval/summary.json")[1]["config"] == "same"
     assert run("trace", run_dir, "--run", copy) == 2
     assert "is a run directory itself" in capsys.readouterr().err
+
+
+def test_trace__bad_files_of_others_are_no_traceback(run_dir, tmp_path, capsys) -> None:
+    deep = b'{"schema":' * 100_000
+    path = tmp_path / "x" / "field.npy"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    embed(path, stamp_run(run_dir, "prediction"))
+    path = path.rename(path.with_name("renamed.npy"))
+    path.with_name("a.npy.provenance.json").write_bytes(deep)
+    assert links(capsys, path)[0] == 0
+    for content in (deep, b"\x00" + b'{"schema":"hpctrain-provenance/' + deep):
+        path = path.with_name("x.json")
+        path.write_bytes(content)
+        assert run("trace", path) == 2
+        assert f"{path}: " in capsys.readouterr().err
+    (run_dir / "index.csv").write_bytes(b"\xff\xfe")
+    assert links(capsys, run_dir)[1]["inputs"] == "unknown"
