@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from enum import Enum
@@ -103,8 +104,22 @@ def _author(name: str | None, orcid: str | None, is_from_git: bool) -> Author | 
     if orcid is not None:
         if name is None:
             raise ConfigError("--orcid: belongs to an author; add --author NAME")
-        orcid = f"https://orcid.org/{orcid.removeprefix('https://orcid.org/')}"
+        orcid = f"https://orcid.org/{_orcid(orcid.removeprefix('https://orcid.org/'))}"
     return Author(name, orcid, email) if name else None
+
+
+def _orcid(text: str) -> str:
+    """Four groups of four digits, of which the last is a check digit (ISO 7064 11,2)."""
+    total = 0
+    for char in text.replace("-", "")[:15]:
+        total = (total + int(char) if char in "0123456789" else 0) * 2
+    last = "0123456789X"[(12 - total % 11) % 11]
+    if not re.fullmatch(r"([0-9]{4}-){3}[0-9]{3}[0-9X]", text) or text[-1] != last:
+        raise ConfigError(
+            f"--orcid: {text!r} is no ORCID; it has four groups of four digits, the last of which "
+            "is a check digit: look for a mistake in typing"
+        )
+    return text
 
 
 def _git(key: str) -> str | None:

@@ -61,7 +61,10 @@ def _lines(chain: Chain) -> Iterator[str]:
     bad = [link.kind for link in chain.links if link.verdict in ("changed", "missing")]
     if bad:
         yield f"not as it was: {', '.join(dict.fromkeys(bad))}"
-    elif not chain.problem:
+    open_ones = [link.kind for link in chain.links if link.verdict == "unknown"]
+    if open_ones:
+        yield f"not compared: {', '.join(dict.fromkeys(open_ones))}"
+    elif not bad and not chain.problem:
         yield "all of it is as it was"
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +26,17 @@ from hpctrain.render.texts import File
 from hpctrain.trace.inputs import differences as input_differences
 from hpctrain.trace.inputs import read_inputs
 
-_PROBE = """
+_PACKAGES = ("torch", "numpy", "horovod", "mpi4py")
+_PROBE = f"""
 import json, platform
 from importlib.metadata import version, PackageNotFoundError
-found = {}
-for name in ("numpy", "torch", "horovod", "mpi4py"):
+found = {{}}
+for name in {_PACKAGES}:
     try:
         found[name] = version(name)
     except PackageNotFoundError:
         pass
-print(json.dumps({"python": platform.python_version(), **found}))
+print(json.dumps({{"python": platform.python_version(), **found}}))
 """
 _MOST = 10
 
@@ -42,10 +48,12 @@ class Here:
     Attributes:
         site: name of the site that this host belongs to.
         code: the hpctrain that is installed here.
+        may_ask: whether another interpreter than this one may be started: its user named it.
     """
 
     site: str
     code: CodeTree
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,14 +107,16 @@ def differences(
         not altered,
         tuple(altered[:_MOST]),
     )
+    yield _edited(crate)
     yield _configuration(crate, files)
     yield _rendering(manifest, again)
-    yield from _code(crate, here)
+    yield from _origin(crate, manifest)
+    yield from _code(crate, manifest, here)
     was = _site_of(crate)
     yield _site(was, resolved, here)
     launches = launches_of(manifest)
     if launches:
-        yield from _versions(launches[-1], resolved, files)
+        yield from _versions(launches[-1], resolved, files, here)
         yield from _device(launches[-1], resolved)
     yield from _container(launches[-1] if launches else {}, resolved)
     yield _input_files(files, tell)
@@ -165,9 +175,34 @@ def _rendering(manifest: Mapping[str, Any], again: Mapping[str, File] | None) ->
     return Difference("rendering", f"{len(recorded)} files", now, not others)
 
 
-def _code(crate: Crate, here: Here) -> Iterator[Difference]:
+def _edited(crate: Crate) -> Difference:
+    """Whether the run that was exported had the files that were rendered."""
+    edited = crate.edited()
+    now = f"edited by hand: {', '.join(edited)}" if edited else "as they were rendered"
+    details = (f"they are in {crate.path.name}, and not in the run here",) if edited else ()
+    return Difference("its own files", "as they were rendered", now, not edited, details)
+
+
+def _origin(crate: Crate, manifest: Mapping[str, Any]) -> Iterator[Difference]:
+    """The checkpoint of another run that this one began with; the run here does not."""
+    origin = manifest.get("resumed_from")
+    if not isinstance(origin, dict):
+        return
+    was = f"{origin.get('checkpoint')} of {origin.get('run')}"
+    name = f"checkpoints/{origin.get('checkpoint')}"
+    place = f"is in the crate as {name}" if crate.names(name) else "is not in the crate"
+    details = ("render with --resume-from RUN to begin with it",)
+    yield Difference("beginning", was, f"began with {was}, which {place}", False, details)
+
+
+def _code(crate: Crate, manifest: Mapping[str, Any], here: Here) -> Iterator[Difference]:
     """The package in the crate, which will run, and the one that is installed here."""
     lead = "code/"
+    inputs = manifest.get("inputs")
+    recorded = inputs.get("code_digest") if isinstance(inputs, dict) else None
+    tops = ("code/hpctrain/", "code/user/")
+    whole = CodeTree({n[len(lead) :]: crate.read(n) for top in tops for n in crate.names(top)})
+    yield _same("its code", str(recorded)[:16], whole.digest[:16])
     package = {n.removeprefix(lead): crate.read(n) for n in crate.names("code/hpctrain/")}
     own = {n: c for n, c in here.code.files.items() if n.startswith("hpctrain/")}
     was, now = CodeTree(package).digest, CodeTree(own).digest
@@ -181,12 +216,15 @@ def _code(crate: Crate, here: Here) -> Iterator[Difference]:
 
 
 def _site_of(crate: Crate) -> str:
-    page = yaml.safe_load(crate.read("site.yaml"))
+    try:
+        page = yaml.safe_load(crate.read("site.yaml"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        page = None
     return str(page.get("name")) if isinstance(page, dict) else "unknown"
 
 
 def _versions(
-    launch: Mapping[str, Any], resolved: Resolved, files: Mapping[str, File]
+    launch: Mapping[str, Any], resolved: Resolved, files: Mapping[str, File], here: Here
 ) -> Iterator[Difference]:
     """Versions of the last launch, and those of the interpreter that the job names."""
     packages = launch.get("packages")
@@ -195,18 +233,41 @@ def _versions(
     if resolved.job.container is not None:
         return  # the image brings its own
     python = json.loads(files["manifest.json"].content)["inputs"]["python"]
-    try:
-        answer = ask([python, "-c", _PROBE])
-        found = json.loads(answer.out) if answer is not None and not answer.code else None
-    except (SilentError, ValueError):
-        found = None
-    if not isinstance(found, dict):
+    if python == os.path.abspath(sys.executable):
+        found: dict[str, str] | None = _own_versions()
+    elif here.may_ask:
+        found = _asked_versions(python)
+    else:
+        text = f"{python} is not asked: named by the crate"
+        details = ("the run starts it; name one of here with --set launch.python=PATH",)
+        yield Difference("python", str(was["python"]), text, False, details)
+        return
+    if found is None:
         yield Difference("python", str(was["python"]), f"{python} cannot be asked", False)
         return
-    for name in ("python", "torch", "numpy", "horovod", "mpi4py"):
+    for name in ("python", *_PACKAGES):
         old, new = was.get(name), found.get(name)
-        if old or (new and name != "horovod" and name != "mpi4py"):
+        if old or (new and name not in ("horovod", "mpi4py")):
             yield _same(name, str(old or "none"), str(new or "none"))
+
+
+def _own_versions() -> dict[str, str]:
+    """Of this interpreter; no other is started."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _asked_versions(python: str) -> dict[str, str] | None:
+    """Of an interpreter that the user named; nothing of the working directory is imported."""
+    try:
+        answer = ask([python, "-c", _PROBE], cwd="/" if os.path.isabs(python) else None)
+        found = json.loads(answer.out) if answer is not None and not answer.code else None
+    except (SilentError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _device(launch: Mapping[str, Any], resolved: Resolved) -> Iterator[Difference]:
@@ -249,8 +310,8 @@ def _container(launch: Mapping[str, Any], resolved: Resolved) -> Iterator[Differ
 
 
 def _input_files(files: Mapping[str, File], tell: Callable[[str], None]) -> Difference:
-    texts = [files[name].content.decode() for name in ("index.csv", "index.json")]
     try:
+        texts = [files[name].content.decode() for name in ("index.csv", "index.json")]
         inputs = read_inputs(texts[0], texts[1])
     except DataError as e:
         return Difference("inputs", "an index", str(e), False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hpctrain.errors import ConfigError, DataError, ProvenanceError
 from hpctrain.provenance import Stamp, read
@@ -98,7 +98,8 @@ def input_members(inputs: Inputs) -> list[Member]:
 def _member(root: Path, name: str, kind: str, arcname: str = "") -> Member:
     path = root / name
     try:
-        size, digest = path.stat().st_size, digest_of(path)
+        size = path.stat().st_size
+        digest = digest_of(path, size)  # a log may grow meanwhile
     except OSError as e:
         raise ConfigError(f"{path}: cannot be read ({e.strerror})") from e
     return Member(arcname or name, path, size, digest, kind, _stamp(path, kind))
@@ -114,7 +115,26 @@ def _stamp(path: Path, kind: str) -> Stamp | None:
 
 
 def _is_file(run_dir: Path, name: str) -> bool:
-    return (run_dir / name).is_file()
+    """Whether there is such a file, within the run directory.
+
+    Raises:
+        ConfigError: the name, or a link, leads out of the run directory.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ConfigError(
+            f"{run_dir}/manifest.json: names {name!r}, which is not in the run directory; render "
+            "the job again"
+        )
+    home, place = run_dir.resolve(), (run_dir / name).resolve()
+    shared = home.parent.parent / "code"  # one for all points of a sweep
+    is_shared = home.parent.name == "points" and name.startswith("code/")
+    if not place.is_relative_to(home) and not (is_shared and place.is_relative_to(shared)):
+        raise ConfigError(
+            f"{run_dir / name}: leads out of the run directory to {place}; put the file itself "
+            "there, or take the link away"
+        )
+    return place.is_file()
 
 
 def _walk(run_dir: Path, top: str) -> Iterator[str]:
@@ -132,5 +152,14 @@ def _checkpoints(folder: Path, which: str) -> list[str]:
         return []
     if which == "last":
         latest = folder / "latest"
-        return [os.path.basename(os.readlink(latest))] if latest.is_symlink() else []
-    return sorted(path.name for path in folder.glob("state_*.pt") if path.is_file())
+        if latest.is_symlink():
+            name = os.path.basename(os.readlink(latest))
+            return [name] if _is_own(folder / name) else []
+        found = [path for path in folder.glob("state_*.pt") if _is_own(path)]
+        newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        return [newest.name] if newest else []
+    return sorted(path.name for path in folder.glob("state_*.pt") if _is_own(path))
+
+
+def _is_own(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()

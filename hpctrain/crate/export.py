@@ -12,9 +12,11 @@ from hpctrain.crate.facts import Author, Facts
 from hpctrain.crate.metadata import describe
 from hpctrain.crate.pack import write_folder, write_zip
 from hpctrain.crate.readme import readme
+from hpctrain.errors import ConfigError
 from hpctrain.provenance.run import launches_of, read_manifest
+from hpctrain.render.existing import differences
 from hpctrain.trace.card import read_card
-from hpctrain.trace.inputs import read_inputs
+from hpctrain.trace.inputs import Inputs, read_inputs
 
 NO_LICENCE = "not specified: ask whoever made this before using it"
 
@@ -61,11 +63,16 @@ def export(
     if state.verdict() in run_state.ACTIVE:
         tell("note: the run is still going on; the crate holds what is there now")
     members = collect(run_dir, options.checkpoints)
-    inputs = read_inputs((run_dir / "index.csv").read_text(), (run_dir / "index.json").read_text())
+    if options.checkpoints != "none" and not any(m.kind == "checkpoint" for m in members):
+        tell("note: the run has no checkpoint, so the crate has none")
+    inputs = _inputs(run_dir)
     data = input_members(inputs) if options.has_data else []
     manifest = read_manifest(run_dir)
     if not launches_of(manifest):
         tell("note: the run has not started; the crate describes the job, and no run of it")
+    for difference in differences(run_dir):
+        if difference.what != "added" or difference.path.startswith("code/"):
+            tell(f"note: {difference.what} by hand since it was rendered: {difference.path}")
     facts = Facts(
         run_dir=run_dir,
         manifest=manifest,
@@ -82,3 +89,11 @@ def export(
     write = write_zip if out.suffix == ".zip" else write_folder
     write(texts, [*members, *data], out)
     return [*members, *data]
+
+
+def _inputs(run_dir: Path) -> Inputs:
+    try:
+        texts = [(run_dir / name).read_text() for name in ("index.csv", "index.json")]
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{run_dir}: its index cannot be read ({e}); render it again") from e
+    return read_inputs(texts[0], texts[1])

@@ -126,7 +126,7 @@ def _folder_info(name: str) -> zipfile.ZipInfo:
 
 def _copy(member: Member, file: IO[bytes]) -> None:
     sha = hashlib.sha256()
-    for piece in _pieces(member.source):
+    for piece in _pieces(member.source, member.size):
         sha.update(piece)
         file.write(piece)
     if sha.hexdigest() != member.sha256:
@@ -136,7 +136,9 @@ def _copy(member: Member, file: IO[bytes]) -> None:
         )
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    """The first bytes of a file: what a log got since it was looked at stays out."""
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
+        while size > 0 and (piece := file.read(min(_PIECE, size))):
             yield piece
+            size -= len(piece)

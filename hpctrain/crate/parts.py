@@ -77,4 +77,21 @@ def add_inputs(crate: Any, facts: Facts, files: dict[str, Any]) -> list[Any]:
         )
     properties["description"] = text
     found.append(crate.add_dataset(**identifier, properties=properties))
+    origin = facts.manifest.get("resumed_from")
+    if isinstance(origin, dict):
+        found.append(_origin(crate, origin))
     return found
+
+
+def _origin(crate: Any, origin: dict[str, Any]) -> Any:
+    """The checkpoint of another run that the first start went on from, where it was."""
+    name, run = str(origin.get("checkpoint")), str(origin.get("run"))
+    return crate.add_file(
+        source=f"file://{quote(run)}/checkpoints/{quote(name)}",
+        properties={
+            "name": f"{name} of {run}",
+            "description": "the checkpoint of another run that this one began with",
+            "sha256": str(origin.get("sha256") or "unknown"),
+            "encodingFormat": media_type(name),
+        },
+    )

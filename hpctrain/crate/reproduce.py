@@ -92,6 +92,7 @@ def reproduce(
         files = render(resolved.job, resolved.site, inputs)
         what = write_run(files, target)
         again = _as_it_was(crate, manifest, inputs)
+        here = replace(here, may_ask=_names_python(options.overrides))
         found = differences(crate, manifest, resolved, files, again, here, tell)
         return Outcome(target, what, tuple(found))
     finally:
@@ -115,6 +116,13 @@ def _resolve(crate: Crate, options: Options) -> Resolved:
         except ConfigError as e:
             text = str(e).replace(f"{folder}{os.sep}", f"{crate.path}: ")
             raise ConfigError(text) from e
+        except (RecursionError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{crate.path}: config.yaml or site.yaml is no job ({e})") from e
+
+
+def _names_python(overrides: tuple[str, ...]) -> bool:
+    """Whether the interpreter was named here; a crate's own is never started."""
+    return any(word.partition("=")[0].strip() == "launch.python" for word in overrides)
 
 
 def _data_root(
@@ -155,21 +163,27 @@ def _inputs(crate: Crate, manifest: dict[str, Any], target: Path, root: Path | N
     """What rendering takes beside job and site: code and index of the crate, paths of here."""
     import sys
 
-    index_json = crate.read("index.json").decode()
+    index_json = crate.text("index.json")
     if root is not None:
-        page = json.loads(index_json)
+        page = crate.page("index.json")
         index_json = json.dumps({**page, "root": str(root)}, indent=1) + "\n"
     source = crate.page("code/SOURCE.json")
+    version = str(manifest.get("version") or "")
+    if not version.isprintable():
+        raise ConfigError(
+            f"{crate.path}: manifest.json: version {version!r} has control characters; this is no "
+            "crate that hpctrain wrote"
+        )
     return Inputs(
         run_dir=str(target.parent.resolve() / target.name),
         cwd=str(Path.cwd()),
         python=os.path.abspath(sys.executable),
-        version=str(manifest.get("version") or ""),
+        version=version,
         code=_code(crate, source),
-        index_csv=crate.read("index.csv").decode(),
+        index_csv=crate.text("index.csv"),
         index_json=index_json,
         container_files={
-            name: crate.read(name)
+            name: crate.text(name).encode()
             for name in crate.names("code/")
             if name.count("/") == 1 and name not in ("code/SOURCE.json", "code/dirty.diff")
         },
@@ -202,7 +216,7 @@ def _as_it_was(crate: Crate, manifest: dict[str, Any], inputs: Inputs) -> dict[s
         inputs,
         run_dir=was["run_dir"],
         python=was["python"],
-        index_json=crate.read("index.json").decode(),
+        index_json=crate.text("index.json"),
     )
     try:
         resolved = _resolve(crate, Options(Path()))

@@ -174,7 +174,7 @@ def _read_checkpoint(path: Path) -> Found | None:
 def _read_whole(path: Path, form: _Format) -> Found | None:
     try:
         text, plain = form.split(path.read_bytes())
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise ProvenanceError(str(e)) from e
     if text is None:
         return None
@@ -189,7 +189,7 @@ def _read_json(path: Path) -> Found | None:
         return _read_whole(path, page)
     except ProvenanceError:
         content = path.read_bytes()
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             json.loads(content)
             raise  # JSON, with a stamp that is wrong
         return None  # no JSON at all
@@ -208,7 +208,7 @@ def _read_amid(path: Path) -> Found | None:
 
 def _read_folder(path: Path) -> Found | None:
     for name in ("zarr.json", ".zattrs"):
-        with suppress(FileNotFoundError, ValueError):
+        with suppress(FileNotFoundError, ValueError, RecursionError):
             text = page.zarr_stamp(json.loads((path / name).read_bytes()))
             if text is not None:
                 return Found(Stamp.from_text(text), "inside", None)

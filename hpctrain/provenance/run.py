@@ -76,7 +76,7 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
     """manifest.json; empty where it cannot be read."""
     try:
         page = json.loads((run_dir / "manifest.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return page if isinstance(page, dict) else {}
 

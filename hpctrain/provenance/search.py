@@ -39,7 +39,7 @@ def find(path: Path) -> tuple[bytes, int] | None:
             text = view[at : at + MOST_BYTES].decode("latin-1")
     try:
         _, length = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return text[:length].encode("latin-1"), at
 

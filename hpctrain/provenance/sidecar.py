@@ -51,7 +51,7 @@ def _load(path: Path) -> bytes | None:
             return None
         content = path.read_bytes()
         page = json.loads(content)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     is_stamp = isinstance(page, dict) and str(page.get("schema", "")).startswith(
         SCHEMA.partition("/")[0]

@@ -39,7 +39,7 @@ def read_card(root: Path) -> Card | None:
     """The data card of a folder, or None; JSON goes before Markdown."""
     for name in CARDS:
         path = root / name
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             if path.stat().st_size > _MOST_BYTES:
                 continue
             text = path.read_text(encoding="utf-8", errors="replace")

@@ -22,6 +22,9 @@ from hpctrain.trace.run_dir import (
     run_links,
 )
 
+_STAMPED = ("checkpoints", "eval", "tensorboard")
+"""Folders of a run whose files carry stamps."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -40,7 +43,7 @@ class Chain:
     @property
     def is_unchanged(self) -> bool:
         """Whether everything was compared, and nothing had changed."""
-        bad = ("changed", "missing")
+        bad = ("changed", "missing", "unknown")
         return not self.problem and not any(link.verdict in bad for link in self.links)
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +77,10 @@ def trace(
     if not path.exists():
         raise ProvenanceError(f"{path}: no such file or directory")
     if path.is_dir() and run_state.is_run(path):
+        if run is not None:
+            raise ProvenanceError(
+                f"--run: {path} is a run directory itself; give a file of a run, or leave it out"
+            )
         stamp = recorded_stamp(path)
         links = [_run_link(stamp, path), *run_links(path, stamp, has_content, tell)]
         return Chain(stamp, tuple(links))
@@ -144,6 +151,9 @@ def _plain_file(path: Path, run_dir: Path, has_content: bool, tell: Callable[[st
     stamp = recorded_stamp(run_dir)
     if recorded:
         first = compared("rendered", str(path), recorded, file_digest(path))
+    elif name.partition("/")[0] in _STAMPED:
+        text = "carries no stamp, as products of a run do; it cannot be compared"
+        first = Link("file", str(path), "unknown", text)
     else:
         text = "carries no stamp, and lies in the run directory below"
         first = Link("file", str(path), "", text)

@@ -18,7 +18,7 @@ def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -
     try:
         texts = [(run_dir / name).read_text() for name in ("index.csv", "index.json")]
         inputs = read_inputs(texts[0], texts[1])
-    except (OSError, DataError) as e:
+    except (OSError, UnicodeDecodeError, DataError) as e:
         yield Link("inputs", "unknown", "unknown", str(e))
         return
     found = differences(inputs, has_content, tell)

@@ -57,7 +57,7 @@ def read_inputs(index_csv: str, index_json: str) -> Inputs:
         ]
         rows = [row for row in reader if row.get("status", "ok") == "ok"]
         files = {file.name: file for row in rows for name in names for file in _files(row, name)}
-    except (ValueError, LookupError, TypeError, AttributeError, csv.Error) as e:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as e:
         raise DataError(f"index.csv: malformed ({e})") from e
     return Inputs(root, tuple(files.values()), len(rows))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hpctrain import run_state
 from hpctrain.errors import ProvenanceError
@@ -12,10 +13,13 @@ from hpctrain.provenance import Stamp, read, run_id, stamp_run
 from hpctrain.provenance.checkpoint import digest_of
 from hpctrain.provenance.files import read_stamp
 from hpctrain.provenance.run import read_manifest
+from hpctrain.render.existing import Difference, differences
 from hpctrain.trace.container import container_facts, container_link
 from hpctrain.trace.data import input_links
 from hpctrain.trace.launches import launch_links
 from hpctrain.trace.link import Link, compared
+
+_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Place:
 def find_run(stamp: Stamp, file: Path, named: Path | None) -> Place:
     """The run directory that a stamp is of.
 
-    First the one that was named, then where it was, then around the file itself.
+    First the one that was named, then around the file itself, then where it was.
 
     Raises:
         ProvenanceError: the one that was named is no run directory.
@@ -44,7 +48,7 @@ def find_run(stamp: Stamp, file: Path, named: Path | None) -> Place:
             raise ProvenanceError(f"--run: {named}: is no run directory")
         return Place(named, _mismatch(named, stamp))
     problem = ""
-    for folder in (Path(stamp.run_dir), *file.resolve().parents) if stamp.run_dir else ():
+    for folder in (*file.resolve().parents, *([Path(stamp.run_dir)] if stamp.run_dir else [])):
         if not run_state.is_run(folder):
             continue
         found = _mismatch(folder, stamp)
@@ -87,10 +91,33 @@ def run_links(
     now, page = stamp_run(run_dir, "run"), read_manifest(run_dir)
     yield compared("config", "config.yaml", stamp.config_digest, now.config_digest)
     yield code_link(stamp, now.code_digest, (run_dir / "code" / "dirty.diff").is_file())
+    yield _rendered_link(run_dir, page)
     yield container_link(stamp, container_facts(page, stamp.launch_id), has_content)
     yield from launch_links(page)
     yield compared("index", "index.csv", stamp.index_digest, now.index_digest)
     yield from input_links(run_dir, has_content, tell)
+
+
+def _rendered_link(run_dir: Path, page: Mapping[str, Any]) -> Link:
+    """All other rendered files, such as scripts; those above have digests of their own."""
+    files = page.get("files")
+    if not isinstance(files, dict):
+        return Link("rendered", "manifest.json", "unknown", "lists no files, or cannot be read")
+    found = [d for d in differences(run_dir) if _is_rendered_only(d)]
+    details = tuple(f"{d.what}: {d.path}" for d in found[:_MOST])
+    if len(found) > _MOST:
+        details += (f"and {len(found) - _MOST} more",)
+    text = f"{len(files)} files" + (f", {len(found)} not as rendered" if found else "")
+    return Link("rendered", "manifest.json", "changed" if found else "same", text, "", details)
+
+
+def _is_rendered_only(difference: Difference) -> bool:
+    path = difference.path
+    is_code = path.startswith("code/")
+    has_link = path in ("config.yaml", "index.csv") or path.startswith(
+        ("code/hpctrain/", "code/user/")
+    )
+    return not has_link and (is_code or difference.what != "added")
 
 
 def checkpoint_links(run_dir: Path, stamp: Stamp, has_content: bool) -> Iterator[Link]:

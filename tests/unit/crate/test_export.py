@@ -14,6 +14,9 @@ import pytest
 
 from tests.started import LAUNCH, amend, make_started, product, run
 
+ORCID = "0000-0002-1825-0097"
+"""The one in ORCID's own examples."""
+
 
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,7 +103,7 @@ def test_export__actions_say_what_ran(run_dir: Path) -> None:
     amend(run_dir, launches=[{**LAUNCH, "exit_code": 75}, {**second, "container": image}])
     state = {"status": "failed", "message": "the disk is full", "exit_code": 6}
     (run_dir / "state.json").write_text(json.dumps(state))
-    assert run("export", "small", "--ro-crate", "--author", "Ada L.", "--orcid", "0000-1") == 0
+    assert run("export", "small", "--ro-crate", "--author", "Ada L.", "--orcid", ORCID) == 0
     found = graph(Path("small.crate.zip"))
     one, two = found["#launch-1-one"], found["#launch-2-two%20%3C%26%3E"]
     assert (one["startTime"], one["actionStatus"]) == (
@@ -111,7 +114,7 @@ def test_export__actions_say_what_ran(run_dir: Path) -> None:
     assert two["actionStatus"] == "http://schema.org/FailedActionStatus"
     assert found[two["containerImage"]["@id"]]["sha256"] == "ab" * 32
     assert found[two["agent"]["@id"]] == {
-        "@id": "https://orcid.org/0000-1",
+        "@id": f"https://orcid.org/{ORCID}",
         "@type": "Person",
         "name": "Ada L.",
     }
@@ -165,7 +168,7 @@ def test_export__never_over_what_is_there(run_dir: Path, capsys) -> None:
 def test_export__file_that_changes_meanwhile(run_dir, monkeypatch, capsys) -> None:
     from hpctrain.crate import pack
 
-    def altered(path):
+    def altered(path, size):
         yield path.read_bytes() + (b"x" if path.name == "metrics.jsonl" else b"")
 
     monkeypatch.setattr(pack, "_pieces", altered)
@@ -189,3 +192,63 @@ def test_export__without_rocrate(run_dir, monkeypatch, capsys) -> None:
     assert "pip install 'hpctrain[provenance]'" in capsys.readouterr().err
     assert run("export", "small") == 2
     assert "there is --ro-crate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "code/../../secret.txt"])
+def test_export__names_that_lead_out_of_the_run(run_dir: Path, capsys, name) -> None:
+    (run_dir.parent / "secret.txt").write_text("secret")
+    files = json.loads((run_dir / "manifest.json").read_text())["files"]
+    amend(run_dir, files={**files, name: "00" * 32})
+    assert run("export", "small", "--ro-crate") == 2
+    assert f"names {name!r}, which is not in the run directory" in capsys.readouterr().err
+    assert not list(Path().glob("*crate*"))
+
+
+@pytest.mark.parametrize("name", ["report.html", "rank.sh", "submitted.log", "code/SOURCE.json"])
+def test_export__links_that_lead_out_of_the_run(run_dir: Path, capsys, name) -> None:
+    secret = run_dir.parent / "secret.txt"
+    secret.write_text("secret")
+    (run_dir / name).unlink(missing_ok=True)
+    (run_dir / name).symlink_to(secret)
+    assert run("export", "small", "--ro-crate") == 2
+    assert f"{name}: leads out of the run directory to {secret}" in capsys.readouterr().err
+
+
+def test_export__last_checkpoint_where_latest_is_no_link(run_dir: Path, capsys) -> None:
+    folder = run_dir / "checkpoints"
+    (folder / "latest").unlink()
+    (folder / "state_9.pt").symlink_to("/etc/hostname")
+    os.utime(folder / "state_1.pt", ns=(1, 1))
+    assert run("export", "small", "--ro-crate", "--out", "a.zip") == 0
+    assert [n for n in names(Path("a.zip")) if n.endswith(".pt")] == ["checkpoints/state_2.pt"]
+    for path in folder.iterdir():
+        path.unlink()
+    capsys.readouterr()
+    assert run("export", "small", "--ro-crate", "--out", "b.zip") == 0
+    assert "note: the run has no checkpoint" in capsys.readouterr().err
+
+
+def test_export__log_that_grows_meanwhile(run_dir: Path, monkeypatch) -> None:
+    import hpctrain.crate  # noqa: F401 - its function export hides the module
+
+    def grow(facts, page):
+        with (run_dir / "logs" / "metrics.jsonl").open("a") as file:
+            file.write("more\n")
+        return b"{}"
+
+    monkeypatch.setattr(sys.modules["hpctrain.crate.export"], "describe", grow)
+    assert run("export", "small", "--ro-crate", "--out", "a.zip") == 0
+    with zipfile.ZipFile("a.zip") as archive:
+        assert archive.read("logs/metrics.jsonl") == b"{}\n"
+
+
+def test_export__index_that_is_no_text(run_dir: Path, capsys) -> None:
+    (run_dir / "index.csv").write_bytes(b"\xff\xfe")
+    assert run("export", "small", "--ro-crate") == 2
+    assert "its index cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("orcid", ["0000-0002-1825-0098", "0000-1", "0000000218250097", "a\nb"])
+def test_export__orcid_with_a_mistake(run_dir: Path, capsys, orcid) -> None:
+    assert run("export", "small", "--ro-crate", "--author", "A", "--orcid", orcid) == 2
+    assert "is no ORCID" in capsys.readouterr().err

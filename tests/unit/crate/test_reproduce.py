@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import stat
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.started import LAUNCH, amend, make_started, run
+from hpctrain.crate import unpack
+from hpctrain.crate.unpack import Crate
+from tests.started import LAUNCH, amend, make_started, product, run
 
 
 @pytest.fixture
@@ -229,4 +232,144 @@ def test_reproduce__bad_crates_say_what_is_wrong(crate, tmp_path, capsys) -> Non
     ):
         assert run("reproduce", repack(crate, **changes)) == 2
         assert message in capsys.readouterr().err
+    assert not Path("jobs/small").exists()
+
+
+def test_reproduce__starts_no_program_that_the_crate_names(crate, tmp_path, capsys) -> None:
+    program, proof = tmp_path / "evil", tmp_path / "was-run"
+    program.write_text(f"#!/bin/sh\n: > '{proof}'\necho '{{\"python\": \"3.0\"}}'\n")
+    program.chmod(0o755)
+    with zipfile.ZipFile(crate) as archive:
+        page = yaml.safe_load(archive.read("config.yaml"))
+    page.setdefault("launch", {})["python"] = str(program)
+    named = repack(crate, config_dot_yaml=yaml.safe_dump(page).encode())
+    found = compared(capsys, named)
+    assert not proof.exists()
+    assert found["python"]["now"] == f"{program} is not asked: named by the crate"
+    assert found["code"] == 2
+    found = compared(capsys, named, "--as", "own", "--set", f"launch.python={program}")
+    assert (proof.exists(), found["python"]["now"]) == (True, "3.0"), "asked: its user named it"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("code/hpctrain/sitecustomize.py", b"evil()\n"),
+        ("code/user/json.py", b"evil()\n"),
+        ("code/other.txt", b"x"),
+        ("notes.txt", b"x"),
+        ("eval/summary.json", None),
+        ("logs/metrics.jsonl", None),
+    ],
+)
+def test_reproduce__files_added_and_dropped_are_told(tmp_path, monkeypatch, name, content) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch)
+    product(run_dir)
+    (run_dir / "logs/metrics.jsonl").write_text("{}\n")
+    out = tmp_path / "x.zip"
+    assert run("export", run_dir, "--ro-crate", "--out", out) == 0
+    opened = Crate(out)
+    assert opened.altered() == []
+    opened.close()
+    opened = Crate(repack(out, **{name.replace("/", "__").replace(".", "_dot_"): content}))
+    assert opened.altered() == [name]
+    opened.close()
+
+
+def test_reproduce__code_is_compared_with_its_own_digest(crate, capsys) -> None:
+    assert compared(capsys, crate)["code"] in (0, 2)
+    with zipfile.ZipFile(crate) as archive:
+        page = json.loads(archive.read("manifest.json"))
+    page["files"]["code/user/json.py"] = hashlib.sha256(b"evil()\n").hexdigest()
+    changes = {
+        "manifest_dot_json": json.dumps(page).encode(),
+        "code__user__json_dot_py": b"evil()\n",
+    }
+    assert not compared(capsys, repack(crate, **changes), "--as", "b")["its code"]["is_same"]
+
+
+def test_reproduce__run_that_was_edited_by_hand(tmp_path, monkeypatch, capsys) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch)
+    with (run_dir / "run.sh").open("a") as file:
+        file.write("# mine\n")
+    capsys.readouterr()
+    assert run("export", run_dir, "--ro-crate", "--out", tmp_path / "x.zip") == 0
+    assert "note: edited by hand since it was rendered: run.sh" in capsys.readouterr().err
+    found = compared(capsys, tmp_path / "x.zip", "--as", "b")
+    assert (found["code"], found["crate"]["is_same"]) == (2, True)
+    assert found["its own files"]["now"] == "edited by hand: run.sh"
+
+
+def test_reproduce__run_that_began_with_a_checkpoint(tmp_path, monkeypatch, capsys) -> None:
+    run_dir = make_started(tmp_path / "there", monkeypatch)
+    amend(run_dir, resumed_from={"run": "/a b", "checkpoint": "state_9.pt", "sha256": "ab" * 32})
+    out = tmp_path / "x.zip"
+    assert run("export", run_dir, "--ro-crate", "--out", out) == 0
+    with zipfile.ZipFile(out) as archive:
+        graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
+    (entity,) = [e for e in graph if e["@id"] == "file:///a%20b/checkpoints/state_9.pt"]
+    assert entity["sha256"] == "ab" * 32
+    found = compared(capsys, out, "--as", "b")
+    assert (found["code"], found["crate"]["is_same"]) == (2, True)
+    text = "began with state_9.pt of /a b, which is not in the crate"
+    assert found["beginning"]["now"] == text
+
+
+DEEP = b'{"a":' * 100_000
+
+
+def flip(crate: Path, name: str) -> None:
+    """Spoil the packed bytes of a file in a zip file, and leave its directory whole."""
+    with zipfile.ZipFile(crate) as archive:
+        info = archive.getinfo(name)
+    content = bytearray(crate.read_bytes())
+    at = info.header_offset + 30 + len(name)
+    content[at : at + 8] = b"\xff" * 8
+    crate.write_bytes(content)
+
+
+def test_reproduce__broken_and_encrypted_files_are_one_sentence(crate, capsys) -> None:
+    whole = crate.read_bytes()
+    flip(crate, "index.csv")
+    assert run("reproduce", crate) == 2
+    assert "index.csv cannot be read" in capsys.readouterr().err
+    content = bytearray(whole)
+    at = content.rindex(b"index.csv") - 46 + 8  # its flags in the directory
+    content[at] |= 1
+    crate.write_bytes(content)
+    assert run("reproduce", crate) == 2
+    assert "index.csv cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("index.csv", b"\xff\xfe", "index.csv is no text in UTF-8"),
+        ("code/constraints.txt", b"\xff", "code/constraints.txt is no text in UTF-8"),
+        ("index.json", b"{", "index.json is not JSON"),
+        ("index.json", DEEP, "index.json is not JSON"),
+        ("config.yaml", b"\xff\xfe\xff", "config.yaml"),
+        ("config.yaml", b"a: " + b"[" * 100_000, "config.yaml"),
+    ],
+)
+def test_reproduce__bad_texts_are_one_sentence(crate, capsys, name, content, message) -> None:
+    changed = repack(crate, **{name.replace("/", "__").replace(".", "_dot_"): content})
+    assert run("reproduce", changed, "--data-root", ".") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_reproduce__code_beyond_all_measure_is_not_read(crate, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(unpack, "_MOST_BYTES", 1 << 20)
+    assert run("reproduce", crate) == 2
+    assert " MiB; at most 1 MiB are read" in capsys.readouterr().err
+
+
+def test_reproduce__version_that_would_be_a_line_of_the_script(crate, capsys) -> None:
+    with zipfile.ZipFile(crate) as archive:
+        page = json.loads(archive.read("manifest.json"))
+    page["version"] = "1.0\nrm -rf /"
+    assert run("reproduce", repack(crate, manifest_dot_json=json.dumps(page).encode())) == 2
+    assert "has control characters" in capsys.readouterr().err
     assert not Path("jobs/small").exists()

@@ -54,7 +54,8 @@ def test_trace__readable(run_dir, capsys) -> None:
 def test_trace__a_run_by_name(run_dir, capsys, name) -> None:
     code, verdicts, _ = links(capsys, name)
     assert code == 0
-    assert list(verdicts) == ["run", "config", "code", "container", "launch", "index", "inputs"]
+    kinds = ["run", "config", "code", "rendered", "container", "launch", "index", "inputs"]
+    assert list(verdicts) == kinds
 
 
 @pytest.mark.parametrize(
@@ -211,3 +212,75 @@ def test_trace__a_stamp_from_elsewhere_cannot_command_the_terminal(tmp_path, cap
     assert "\x1b" not in out
     assert "\x07" not in out
     assert "/\\x1b[2J\\nok" in out
+
+
+def test_trace__what_cannot_be_compared_is_not_unchanged(run_dir, capsys) -> None:
+    event = run_dir / "tensorboard" / "events.out.tfevents.1"
+    event.write_bytes(bytes(100))
+    code, verdicts, _ = links(capsys, event)
+    assert (code, verdicts["file"]) == (2, "unknown")
+    facts = {"image": "docker://x/y:1"}
+    amend(run_dir, launches=[{"launch_id": "one", "container": facts}])
+    code, verdicts, _ = links(capsys, run_dir)
+    assert [kind for kind, verdict in verdicts.items() if verdict == "unknown"] == ["container"]
+    assert code == 2
+    capsys.readouterr()
+    assert run("trace", run_dir) == 2
+    assert capsys.readouterr().out.splitlines()[-1] == "not compared: container"
+
+
+def test_trace__index_page_gone_and_manifest_torn(run_dir, capsys) -> None:
+    (run_dir / "index.json").unlink()
+    code, verdicts, _ = links(capsys, run_dir)
+    assert (code, verdicts["inputs"], verdicts["rendered"]) == (2, "unknown", "changed")
+    path = run_dir / "manifest.json"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, verdicts, _ = links(capsys, run_dir)
+    unknown = ("config", "code", "rendered", "index")
+    assert [verdicts[kind] for kind in unknown] == ["unknown"] * 4
+    assert code == 2
+
+
+@pytest.mark.parametrize("name", ["run.sh", "rank.sh", "site.yaml", "index.json", "code/x"])
+def test_trace__edits_of_what_was_rendered(run_dir, capsys, name) -> None:
+    with (run_dir / name).open("a") as file:
+        file.write("\n")
+    code, verdicts, _ = links(capsys, run_dir)
+    assert (code, [k for k, verdict in verdicts.items() if verdict == "changed"]) == (
+        2,
+        ["rendered"],
+    )
+    capsys.readouterr()
+    run("trace", run_dir)
+    assert f": {name}\n" in capsys.readouterr().out
+
+
+def test_trace__the_run_around_a_file_before_the_one_it_was_made_in(
+    run_dir, tmp_path, capsys
+) -> None:
+    product(run_dir)
+    copy = tmp_path / "copy"
+    shutil.copytree(run_dir, copy)
+    (copy / "config.yaml").write_text("name: other\n")
+    assert links(capsys, copy / "eval/summary.json")[1]["config"] == "changed"
+    assert links(capsys, run_dir / "eval/summary.json")[1]["config"] == "same"
+    assert run("trace", run_dir, "--run", copy) == 2
+    assert "is a run directory itself" in capsys.readouterr().err
+
+
+def test_trace__bad_files_of_others_are_no_traceback(run_dir, tmp_path, capsys) -> None:
+    deep = b'{"schema":' * 100_000
+    path = tmp_path / "x" / "field.npy"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    embed(path, stamp_run(run_dir, "prediction"))
+    path = path.rename(path.with_name("renamed.npy"))
+    path.with_name("a.npy.provenance.json").write_bytes(deep)
+    assert links(capsys, path)[0] == 0
+    for content in (deep, b"\x00" + b'{"schema":"hpctrain-provenance/' + deep):
+        path = path.with_name("x.json")
+        path.write_bytes(content)
+        assert run("trace", path) == 2
+        assert f"{path}: " in capsys.readouterr().err
+    (run_dir / "index.csv").write_bytes(b"\xff\xfe")
+    assert links(capsys, run_dir)[1]["inputs"] == "unknown"
