@@ -15,6 +15,12 @@ _AGAIN = "hand it in again, it goes on from its newest checkpoint"
 
 # the first row with any line that fits is taken, so the causes stand before their consequences
 _LINES = (
+    (
+        r"(\d+ bytes, \d+|and was there) when the job was rendered|"
+        r"content has changed since the job was rendered",
+        "a data file was cut short, changed or removed since the job was rendered",
+        "restore the file (hpctrain verify RUN --digests names all that differ), then " + _AGAIN,
+    ),
     (r"oom[-_]kill|Out of memory: Kill", "a node had no memory left", _MEMORY),
     (
         r"(CUDA|HIP) out of memory|OutOfMemoryError",

@@ -14,10 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from hpctrain import comm
 from hpctrain.comm import Ranks
 from hpctrain.log import logger
 
-_COMM = str(Path(__file__).parents[1] / "comm")
+_COMM = str(Path(comm.__file__).parent)
 _LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "platlib", "purelib"))
 _GATHER_S = 6.0
 

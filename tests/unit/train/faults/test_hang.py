@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from hpctrain import comm
 from hpctrain.comm import Ranks
 from hpctrain.train.faults.hang import Board, Sign, verdict, where
 
@@ -43,6 +44,13 @@ def test_where__innermost_line_outside_of_libraries():
     place, is_waiting = where(sys._getframe())
     assert place.startswith("test_hang.py:")
     assert not is_waiting
+
+
+def test_where__a_line_of_a_communicator_waits():
+    file = Path(comm.__file__).with_name("ddp.py")
+    here = {}
+    exec(compile("import sys\nframe = sys._getframe()", str(file), "exec"), here)
+    assert where(here["frame"])[1]
 
 
 def test_board__signs_of_another_start_do_not_count(tmp_path, monkeypatch):
