@@ -13,6 +13,9 @@ from pydantic_core import ErrorDetails
 from hpctrain.config.document import Key
 from hpctrain.config.words import nearest
 
+_TAG = re.compile(r"(function-\w+|literal|constrained-\w+|nullable)\[")
+"""Names that pydantic gives to the members of a union."""
+
 _WANTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -181,6 +184,8 @@ def user_key(loc: tuple[str | int, ...], value: Any) -> Key:
             continue
         if part == "[key]":
             break
+        if isinstance(part, str) and isinstance(value, str) and _TAG.match(part):
+            continue
         key.append(part)
         if isinstance(value, dict):
             value = value.get(str(part))

@@ -24,4 +24,6 @@ REASONS = {
 
 def codes_of(reason: str) -> list[str]:
     """Codes in a cell of the column `reason`."""
-    return [part.partition(":")[0] for part in reason.split("; ")] if reason else []
+    codes = [part.partition(":")[0] for part in reason.split("; ")] if reason else []
+    known = [code for code in codes if code in REASONS]
+    return known or codes[:1]  # a text may have a semicolon of its own

@@ -9,6 +9,7 @@ import typer
 
 from hpctrain.cli.index.build import run_build
 from hpctrain.cli.index.place import IndexPath, load
+from hpctrain.errors import ConfigError
 
 
 def import_command(
@@ -44,6 +45,13 @@ def export_command(
     from hpctrain.index.seed_layout import write_lists
 
     index = load(place)
+    known = sorted({row.split for row in index.rows if row.split})
+    unknown = sorted(set(splits or ()) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"--split: no sample is in {', '.join(unknown)}; the index has "
+            f"{', '.join(known) or 'no splits'}"
+        )
     num = write_lists(index, folder, tuple(splits or ()))
     left = len(index.rows) - num
     more = f"; {left} samples have no list there" if left else ""

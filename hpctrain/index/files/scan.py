@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -62,7 +63,14 @@ def escape(path: str) -> str:
 
 
 def nothing_fits(root: Path, pattern: str, where: str) -> DataError:
-    """The error of a pattern without files."""
+    """The error of a pattern without files; it may fit in a folder of the root."""
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        with contextlib.suppress(DataError):
+            if scan(folder, pattern, where):
+                return DataError(
+                    f"{where}: {pattern!r} matches nothing under {root}, but below {folder.name}/; "
+                    f"give {folder}"
+                )
     return DataError(
         f"{where}: {pattern!r} matches nothing under {root}; "
         f"{nearby(root, pattern)}mend the pattern or the root"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.cli import main
+from hpctrain.index.reasons import codes_of
 from hpctrain.index.store import load_index
 from tests.unit.index.sky import write_pair, write_pairs
 
@@ -114,3 +115,13 @@ def test_merge__neither_over_an_input_nor_built_without_its_splits(sky: Path, ru
     code, _, err = run("build", ".", "--rule", "sage", "--out", "all.csv")
     assert (code, "so building it would drop them" in err) == (2, True)
     assert Path("all.csv").read_bytes() == before
+
+
+def test_mistakes__are_refused_in_plain_words(sky: Path, run: Run) -> None:
+    split(run)
+    code, _, err = run("export", "sky", "lists", "--split", "nosuch")
+    assert (code, "no sample is in nosuch; the index has train, validation" in err) == (2, True)
+    assert not Path("lists").exists()
+    code, _, err = run("build", "sky", "--rule", "sage", "--timestamp", "name:(")
+    assert (code, "timestamp: found" in err, "function-after" in err) == (2, True, False)
+    assert codes_of("unreadable: rgb: a; b: c; nan: rgb") == ["unreadable", "nan"]

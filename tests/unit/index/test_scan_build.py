@@ -183,3 +183,8 @@ def test_build__link_to_a_folder_above_is_followed_no_further(root):
     for name in ("one", "two"):  # the same folder twice, but not within itself
         (root / f"rgb/{name}").symlink_to("W02D")
     assert len(scan(root, "rgb/**/*.jpg", "")) == 3 * len(before)
+
+
+def test_build__data_one_folder_further_down_are_named(root):
+    with pytest.raises(DataError, match=rf"but below data/; give {root}$"):
+        built(root.parent)
