@@ -23,6 +23,7 @@ from hpctrain.provenance.checkpoint import digest_of
 from hpctrain.provenance.run import launches_of
 from hpctrain.render.inputs import CodeTree
 from hpctrain.render.texts import File
+from hpctrain.trace.beside import files_beside_index
 from hpctrain.trace.inputs import differences as input_differences
 from hpctrain.trace.inputs import read_inputs
 
@@ -120,6 +121,9 @@ def differences(
         yield from _device(launches[-1], resolved)
     yield from _container(launches[-1] if launches else {}, resolved)
     yield _input_files(files, tell)
+    for key, path in files_beside_index(files["config.yaml"].content):
+        now = f"{path}, not compared" if path.is_file() else f"{path} is not here"
+        yield Difference(key, "not in the index: its digest was not taken", now, False)
 
 
 def _site(was: str, resolved: Resolved, here: Here) -> Difference:

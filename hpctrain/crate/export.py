@@ -15,6 +15,7 @@ from hpctrain.crate.readme import readme
 from hpctrain.errors import ConfigError
 from hpctrain.provenance.run import launches_of, read_manifest
 from hpctrain.render.existing import differences
+from hpctrain.trace.beside import files_beside_index
 from hpctrain.trace.card import read_card
 from hpctrain.trace.inputs import Inputs, read_inputs
 
@@ -73,6 +74,9 @@ def export(
     for difference in differences(run_dir):
         if difference.what != "added" or difference.path.startswith("code/"):
             tell(f"note: {difference.what} by hand since it was rendered: {difference.path}")
+    config = run_dir / "config.yaml"
+    for key, path in files_beside_index(config.read_bytes() if config.is_file() else b""):
+        tell(f"note: {key}: {path}: is not in the crate; hand it over beside it")
     facts = Facts(
         run_dir=run_dir,
         manifest=manifest,

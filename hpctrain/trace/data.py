@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hpctrain.errors import DataError
+from hpctrain.trace.beside import files_beside_index
 from hpctrain.trace.card import read_card
 from hpctrain.trace.inputs import differences, read_inputs
 from hpctrain.trace.link import Link, Verdict
@@ -14,7 +16,11 @@ _MOST = 10
 
 
 def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -> Iterator[Link]:
-    """The input files, and the data card of their folder."""
+    """The input files, those that the index does not list, and the data card of their folder."""
+    with suppress(OSError):
+        for key, path in files_beside_index((run_dir / "config.yaml").read_bytes()):
+            verdict: Verdict = "unknown" if path.is_file() else "missing"
+            yield Link(key, str(path), verdict, "not in the index: its digest was not taken")
     try:
         texts = [(run_dir / name).read_text() for name in ("index.csv", "index.json")]
         inputs = read_inputs(texts[0], texts[1])
@@ -27,7 +33,7 @@ def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -
     details = tuple(f"{what}: {name}" for name, what in found[:_MOST])
     if len(found) > _MOST:
         details += (f"and {len(found) - _MOST} more",)
-    verdict: Verdict = "same"
+    verdict = "same"
     if found:
         is_gone = all(what.startswith("missing") for _, what in found)
         verdict = "missing" if is_gone and len(found) == len(inputs.files) else "changed"
