@@ -17,6 +17,7 @@ from tests.runs import slow
 pytestmark = requires(mpi=True, horovod=True)
 
 PLAIN = ("train.adversary=null",)
+FEW_STEPS = ("train.global_batch_size=16",)
 SLOW_COPY = '''"""Python imports this at its start: copying tells that it has begun, and waits."""
 
 import os
@@ -64,6 +65,7 @@ def assert_equal_bits(one: Path, other: Path) -> None:
         assert value.equal(second[key]), key
 
 
+@pytest.mark.slow
 def test_two_ranks__train_on_copies_bit_for_bit_and_take_them_away(
     small: SmallRun, tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_two_ranks__train_on_copies_bit_for_bit_and_take_them_away(
     assert left(tmp_path) == []
 
 
+@pytest.mark.slow
 @requires(tmpfs=True)
 def test_disk_that_is_too_small__data_are_read_in_place(small: SmallRun, tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)]
@@ -98,7 +101,7 @@ def test_chain__the_next_job_takes_the_copies_and_the_last_one_takes_them_away(
     small: SmallRun, tmp_path: Path
 ) -> None:
     # so short that a warning at any moment is believed to mean that the time is up
-    chain = ("chain.max_jobs=50", "resources.walltime=00:01:40", "train.epochs=6")
+    chain = ("chain.max_jobs=50", "resources.walltime=00:01:40", "train.epochs=3")
     run = small.render(small.unique("chained"), *staged(tmp_path), *slow(0.2), *chain)
     process = small.start(run)
     wait_until(lambda: "global_step" in json.loads((run / "state.json").read_text()))
@@ -133,7 +136,7 @@ def test_killed_in_mid_copy__the_script_cleans_and_the_next_start_copies_anew(
     os.kill(state["pid"], signal.SIGKILL)
     assert process.wait(timeout=120) != 0
     assert left(scratch) == [], (run / "out.txt").read_text()
-    again = small.render(small.unique("killed"), *staged(scratch))
+    again = small.render(small.unique("killed"), *staged(scratch), *FEW_STEPS)
     small.finish(again)
     assert facts(again)["copied_bytes"] == total(small)
 
@@ -145,7 +148,7 @@ def test_two_runs__one_that_ends_leaves_the_other_its_copies(
     long = small.render(small.unique("long"), *staged(tmp_path), *slow(0.3), "train.epochs=200")
     process = small.start(long)
     wait_until(lambda: "global_step" in json.loads((long / "state.json").read_text()))
-    short = small.render(small.unique("short"), *staged(tmp_path))
+    short = small.render(small.unique("short"), *staged(tmp_path), *FEW_STEPS)
     small.finish(short)
     assert facts(short)["reused_bytes"] == total(small)
     (stage,) = left(tmp_path)
