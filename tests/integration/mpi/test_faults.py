@@ -109,7 +109,7 @@ def damage(run: Path) -> list[str]:
     """Each of the newest four checkpoints otherwise; returns what the log must say."""
     folder = run / "checkpoints"
     flipped, cut, newer, gone, *_ = sorted(
-        folder.glob("state_*_step_*.pt"), key=lambda path: -path.stat().st_mtime_ns
+        folder.glob("state_*.pt"), key=lambda path: -path.stat().st_mtime_ns
     )
     content = bytearray(flipped.read_bytes())
     with zipfile.ZipFile(flipped) as archive:
