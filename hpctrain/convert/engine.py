@@ -24,10 +24,10 @@ from hpctrain.convert.options import Options
 from hpctrain.convert.units import Progress, Unit, run_units
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.pairs import FilePairs
+from hpctrain.provenance.digest import digest_of
 
 PARTIAL, DATA, PREPARED = ".partial", "data", "prepared"
 ADVICE = "remove it, or choose another --out"
-READ_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,7 @@ def _check_indexed(pairs: FilePairs | None, journal: Journal) -> None:
 
 def _sum_unit(name: str, path: Path) -> Unit:
     def run() -> dict[str, Any]:
-        sha = hashlib.sha256()
-        with path.open("rb") as f:
-            while block := f.read(READ_BYTES):
-                sha.update(block)
-        return {"sha256": sha.hexdigest()}
+        return {"sha256": digest_of(path)}
 
     return Unit(name, path.stat().st_size, run)
 

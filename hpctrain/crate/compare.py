@@ -19,7 +19,7 @@ from hpctrain.config.load import Resolved
 from hpctrain.crate.unpack import Crate
 from hpctrain.errors import DataError
 from hpctrain.preflight.ask import SilentError, ask
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.run import launches_of
 from hpctrain.render.inputs import CodeTree
 from hpctrain.render.texts import File

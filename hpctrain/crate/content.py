@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from hpctrain.errors import ConfigError, DataError, ProvenanceError
 from hpctrain.provenance import Stamp, read
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.files import read_stamp
 from hpctrain.provenance.run import read_manifest
 from hpctrain.trace.inputs import Inputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from hpctrain.errors import DataError
 from hpctrain.log import logger
+from hpctrain.provenance.digest import digest_of
 
-PIECE = 1 << 20
 ANNOUNCED_BYTES = 1 << 30
 """Reading more than this is said beforehand."""
 Entry = list[object]
@@ -27,14 +26,10 @@ def cache_path() -> Path:
 
 def sha256_of(path: Path) -> str:
     """Digest of one file, in hexadecimal."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb", buffering=0) as f:
-            while piece := f.read(PIECE):
-                digest.update(piece)
+        return digest_of(path)
     except OSError as e:
         raise _unreadable(path, e) from e
-    return digest.hexdigest()
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

@@ -19,7 +19,8 @@ from typing import Any
 
 from hpctrain.errors import DataError
 from hpctrain.index.no_collections import without_collections
-from hpctrain.index.table import Index, digest_of, parse_rows
+from hpctrain.index.table import Index, digest_of_pieces, parse_rows
+from hpctrain.provenance.digest import digest_of
 
 _AGAIN = "build it again with: hpctrain index build"
 
@@ -108,11 +109,11 @@ def save_index(index: Index, place: Path) -> bool:
     """
     csv_path, json_path = index_paths(place)
     pieces = list(index.csv_pieces())
-    digest = digest_of(pieces)
+    digest = digest_of_pieces(pieces)
     with _locked(csv_path.parent):
         _finish(csv_path, json_path)
         page = index.page_text(digest).encode()
-        if _has(json_path, page) and csv_path.is_file() and _digest(csv_path) == digest:
+        if _has(json_path, page) and csv_path.is_file() and digest_of(csv_path) == digest:
             return False
         staged = _staged(csv_path, digest)
         with staged.open("wb") as f:
@@ -132,7 +133,7 @@ def save_index(index: Index, place: Path) -> bool:
 def digests_of(place: Path) -> list[str]:
     """sha256 of CSV and JSON as they are; empty where one of them is not there."""
     try:
-        return [_digest(path) for path in index_paths(place)]
+        return [digest_of(path) for path in index_paths(place)]
     except OSError:
         return []
 
@@ -159,19 +160,11 @@ def _finish(csv_path: Path, json_path: Path) -> None:
     page = load_page(json_path)
     wanted = _staged(csv_path, page.get("digest")) if page else None
     for left in csv_path.parent.glob(f".{csv_path.name}.*.new"):
-        if left == wanted and page and _digest(left) == page.get("digest"):
+        if left == wanted and page and digest_of(left) == page.get("digest"):
             left.replace(csv_path)
         else:
             left.unlink()
     json_path.with_name(f".{json_path.name}.new").unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as f:
-        digest = hashlib.sha256()
-        while piece := f.read(1 << 20):
-            digest.update(piece)
-        return digest.hexdigest()
 
 
 def _has(path: Path, content: bytes) -> bool:

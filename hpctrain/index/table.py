@@ -190,7 +190,7 @@ class Index:
     @cached_property
     def digest(self) -> str:
         """sha256 of the CSV."""
-        return digest_of(self.csv_pieces())
+        return digest_of_pieces(self.csv_pieces())
 
     @property
     def json_text(self) -> str:
@@ -224,7 +224,7 @@ class Index:
         return tuple(row for row in self.rows if row.split == name and row.status == "ok")
 
 
-def digest_of(pieces: Iterable[bytes]) -> str:
+def digest_of_pieces(pieces: Iterable[bytes]) -> str:
     """sha256 of bytes that come in pieces."""
     digest = hashlib.sha256()
     for piece in pieces:

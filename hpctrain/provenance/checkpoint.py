@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable
 from typing import IO
 
 from hpctrain.provenance.stamp import MOST_BYTES
 
 RECORD = "hpctrain_provenance.json"
-_PIECE = 1 << 22
 _END, _END_SIZE = b"PK\5\6", 22
 """Of a zip file without a comment, as torch and we write them."""
 
@@ -90,25 +88,3 @@ def read_text(path: str | os.PathLike[str]) -> bytes | None:
                     raise zipfile.BadZipFile("its stamp is no stamp of hpctrain")
                 return archive.read(info)
     return None
-
-
-def digest_of(
-    path: str | os.PathLike[str],
-    size: int | None = None,
-    has_read: Callable[[bytes], None] = lambda piece: None,
-) -> str:
-    """sha256 of a file, or of its first bytes.
-
-    Args:
-        path: the file.
-        size: how many bytes; None: all.
-        has_read: is given each piece.
-    """
-    sha = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        left = os.fstat(file.fileno()).st_size if size is None else size
-        while left > 0 and (piece := file.read(min(_PIECE, left))):
-            sha.update(piece)
-            has_read(piece)
-            left -= len(piece)
-    return sha.hexdigest()

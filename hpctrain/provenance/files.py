@@ -13,6 +13,7 @@ from typing import Protocol
 
 from hpctrain.errors import ProvenanceError
 from hpctrain.provenance import checkpoint, markup, page, png, search, sidecar
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.stamp import MOST_BYTES, NO_DIGEST, Stamp
 
 _SEALABLE = {".nc", ".tif", ".tiff"}
@@ -72,7 +73,7 @@ def embed(path: Path, stamp: Stamp) -> Stamp:
             except ValueError as e:
                 raise ProvenanceError(f"{path}: cannot be stamped: it {e}") from e
             return stamp
-    digest, size = checkpoint.digest_of(path), path.stat().st_size
+    digest, size = digest_of(path), path.stat().st_size
     stamp = replace(stamp, content_digest=digest, content_size=size)
     text = json.dumps(stamp.as_dict(), indent=1) + "\n"
     _replace(sidecar.sidecar_path(path), text.encode())
@@ -167,7 +168,7 @@ def _read_checkpoint(path: Path) -> Found | None:
     if text is None:
         return None
     stamp = Stamp.from_text(text)
-    digest = checkpoint.digest_of(path, stamp.content_size)
+    digest = digest_of(path, stamp.content_size)
     return Found(stamp, "inside", digest == stamp.content_digest)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.stamp import MOST_BYTES, SCHEMA
 
 SUFFIX = ".provenance.json"

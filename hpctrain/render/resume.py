@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,9 +14,8 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.config.run_facts import differences, run_facts
 from hpctrain.errors import HpctrainError, RenderError
+from hpctrain.provenance.digest import digest_of
 from hpctrain.render.existing import manifest
-
-_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def take_checkpoint(origin: Origin, target: Path) -> str:
     try:
         folder.mkdir(exist_ok=True)
         shutil.copyfile(origin.checkpoint, temporary)
-        digest = _sha256(temporary)
+        digest = digest_of(temporary)
         temporary.replace(folder / name)
         link = folder / ".latest.tmp"
         link.unlink(missing_ok=True)
@@ -125,7 +123,7 @@ def _refuse_begun(origin: Origin, target: Path) -> None:
 
 def _has_digest(origin: Origin, noted: Mapping[str, str]) -> bool:
     try:
-        return _sha256(origin.checkpoint) == noted.get("sha256")
+        return digest_of(origin.checkpoint) == noted.get("sha256")
     except OSError:
         return False  # the copy says what is wrong with it
 
@@ -140,11 +138,3 @@ def _note_origin(target: Path, origin: Origin, digest: str) -> None:
     temporary = target / ".manifest.json.tmp"
     temporary.write_text(json.dumps(page, indent=1) + "\n")
     temporary.replace(target / "manifest.json")
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()

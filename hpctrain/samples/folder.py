@@ -6,7 +6,6 @@ Names are paths below the folder, with slashes.
 from __future__ import annotations
 
 import filecmp
-import hashlib
 import os
 import re
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hpctrain.errors import ConfigError
+from hpctrain.provenance.digest import digest_of
 
 CARD = "DATA_CARD.md"
 """Its head says what was asked for, its end lists the files' digests; written last."""
@@ -68,17 +68,9 @@ def write(
     return files
 
 
-def _digest(path: Path) -> str:
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            sha.update(block)
-    return sha.hexdigest()
-
-
 def digest_lines(folder: Path, names: Sequence[str]) -> list[str]:
     """The card's last section, in the form that `sha256sum --check` reads."""
-    listed = [f"{_digest(folder / name)}  {name}" for name in names]
+    listed = [f"{digest_of(folder / name)}  {name}" for name in names]
     return ["## sha256", "", "```", *listed, "```", ""]
 
 
@@ -100,7 +92,7 @@ def is_complete(out: Path, names: Sequence[str], head: str) -> bool:
     listed = {name: digest for digest, name in lines}
     present = [name for name in names if (out / name).is_file()]
     for name in present:
-        if _digest(out / name) != listed.get(name):
+        if digest_of(out / name) != listed.get(name):
             raise ConfigError(
                 f"{out / name}: is not the file that {CARD} lists; remove it to have it made again"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.provenance import Stamp
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.run import launches_of
 from hpctrain.trace.link import Link, Verdict
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpctrain.errors import DataError
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 
 _SEPARATOR = "|"
 _SUFFIXES = ("_size", "_sha256", "_mtime")

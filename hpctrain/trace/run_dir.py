@@ -10,7 +10,7 @@ from typing import Any
 from hpctrain import run_state
 from hpctrain.errors import ProvenanceError
 from hpctrain.provenance import Stamp, read, run_id, stamp_run
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.files import read_stamp
 from hpctrain.provenance.run import read_manifest
 from hpctrain.render.existing import Difference, differences

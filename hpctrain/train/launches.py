@@ -13,7 +13,7 @@ from typing import Any
 
 from hpctrain.errors import TrainError
 from hpctrain.log import logger
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.run import launches_of
 from hpctrain.train.json_file import write_json
 from hpctrain.train.stamps import Stamps

@@ -13,7 +13,7 @@ from pathlib import Path
 from hpctrain.errors import ProvenanceError
 from hpctrain.log import logger
 from hpctrain.provenance import Stamp, stamp_run
-from hpctrain.provenance.checkpoint import digest_of
+from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.files import read_stamp
 from hpctrain.train.task import Position
 
