@@ -106,6 +106,12 @@ command=(
   /bin/sh "$run/rank.sh"
   /home/user/venv/bin/python -m hpctrain.train "$run"
 )
+# Open MPI 5 does not start where one that was killed left files under the same process number.
+mpi_dir=''
+if [ -z "${PRTE_MCA_prte_tmpdir_base:-}${PRTE_MCA_prte_local_tmpdir_base:-}" ] &&
+  mpi_dir=$(mktemp -d "${TMPDIR:-/tmp}/hpctrain-mpi-XXXXXX"); then
+  export PRTE_MCA_prte_local_tmpdir_base="$mpi_dir"
+fi
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
 "${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee "$words_file" >&2) &
 pid=$!
@@ -133,6 +139,10 @@ while :; do
   sleep 1  # only halted, for which `set -m` ends a wait, too
 done
 exec {timer}>&-
+if [ -n "$mpi_dir" ]; then
+  rm -rf "$mpi_dir"
+  unset PRTE_MCA_prte_local_tmpdir_base  # a further job of the chain makes its own
+fi
 # Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
 if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
   if grep -q '"status": "finished"' state.json; then

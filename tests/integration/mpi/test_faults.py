@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -216,3 +218,26 @@ def test_file_system__slow_or_with_errors(small: SmallRun, tmp_path: Path) -> No
     word.unlink()
     small.finish(run)
     assert_equal_bits(small.finished(*LONG), run)
+
+
+LEFT = """#!/bin/sh
+mkdir -p "/tmp/ompi.$$" && touch "/tmp/ompi.$$/pmix.$(uname -n).tool"
+exec "{mpirun}" "$@"
+"""
+"""An mpirun with the number of one that was killed: only a file with the name shows it."""
+
+
+@requires(mpi=True)
+def test_start__under_the_number_of_a_launcher_that_was_killed(
+    small: SmallRun, tmp_path: Path
+) -> None:
+    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    run = small.render(small.unique("reused"), "launch.comm=mpi")
+    script = run / "run.sh"
+    text = script.read_text()
+    wrapper = tmp_path / "mpirun"
+    wrapper.write_text(LEFT.format(mpirun=mpirun))
+    wrapper.chmod(0o755)
+    assert text.count("command=(\n  mpirun ") == 1
+    script.write_text(text.replace("command=(\n  mpirun ", f"command=(\n  {wrapper} "))
+    small.finish(run)
