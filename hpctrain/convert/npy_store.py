@@ -20,7 +20,7 @@ from hpctrain.convert.store import Facts, array_facts
 from hpctrain.convert.units import Unit
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Key
-from hpctrain.index.npy_trailer import pack_trailer
+from hpctrain.index.headers.npy_trailer import pack_trailer
 
 
 @dataclass(frozen=True)

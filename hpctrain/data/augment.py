@@ -12,7 +12,7 @@ from hpctrain.config.data import Fields
 from hpctrain.data.geometry import each_axis, modes_of
 from hpctrain.data.symmetry import Symmetry, symmetries
 from hpctrain.errors import DataError
-from hpctrain.index.grid import Triple
+from hpctrain.index.fields.grid import Triple
 
 AUGMENT = 2
 """Key of the random stream of augmentations; the order of samples has its own."""

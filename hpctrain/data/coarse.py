@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hpctrain.data.geometry import AxisPlan, Halo, Mode, Region, each_axis, plan_cells, wrap
 from hpctrain.data.source import Array, FieldSource
-from hpctrain.index.grid import Triple
+from hpctrain.index.fields.grid import Triple
 
 KEPT_BYTES = 1 << 30
 

@@ -20,9 +20,9 @@ from hpctrain.data.scales import FieldNorm, Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.data.styles import read_styles
 from hpctrain.errors import DataError
-from hpctrain.index.grid import Triple
-from hpctrain.index.layout import AXES
-from hpctrain.index.plan import plan_fields
+from hpctrain.index.fields.grid import Triple
+from hpctrain.index.fields.layout import AXES
+from hpctrain.index.fields.plan import plan_fields
 from hpctrain.index.table import Index
 
 

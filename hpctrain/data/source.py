@@ -15,8 +15,8 @@ from hpctrain.config.data import Fields
 from hpctrain.data.geometry import Axis, Halo, Region, each_axis, modes_of, resampled_axis
 from hpctrain.errors import DataError
 from hpctrain.formats.field_files import OpenGroup, open_group
-from hpctrain.index.grid import Grid, Triple
-from hpctrain.index.layout import AXES
+from hpctrain.index.fields.grid import Grid, Triple
+from hpctrain.index.fields.layout import AXES
 
 Array = NDArray[np.float32]
 

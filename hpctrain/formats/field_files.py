@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from hpctrain.config.data import Fields
 from hpctrain.errors import DataError
 from hpctrain.formats.hdf5 import fill_header, open_block, read_array
-from hpctrain.index.arrays import ArrayHeader, FileHeader
-from hpctrain.index.headers import read_header
-from hpctrain.index.layout import Layout
-from hpctrain.index.plan import Group, group_of
+from hpctrain.index.fields.layout import Layout
+from hpctrain.index.fields.plan import Group, group_of
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader
+from hpctrain.index.headers.file import read_header
 
 
 class Block(Protocol):

@@ -14,9 +14,10 @@ from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Key, Source
 from hpctrain.formats.field_files import channel_arrays, open_blocks, open_group
 from hpctrain.formats.hdf5 import fill_header
-from hpctrain.index.arrays import FileHeader
-from hpctrain.index.headers import read_header
-from hpctrain.index.layout import AXES, is_on_sphere
+from hpctrain.formats.npy import mapped_npy
+from hpctrain.index.fields.layout import AXES, is_on_sphere
+from hpctrain.index.headers.arrays import FileHeader
+from hpctrain.index.headers.file import read_header
 
 
 def open_fields(path: Path, variables: Sequence[str] = ()) -> Source:
@@ -100,8 +101,7 @@ def _plain_npy(header: FileHeader) -> Source:
         raise DataError(f"{header.path}: holds no numbers (shape {list(only.shape)})")
 
     def read(key: Key) -> NDArray[Any]:
-        mapped = np.load(header.path, mmap_mode="r")
-        return np.array(mapped[key], dtype)
+        return np.array(mapped_npy(header)[key], dtype)
 
     array = Array("fields", only.shape, dtype, read, axes, channels=channels, is_unnamed=True)
     return Source(header.path, "npy array", (array,), (header.path,))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader
 from hpctrain.log import logger
 
 CHUNK_CACHE_BYTES = 8 << 20

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
 from hpctrain.formats.mobotix import decode_csv, read_thermal, read_values
+from hpctrain.formats.npy import read_npy
 from hpctrain.formats.picture import read_picture
 from hpctrain.formats.records import SUFFIX, RecordFile
 from hpctrain.index.store import index_paths, load_index
@@ -90,7 +91,7 @@ class FilePairs:
         if suffix in THERMAL:
             return self._thermal(path)
         if suffix == ".npy":
-            return _read_npy(path)
+            return read_npy(path)
         raise DataError(
             f"{path}: is of no known kind; allowed: {', '.join((*PICTURE, *THERMAL, '.npy'))}"
         )
@@ -166,14 +167,6 @@ def decoded(data: bytes | NDArray[Any], where: str) -> NDArray[Any]:
         DataError: a picture that cannot be decoded.
     """
     return read_picture(io.BytesIO(data), where) if isinstance(data, bytes) else data
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    try:
-        values: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as e:
-        raise DataError(f"{path}: is no npy file of numbers ({e}); write it again") from e
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def from_index(path: Path, keep_off_law: bool = False) -> FilePairs:

@@ -16,7 +16,7 @@ from hpctrain.formats.picture import open_picture
 from hpctrain.formats.scroll import is_volpkg, layers_of, open_layers, open_volpkg
 from hpctrain.formats.stack import SUFFIXES, open_stack
 from hpctrain.formats.zarr_store import is_zarr, open_zarr
-from hpctrain.index.headers import HDF5_MAGIC
+from hpctrain.index.headers.file import HDF5_MAGIC
 
 Reader = Callable[[Path], Any]
 KNOWN = (

@@ -1,6 +1,6 @@
 """The index of a run's files: built on the login node, read by the trainer."""
 
-from hpctrain.index.build import build_fields_index as build_fields_index
+from hpctrain.index.fields.build import build_fields_index as build_fields_index
 from hpctrain.index.read import Stamp as Stamp
 from hpctrain.index.read import read_index as read_index
 from hpctrain.index.read import verify_index as verify_index

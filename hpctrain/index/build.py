@@ -1,186 +1,149 @@
-"""Build the index of field files: expand patterns, pair, split, check headers, fingerprint."""
+"""Build the index of a folder of samples: scan, pair, read what is new, judge, split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import FileHeader
-from hpctrain.index.chosen import rows_of_index
-from hpctrain.index.digests import digests
-from hpctrain.index.headers import read_header
-from hpctrain.index.layout import Layout
-from hpctrain.index.netcdf3 import read_values
-from hpctrain.index.plan import Group, group_of, plan_fields, without_offsets
-from hpctrain.index.read import verify_index
-from hpctrain.index.split import split_rows
-from hpctrain.index.table import SEPARATOR, Index, Row, tool_facts
+from hpctrain.index.files.facts import Fact, FactCache
+from hpctrain.index.files.known import unknown_files
+from hpctrain.index.files.pool import Pool
+from hpctrain.index.files.scan import files_below
+from hpctrain.index.last_build import inputs_digest
+from hpctrain.index.no_collections import without_collections
+from hpctrain.index.pairing.judge import Settled, judge, judge_names
+from hpctrain.index.pairing.listed import LIST, TEXT, pair_listed
+from hpctrain.index.pairing.pairs import Listing, Sample, list_files, pair
+from hpctrain.index.pairing.rows import item_fact, make_rows
+from hpctrain.index.quarantine import recover
+from hpctrain.index.table import Columns, Index, tool_facts
 
 if TYPE_CHECKING:
-    from hpctrain.config.data import Fields
+    from hpctrain.config.index_rule import Rule
 
-SHOWN = 5
+_MANY = 10_000
+"""Reading more files than this is said beforehand."""
 
 
-def build_fields_index(
-    fields: Fields,
-    upscale_factor: int,
-    cwd: Path,
-    progress: Callable[[str], None] | None = None,
-) -> Index:
-    """Scan, pair, split and check the files of a `data:` block.
+class Built(NamedTuple):
+    """An index, and what it depends on."""
+
+    made: Index | None
+    """Rows without splits; None: the inputs were known, so nothing was made of them."""
+    inputs: str
+    """Digest of rule, names and facts; empty where it was not asked for."""
+
+
+@without_collections
+def build_index(
+    root: Path,
+    rule: Rule,
+    *,
+    own: frozenset[str] = frozenset(),
+    inspect: str = "",
+    is_known: Callable[[str], bool] = lambda inputs: False,
+    settled: Callable[[], Settled] = frozenset,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Built:
+    """Index the samples below a root; what an earlier build has read is not read again.
 
     Args:
-        fields: the block.
-        upscale_factor: target cells a low-resolution cell along each axis.
-        cwd: folder that a relative `data.root` starts from.
-        progress: called with a line before many bytes are read.
+        root: folder of the data, absolute.
+        rule: how files become samples.
+        own: paths below the root that are no data, such as the index itself.
+        inspect: `module:function` that decodes a file, for `inspect: full`.
+        is_known: whether nobody needs the index of these inputs, see `Built.inputs`.
+        settled: files that an earlier index put into a split; of equal contents these stay.
+        progress: called with a line before much is read.
 
     Returns:
-        The index; the same files give the same bytes.
+        The same files, and the same settled ones, give the same rows.
 
     Raises:
-        DataError: anything that would stop the training or make it learn from wrong pairs.
+        DataError: no such folder, a modality without files, or names that an index cannot hold.
     """
-    if fields.geometry == "sphere" and fields.augment.random_shift:
-        raise DataError(
-            "data.augment.random_shift: is for a box and has no effect on a sphere; leave it out "
-            "(roll_longitude moves slabs in longitude)"
-        )
-    root = _root(fields, cwd)
-    if fields.index is not None:
-        return _of_index(fields, upscale_factor, cwd, root)
-    rows = split_rows(fields, root)
-    used = [row for row in rows if row.status == "ok"]
-    headers = _headers(root, used)
-    _check_groups(fields, upscale_factor, root, used, headers)
-    stamps = digests(list(headers), progress)
-    rows = [_stamped(row, root, stamps) for row in rows]
-    _check_leak(rows)
-    return Index(root, tuple(rows), {"rule": _rule(fields, upscale_factor), **tool_facts()})
-
-
-def _of_index(fields: Fields, upscale_factor: int, cwd: Path, root: Path) -> Index:
-    """The rows of an index that was built before; nothing is read but headers and what changed."""
-    rows = rows_of_index(fields, cwd)
-    used = [row for row in rows if row.status == "ok" and row.split in ("train", "validation")]
-    headers = _headers(root, used)
-    _check_groups(fields, upscale_factor, root, used, headers)
-    facts = {"kind": fields.kind, "index": fields.index, "upscale_factor": upscale_factor}
-    index = Index(root, tuple(rows), {"rule": facts, **tool_facts()}, rows[0].columns)
-    verify_index(index)
-    return index
-
-
-def _root(fields: Fields, cwd: Path) -> Path:
-    root = (cwd / Path(fields.root).expanduser()).resolve()
     if not root.is_dir():
         found = "is no folder" if root.exists() else "does not exist"
-        raise DataError(
-            f"data.root: {root} {found}; give the folder of the data, relative to {cwd.resolve()}"
-        )
-    return root
-
-
-def _headers(root: Path, rows: list[Row]) -> dict[Path, FileHeader]:
-    """Headers of all used files; all bad files are named at once."""
-
-    def read(path: Path) -> FileHeader | DataError:
+        raise DataError(f"{root}: {found}; give the folder of the data")
+    recover(root)
+    cache = FactCache(root)
+    is_listed = rule.pair == "listed"
+    listing = {} if is_listed else list_files(root, rule, own)
+    samples = pair_listed(root, rule) if is_listed else []
+    paths = _listed_paths(rule, samples) if is_listed else listing
+    members = _members(root, rule, paths)
+    names = _names(paths, members)
+    unknown = unknown_files(root, names, cache, rule.inspect)
+    page = {"rule": rule.model_dump(mode="json", exclude_defaults=True)}
+    # a folder counts also where it has no files; files go to modalities by the rule alone
+    settings = {**page, "folders": sorted(members)}
+    if not unknown and not is_listed:
+        inputs = inputs_digest(settings, names, [cache.lines[name] for name in names])
+        if is_known(inputs):
+            return Built(None, inputs)
+    if len(unknown) > _MANY:
+        progress(f"reading {len(unknown)} files once")
+    pool = Pool(root, unknown, rule.inspect, cache.add, inspect if rule.inspect == "full" else "")
+    try:
+        samples = samples or pair(rule, listing)  # while others read
+        judge_names(samples, rule)
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
         try:
-            return read_header(path)
-        except DataError as e:
-            return e
-
-    paths = [root / name for row in rows for name in (*row.targets, *row.inputs)]
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(read, paths))
-    bad = [str(r) for r in results if isinstance(r, DataError)]
-    if bad:
-        more = f"\nand {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise DataError("\n".join(bad[:SHOWN]) + more)
-    return {p: r for p, r in zip(paths, results, strict=True) if isinstance(r, FileHeader)}
-
-
-def _check_groups(
-    fields: Fields, factor: int, root: Path, rows: list[Row], headers: dict[Path, FileHeader]
-) -> None:
-    """Compare all files with the first; HDF5 is compared by the trainer, which can read it."""
-    target = _check_alike(fields, root, [r.targets for r in rows], headers, False)
-    coarse, has_inputs = None, bool(rows[0].inputs)
-    if has_inputs:
-        coarse = _check_alike(fields, root, [r.inputs for r in rows], headers, True)
-    if target is None or (has_inputs and coarse is None):
-        return
-    longitudes = [_longitudes(g, fields.geometry) if g else () for g in (target, coarse)]
-    plan_fields(fields, factor, target, longitudes[0], coarse, longitudes[1])
+            pool.wait()
+        finally:
+            cache.close()
+    inputs = "" if is_listed else inputs_digest(settings, names, [cache.lines[n] for n in names])
+    facts: list[list[Fact | None]] = [
+        [None if item is None else item_fact(item, cache, members) for item in sample.items]
+        for sample in samples
+    ]
+    judge(samples, rule, facts, settled)
+    columns = Columns(tuple(rule.modalities), _free(samples, set(rule.modalities)))
+    rows = make_rows(columns, samples, facts)
+    return Built(Index(root, rows, {**page, **tool_facts()}, columns), inputs)
 
 
-def _check_alike(
-    fields: Fields,
-    root: Path,
-    groups: list[tuple[str, ...]],
-    headers: dict[Path, FileHeader],
-    is_input: bool,
-) -> Group | None:
-    first: Group | None = None
-    for names in groups:
-        own = [headers[root / name] for name in names]
-        if any(h.kind == "hdf5" for h in own):
-            return None
-        group = group_of(own, fields, is_input)
-        first = first or group
-        for header, layout, expected, reference in zip(
-            own, group.layouts, first.layouts, first.headers, strict=True
-        ):
-            if without_offsets(layout) != without_offsets(expected):
-                raise DataError(
-                    f"{header.path}: {_summary(layout)}, but {reference.path.name} "
-                    f"has {_summary(expected)}; all files of a pattern must be alike"
-                )
-    return first
+def _listed_paths(rule: Rule, samples: Sequence[Sample]) -> Listing:
+    """Files that the lists name, in the shape of a listing."""
+    paths: Listing = {}
+    for number, name in enumerate(rule.modalities):
+        items = (sample.items[number] for sample in samples)
+        paths[name] = [[path for item in items if item is not None for path in item.paths]]
+    return paths
 
 
-def _longitudes(group: Group, geometry: str) -> tuple[float, ...]:
-    header, layout = group.headers[0], group.layouts[0]
-    if geometry == "sphere" and header.coordinates:
-        return header.coordinates.get(layout.dims[2], ())
-    array = header.array(layout.dims[2]) if geometry == "sphere" else None
-    if array is None or len(array.shape) != 1 or header.kind != "netcdf3":
-        return ()
-    return read_values(header.path, array)
+def _members(root: Path, rule: Rule, listing: Listing) -> dict[str, list[str]]:
+    """Files of each folder that is a modality of a sample."""
+    members: dict[str, list[str]] = {}
+    for name, modality in rule.modalities.items():
+        where = f"modalities.{name}.members"
+        for pattern, paths in zip(modality.files, listing[name], strict=True):
+            if pattern.endswith("/"):
+                for path in paths:
+                    members[path] = files_below(root, path, modality.members, where)
+    return members
 
 
-def _summary(layout: Layout) -> str:
-    kinds = sorted({a.dtype for a in layout.arrays})
-    return f"{layout.num_channels} x {layout.arrays[0].shape} of {', '.join(kinds)}"
+def _names(listing: Listing, members: dict[str, list[str]]) -> list[str]:
+    """All files, modality by modality, each once."""
+    names = [path for parts in listing.values() for paths in parts for path in paths]
+    if members:
+        parts = (members.get(name, [name]) for name in names)
+        names = [name for part in parts for name in part]
+    return list(dict.fromkeys(names))
 
 
-def _stamped(row: Row, root: Path, stamps: dict[Path, str]) -> Row:
-    """The row with sizes, digests (of used files) and times of change in nanoseconds."""
-    values: dict[str, str] = {}
-    for side, names in (("target", row.targets), ("input", row.inputs)):
-        status = [(root / name).stat() for name in names]
-        values[f"{side}_size"] = SEPARATOR.join(str(s.st_size) for s in status)
-        values[f"{side}_mtime"] = SEPARATOR.join(str(s.st_mtime_ns) for s in status)
-        values[f"{side}_sha256"] = SEPARATOR.join(stamps.get(root / n, "") for n in names)
-    return row.replace(**values)
-
-
-def _check_leak(rows: list[Row]) -> None:
-    """A copy of a training file under another name is no validation."""
-    trained = {row["target_sha256"]: row["target"] for row in rows if row.split == "train"}
-    for row in rows:
-        if row.split == "validation" and row["target_sha256"] in trained:
-            raise DataError(
-                f"{row['target']}: is to validate on, but has the same content as "
-                f"{trained[row['target_sha256']]}, which is trained on; leave one of them out"
-            )
-
-
-def _rule(fields: Fields, upscale_factor: int) -> dict[str, Any]:
-    names = ("targets", "inputs", "validation_targets", "validation_inputs", "validation_steps")
-    rule = fields.model_dump(mode="json", include={*names, "steps", "variables"})
-    return {"kind": fields.kind, **rule, "upscale_factor": upscale_factor}
+def _free(samples: Sequence[Sample], taken: set[str]) -> tuple[str, ...]:
+    """Columns from named groups and lists, in the order in which they are met."""
+    names: dict[str, None] = {}
+    for sample in samples:
+        if sample.columns:
+            names.update(dict.fromkeys(sample.columns))
+    special = [name for name in (LIST, TEXT) if name in names]
+    known = ("timestamp", "node", "position")
+    return tuple(n for n in names if n not in (*special, *known, *taken)) + tuple(special)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import DataError
-from hpctrain.index.split_groups import check_leaks
+from hpctrain.index.split import check_leaks
 from hpctrain.index.table import SEPARATOR, Columns, Index, Row, tool_facts
 
 _SHOWN = 5

@@ -1,104 +1,244 @@
-"""Which files are trained on, which are validated on, and which are left out."""
+"""Splits by group: what belongs together is trained on, or validated on, but never both.
+
+A group's place depends on the seed and its own name, not on the other groups, so that new data do
+not move old data from one split to another. Where exact numbers are asked for, groups that had a
+place keep it, and only new ones are placed.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from hpctrain.errors import DataError
-from hpctrain.index.match import Key, check_twins, match_groups
-from hpctrain.index.table import SEPARATOR, Row
+from hpctrain.index.groups import group_maker
+from hpctrain.index.table import SEPARATOR, Index, Row
 
-if TYPE_CHECKING:
-    from hpctrain.config.data import Fields
-
-SHOWN = 5
-Pairs = dict[Key, tuple[tuple[str, ...], tuple[str, ...]]]
+REST = "train"
+"""Split of all groups that no other takes."""
+_SHOWN = 5
 
 
-def split_rows(fields: Fields, root: Path) -> list[Row]:
-    """Rows with their files, split and status, without sizes and digests.
+class Part(NamedTuple):
+    """How much a split takes."""
 
-    Args:
-        fields: the `data:` block.
-        root: folder of the data.
+    name: str
+    amount: float
+    """Share of the groups, or their number."""
+    is_share: bool
+
+
+def parse_part(name: str, text: str) -> Part:
+    """A share such as 20% or 0.2, or a number of groups such as 12.
 
     Raises:
-        DataError: files without a twin, or a split that is empty or overlaps.
+        DataError: it is neither.
     """
-    pairs = _pairs(root, "data.", fields.targets, fields.inputs)
-    chosen = _chosen(fields, len(pairs))
-    held = chosen[len(chosen) - fields.validation_steps :]
-    rows = []
-    for number, (targets, inputs) in enumerate(pairs.values()):
-        if number in chosen:
-            split = "validation" if number in held else "train"
-            rows.append(_row(targets, inputs, split))
+    try:
+        if text.endswith("%"):
+            value, is_share = float(text[:-1]) / 100, True
         else:
-            rows.append(_row(targets, inputs, "", "left_out", "outside data.steps"))
-    validation = _validation_rows(fields, root, rows)
-    # A file outside of `steps` that is named for validation keeps one row: that which uses it.
-    named = {row["target"] for row in validation}
-    return [row for row in rows if row["target"] not in named] + validation
+            is_share = "." in text
+            value = float(text) if is_share else float(int(text))
+    except ValueError:
+        value, is_share = -1.0, True
+    if not 0 <= value <= (1 if is_share else 1e9):
+        raise DataError(f"--{name}: found {text!r}; allowed: 20%, 0.2, or a number of groups")
+    return Part(name, value, is_share)
 
 
-def _chosen(fields: Fields, num_files: int) -> range:
-    """Numbers of the files that `steps` chooses; at least one more than are validated on."""
-    steps = fields.steps
-    chosen = range(num_files)[steps.start : steps.stop : steps.stride]
-    if not chosen:
-        raise DataError(f"data.steps: leaves none of the {num_files} files; widen start and stop")
-    most = len(chosen) - 1
-    if fields.validation_steps > most:
-        raise DataError(
-            f"data.validation_steps: {fields.validation_steps} of {len(chosen)} files leaves none "
-            f"to train on; give more files{f', or at most {most}' if most else ''}"
-        )
-    return chosen
+def split_index(index: Index, recipe: Mapping[str, Any], kept: Mapping[str, str]) -> Index:
+    """Fill the column `split` of all usable rows.
 
+    Args:
+        index: rows.
+        recipe: by (list), parts (name to text), seed, stratify (a column, or null).
+        kept: groups that have a place already, see `places_of`.
 
-def _validation_rows(fields: Fields, root: Path, rows: list[Row]) -> list[Row]:
-    if not fields.validation_targets:
-        if not fields.validation_steps:
+    Returns:
+        The index with other splits, and the recipe among its facts.
+
+    Raises:
+        DataError: a column that is not there, an empty split, or a leak.
+    """
+    parts = [parse_part(name, text) for name, text in recipe["parts"].items()]
+    if sum(part.amount for part in parts if part.is_share) >= 1:
+        raise DataError(f"the splits take all groups, and leave none for {REST}; take smaller ones")
+    group_of = group_maker(recipe["by"], index.columns)
+    groups: dict[str, list[Row]] = defaultdict(list)
+    of_row: list[str | None] = []
+    for row in index.rows:
+        group = group_of(row) if row.status == "ok" else None
+        of_row.append(group)
+        if group is not None:
+            groups[group].append(row)
+    strata = _strata(groups, recipe.get("stratify"), index)
+    places = _places(strata, parts, str(recipe["seed"]), kept)
+    rows = [
+        row.replace(split="" if group is None else places[group])
+        for row, group in zip(index.rows, of_row, strict=True)
+    ]
+    for part in parts:
+        if part.amount and part.name not in places.values():
             raise DataError(
-                "data.validation_steps: no file is left to validate on; give validation_steps (the "
-                "last files), or validation_targets"
+                f"no group falls into {part.name}: there are only {len(groups)} by "
+                f"{', '.join(recipe['by'])}; give a number of groups, another --seed, or split by "
+                "something finer"
             )
-        return []
-    pairs = _pairs(root, "data.validation_", fields.validation_targets, fields.validation_inputs)
-    trained = {path for row in rows if row.split == "train" for path in row.targets}
-    both = sorted(trained & {path for targets, _ in pairs.values() for path in targets})
-    if both:
-        more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
-        raise DataError(
-            f"data.validation_targets: trained on as well: {', '.join(both[:SHOWN])}{more}; let "
-            "data.targets match other files, or use data.validation_steps"
-        )
-    return [_row(targets, inputs, "validation") for targets, inputs in pairs.values()]
+    if groups and REST not in places.values():
+        raise DataError(f"no group is left for {REST}; give smaller splits")
+    found = Index(index.root, rows, {**index.facts, "split": dict(recipe)}, index.columns)
+    check_leaks(found)
+    return found
 
 
-def _pairs(root: Path, prefix: str, targets: list[str], inputs: list[str]) -> Pairs:
-    fine = match_groups(root, targets, f"{prefix}targets")
-    if not inputs:
-        return {key: (paths, ()) for key, paths in fine.items()}
-    coarse = match_groups(root, inputs, f"{prefix}inputs")
-    check_twins(f"{prefix}targets", fine, f"{prefix}inputs", coarse)
-    return {key: (paths, coarse[key]) for key, paths in fine.items()}
+def places_of(index: Index, by: Sequence[str]) -> dict[str, str]:
+    """Group to split, as an index has them now."""
+    group_of = group_maker(by, index.columns)
+    return {
+        group: row.split
+        for row in index.rows
+        if row.status == "ok" and row.split and (group := group_of(row)) is not None
+    }
 
 
-def _row(
-    targets: tuple[str, ...],
-    inputs: tuple[str, ...],
-    split: str,
-    status: str = "ok",
-    reason: str = "",
-) -> Row:
-    name = str(PurePosixPath(targets[0]).with_suffix(""))
-    return Row.make(
-        id=name,
-        split=split,
-        status=status,
-        reason=reason,
-        target=SEPARATOR.join(targets),
-        input=SEPARATOR.join(inputs),
+def settled_files(index: Index) -> frozenset[tuple[str, str]]:
+    """Id and digest of each file cell of the usable rows that have a split."""
+    return frozenset(
+        (row.id, row[f"{name}_sha256"])
+        for row in index.rows
+        if row.status == "ok" and row.split
+        for name in index.columns.modalities
     )
+
+
+def kept_places(old: Index, new: Index, by: Sequence[str]) -> dict[str, str]:
+    """Group to split: as an old index has them; else where content of the group was in it.
+
+    Args:
+        old: has splits.
+        new: rows of the same data later; files may have been renamed.
+        by: see `group_maker`.
+    """
+    places = places_of(old, by)
+    name = new.columns.modalities[0]
+    if name not in old.columns.modalities:
+        return places
+    column = f"{name}_sha256"
+    of_content = {
+        row[column]: row.split
+        for row in old.rows
+        if row.status == "ok" and row.split and row[column]
+    }
+    group_of = group_maker(by, new.columns)
+    by_content: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in new.rows:
+        split = of_content.get(row[column])
+        group = group_of(row) if row.status == "ok" and split else None
+        if split and group is not None and group not in places:
+            by_content[group][split] += 1
+    return places | {group: found.most_common(1)[0][0] for group, found in by_content.items()}
+
+
+def check_leaks(index: Index) -> None:
+    """Refuse a file, or equal content of two files, in two splits.
+
+    All modalities are compared, or those that the rule's `duplicates` names: others may be shared
+    by design, such as a mask. Several files of a modality are compared one by one. Regions of one
+    file do not overlap, so that it may be in several splits.
+
+    Raises:
+        DataError: names the samples.
+    """
+    rule, recipe = index.facts.get("rule"), index.facts.get("split")
+    chosen = rule.get("duplicates", "first") if isinstance(rule, dict) else "first"
+    names = index.columns.modalities if chosen == "first" else tuple(chosen)
+    by = recipe.get("by", ()) if isinstance(recipe, dict) else ()
+    has_regions = any(str(one).startswith("region:") for one in by)
+    rows = [row for row in index.rows if row.status == "ok" and row.split]
+    for name in names:
+        found = list(_leaks(rows, name, has_regions))
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            others = ", ".join(n for n in index.columns.modalities if n != name)
+            raise DataError(
+                f"equal content in two splits: {name} of {'; '.join(found[:_SHOWN])}{more}; split "
+                f"by something that they share; or write `duplicates` into the rule and build the "
+                f"index again: with {name} in its list later copies become bad, and without it "
+                f"(duplicates: [{others}]) any samples may share {name}, such as a mask"
+            )
+
+
+def _leaks(rows: Sequence[Row], name: str, has_regions: bool) -> Iterator[str]:
+    """Pairs of samples of two splits with a file of a modality, or its content, in common."""
+    first: dict[str, tuple[Row, str]] = {}
+    for row in rows:
+        split, cell, digests = row.split, row[name], row[f"{name}_sha256"]
+        is_one = SEPARATOR not in cell
+        paths = (cell,) if is_one else cell.split(SEPARATOR)
+        contents = (digests,) if is_one else digests.split(SEPARATOR)
+        for path, content in zip_longest(paths, contents, fillvalue=""):
+            # a path has a '/' before it, which is in no digest
+            for key in filter(None, (content, path and f"/{path}")):
+                other, place = first.setdefault(key, (row, path))
+                if other.split != split and not (has_regions and place == path):
+                    yield f"{row.id} ({split}) and {other.id} ({other.split})"
+                    break
+
+
+def _strata(
+    groups: Mapping[str, Sequence[Row]], column: str | None, index: Index
+) -> dict[str, list[str]]:
+    """Groups by the value of a column; all in one where there is none."""
+    if column is None:
+        return {"": list(groups)}
+    value_of = group_maker([column], index.columns)
+    strata: dict[str, list[str]] = defaultdict(list)
+    for group, rows in groups.items():
+        values = {value_of(row) or "" for row in rows}
+        if len(values) > 1:
+            raise DataError(
+                f"--stratify {column}: group {group!r} has {len(values)} values of it; split by "
+                f"{column}, too (--by {column})"
+            )
+        strata[values.pop()].append(group)
+    strata["\0"] = []  # more than one: exact numbers in each
+    return strata
+
+
+def _places(
+    strata: Mapping[str, Sequence[str]], parts: Sequence[Part], seed: str, kept: Mapping[str, str]
+) -> dict[str, str]:
+    places: dict[str, str] = {}
+    is_exact = len(strata) > 1 or any(not part.is_share for part in parts)
+    for groups in strata.values():
+        places |= {group: kept[group] for group in groups if group in kept}
+        fresh = sorted((_draw(seed, group), group) for group in groups if group not in kept)
+        if not is_exact:
+            places |= {group: _by_share(draw, parts) for draw, group in fresh}
+            continue
+        taken = Counter(places[group] for group in groups if group in kept)
+        for part in parts:
+            wanted = part.amount * len(groups) if part.is_share else part.amount
+            num = max(0, round(wanted) - taken[part.name])
+            places |= {group: part.name for _, group in fresh[:num]}
+            fresh = fresh[num:]
+        places |= {group: REST for _, group in fresh}
+    return places
+
+
+def _by_share(draw: float, parts: Sequence[Part]) -> str:
+    for part in parts:
+        if draw < part.amount:
+            return part.name
+        draw -= part.amount
+    return REST
+
+
+def _draw(seed: str, group: str) -> float:
+    """A number in [0, 1) that belongs to a group."""
+    digest = hashlib.sha256(f"{seed}\0{group}".encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56

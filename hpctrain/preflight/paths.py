@@ -51,8 +51,8 @@ def _matches(root: Path, pattern: str) -> bool:
 def _pairs(job: Job, root: Path) -> Iterator[Finding]:
     """Whether inputs and targets fit each other, by name and number; nothing is opened."""
     from hpctrain.errors import DataError
-    from hpctrain.index.chosen import rows_of_index
-    from hpctrain.index.split import split_rows
+    from hpctrain.index.fields.chosen import rows_of_index
+    from hpctrain.index.fields.split import split_rows
 
     try:
         rows = rows_of_index(job.data, Path()) if job.data.index else split_rows(job.data, root)

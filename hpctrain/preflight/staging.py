@@ -11,7 +11,7 @@ from hpctrain.config.finding import Finding, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.errors import DataError, StagingError
-from hpctrain.index.split import split_rows
+from hpctrain.index.fields.split import split_rows
 from hpctrain.staging import expand, size_text
 
 

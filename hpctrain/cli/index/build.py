@@ -180,9 +180,9 @@ def _built(
 
     None where the index at `place` came of the very same inputs, and is still as it was written.
     """
+    from hpctrain.index.build import build_index
     from hpctrain.index.last_build import recall
-    from hpctrain.index.scan_build import build_index
-    from hpctrain.index.split_groups import kept_places, settled_files, split_index
+    from hpctrain.index.split import kept_places, settled_files, split_index
     from hpctrain.index.store import digests_of, index_paths, load_altered, load_index
     from hpctrain.registry import INSPECT
 

@@ -34,7 +34,7 @@ def command(
     Only the column `split` changes. Building the index again keeps every group where it is. Equal
     content in two splits is refused.
     """
-    from hpctrain.index.split_groups import split_index
+    from hpctrain.index.split import split_index
     from hpctrain.index.store import save_index
 
     parts = {"validation": validation, "test": test}

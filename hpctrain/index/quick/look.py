@@ -50,7 +50,7 @@ def _look(path: str, content: Content) -> Look:
 
 def _look_at_arrays(path: str) -> Look:
     """netCDF-3 and HDF5, by their headers."""
-    from hpctrain.index.headers import read_header
+    from hpctrain.index.headers.file import read_header
 
     try:
         header = read_header(Path(path))

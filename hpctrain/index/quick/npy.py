@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import math
-from functools import lru_cache
 
+from hpctrain.index.headers.npy_head import parse_npy_head
 from hpctrain.index.quick.content import Content, Look
 from hpctrain.index.quick.numbers import first_non_finite, is_constant
 
@@ -41,14 +40,14 @@ def look_at_npy(content: Content) -> Look:
     return look
 
 
-@lru_cache(maxsize=64)  # most files of a set have the same header
 def _parse(text: bytes) -> tuple[tuple[int, ...], str, str, int] | None:
+    head = parse_npy_head(text)
+    if head is None:
+        return None
     try:
-        head = ast.literal_eval(text.decode("latin1").strip())
-        shape, descr = tuple(int(n) for n in head["shape"]), head["descr"]
-        order, kind, item = descr[0], descr[1], int(descr[2:])
-    except (ValueError, SyntaxError, KeyError, TypeError, IndexError):
+        order, kind, item = head.descr[0], head.descr[1], int(head.descr[2:])
+    except (ValueError, IndexError):
         return None
-    if min(shape, default=0) < 0 or item < 0:
+    if item < 0:
         return None
-    return shape, ">" if order == ">" else "<", kind, item
+    return head.shape, ">" if order == ">" else "<", kind, item

@@ -14,9 +14,9 @@ from hpctrain.config.job import Job
 from hpctrain.config.networks import PatchCritic, ResidualCritic, Srsgan, Styled, UNet
 from hpctrain.config.task import Adversary, FieldToField, FieldTraining
 from hpctrain.errors import ConfigError, DataError
-from hpctrain.index.headers import read_header
-from hpctrain.index.plan import group_of
-from hpctrain.index.split import split_rows
+from hpctrain.index.fields.plan import group_of
+from hpctrain.index.fields.split import split_rows
+from hpctrain.index.headers.file import read_header
 from hpctrain.models.cost import cost
 from hpctrain.models.sizes import sizes
 from hpctrain.tasks.super_resolution.networks import (

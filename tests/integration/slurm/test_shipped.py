@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.e2e.commands import hpctrain, state
@@ -28,15 +29,17 @@ SMOKE = (
     "resources.gpus_per_rank=0",
     "resources.cpus_per_rank=1",
     "data.validation_steps=1",
-    "train.upscale_factor=2",
     "train.epochs=2",
+    "train.precision=float32",
+    "train.log_every_steps=1",
+    "train.figures_every_epochs=0",
+)
+SUPER_RESOLUTION = (
+    "train.upscale_factor=2",
     "train.pretrain_epochs=1",
     f"train.generator.channels={NARROW}",
     f"train.adversary.discriminator.channels={NARROW}",
     "train.adversary.critic_steps=1",
-    "train.precision=float32",
-    "train.log_every_steps=1",
-    "train.figures_every_epochs=0",
 )
 
 
@@ -51,11 +54,31 @@ def contest_files(folder: Path) -> None:
         write_step(folder / "data" / "scivis" / f"spherical{i:03}.nc", seed=i)
 
 
-DATA: dict[str, Callable[[Path], None]] = {"mantle": sample_mantle, "mantle-scivis": contest_files}
+def boxes(folder: Path) -> None:
+    (folder / "data" / "fields").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        field = rng.standard_normal((3, 8, 8, 8)).astype(np.float32)
+        np.save(folder / "data" / "fields" / f"linear-{i}.npy", field)
+        np.save(folder / "data" / "fields" / f"nonlinear-{i}.npy", 1.1 * field)
+
+
+DATA: dict[str, Callable[[Path], None]] = {
+    "field-to-field": boxes,
+    "mantle": sample_mantle,
+    "mantle-scivis": contest_files,
+}
 """Makes the files that a shipped job reads; each job needs a line here."""
 MORE: dict[str, tuple[str, ...]] = {
-    "mantle": ("data.crop=[8, 8, 16]",),
-    "mantle-scivis": ("data.crop=[4, 4, 4]", "data.grid=null", "data.workers=0"),
+    "field-to-field": (
+        "data.crop=[4, 4, 4]",
+        "train.generator={kind: unet, channels: 4, levels: 1}",
+    ),
+    "mantle": (*SUPER_RESOLUTION, "data.crop=[8, 8, 16]"),
+    "mantle-scivis": (
+        *SUPER_RESOLUTION,
+        *("data.crop=[4, 4, 4]", "data.grid=null", "data.workers=0"),
+    ),
 }
 """What else is small in a job's smoke run."""
 

@@ -9,7 +9,7 @@ from hpctrain.data.coarse import CoarseFields, block_mean
 from hpctrain.data.geometry import MODES
 from hpctrain.data.source import FieldSource
 from hpctrain.errors import DataError
-from hpctrain.index.grid import plan_grid
+from hpctrain.index.fields.grid import plan_grid
 
 from . import builders
 from .builders import SHAPE, padded, random_values, sphere, write_netcdf3, write_spheres

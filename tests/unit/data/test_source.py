@@ -7,7 +7,7 @@ import pytest
 
 from hpctrain.data.source import FieldSource
 from hpctrain.errors import DataError
-from hpctrain.index.grid import plan_grid
+from hpctrain.index.fields.grid import plan_grid
 
 from .builders import (
     SHAPE,

@@ -10,7 +10,7 @@ import pytest
 from hpctrain.errors import DataError
 from hpctrain.formats.field_files import open_group
 from hpctrain.formats.hdf5 import ChunkedBlock, fill_header
-from hpctrain.index.headers import read_header
+from hpctrain.index.headers.file import read_header
 from tests.unit.data.builders import dataset, random_values, read, sphere, write_netcdf4
 
 CHUNKED = {"chunks": (4, 3, 5), "compression": "gzip"}

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from hpctrain.config.read_rule import read_rule
-from hpctrain.index.scan_build import build_index
+from hpctrain.index.build import build_index
 from hpctrain.index.table import Index
 
 NS = 1_678_309_118_000_000_000

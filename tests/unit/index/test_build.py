@@ -1,108 +1,190 @@
-"""The index from files to text, and what it refuses."""
+"""Builds of the same folder one after another, and what they read."""
 
-import shutil
-from pathlib import Path
+import os
+import threading
 
-import numpy as np
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index import build_fields_index
-from hpctrain.index.digests import sha256_of
+from hpctrain.index.files import pool
+from hpctrain.index.files.facts import FactCache, facts_path
+from hpctrain.index.files.reading import read_file
+from hpctrain.index.files.scan import scan
 
-from .builders import box, sphere, write_boxes, write_sphere
+from .sky import built, reasons, table, write_pair, write_pairs
 
 
 @pytest.fixture
-def spheres(tmp_path):
-    for i in range(3):
-        write_sphere(tmp_path / f"m{i}.nc", seed=i)
-    return tmp_path
+def root(tmp_path):
+    write_pairs(tmp_path / "data", 6)
+    age(tmp_path / "data")
+    return tmp_path / "data"
 
 
-def test_build__same_files_give_the_same_bytes(tmp_path):
-    write_boxes(tmp_path, 3)
-    first = build_fields_index(box(tmp_path), 2, tmp_path)
-    again = build_fields_index(box(tmp_path), 2, Path("/"))
-    assert (first.csv_text, first.json_text) == (again.csv_text, again.json_text)
-    np.save(tmp_path / "f0001.npy", np.ones((2, 8, 8, 8), np.float32))
-    assert build_fields_index(box(tmp_path), 2, tmp_path).digest != first.digest
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the files that are read."""
+    names = []
+
+    def record(root, root_fd, name, level, inspect=None):
+        names.append(name)
+        return read_file(root, root_fd, name, level, inspect)
+
+    monkeypatch.setattr(pool, "read_file", record)
+    return names
 
 
-def test_build__rows_carry_sizes_and_digests(tmp_path):
-    write_boxes(tmp_path, 2)
-    row = build_fields_index(box(tmp_path), 2, tmp_path).rows[0]
-    path = tmp_path / "f0000.npy"
-    assert row["target_sha256"] == sha256_of(path)
-    assert row["target_size"] == str(path.stat().st_size)
-    assert row["target_mtime"] == str(path.stat().st_mtime_ns)
+def age(root):
+    """Files that were written a moment ago are read again; let these be older."""
+    for path in root.rglob("*.*"):
+        status = path.stat()
+        os.utime(path, ns=(status.st_mtime_ns - 10**9, status.st_mtime_ns - 10**9))
 
 
-def test_build__root_is_relative_to_where_it_is_called(tmp_path):
-    write_boxes(tmp_path / "data", 2)
-    assert build_fields_index(box("data"), 2, tmp_path).root == tmp_path / "data"
-    with pytest.raises(DataError, match=r"data\.root: .*gone does not exist"):
-        build_fields_index(box("gone"), 2, tmp_path)
+def test_build__same_files_give_the_same_bytes(root):
+    first = built(root)
+    again = built(root)
+    facts_path(root).unlink()
+    fresh = built(root)
+    assert first.csv_text == again.csv_text == fresh.csv_text
+    assert first.json_text == fresh.json_text
 
 
-def test_build__several_fields_and_inputs_share_a_row(tmp_path):
-    for folder, size in (("d", 8), ("v", 8), ("ld", 4), ("lv", 4)):
-        write_boxes(tmp_path / folder, 2, size, seed=size)
-    fields = box(
-        tmp_path,
-        targets=["d/f*.npy", "v/f*.npy"],
-        inputs=["ld/f*.npy", "lv/f*.npy"],
-        crop=(2, 2, 2),
-    )
-    row = build_fields_index(fields, 2, tmp_path).rows[0]
-    assert row.targets == ("d/f0000.npy", "v/f0000.npy")
-    assert row["input"] == "ld/f0000.npy|lv/f0000.npy"
-    assert row["input_sha256"].count("|") == 1
+def test_build__unchanged_files_are_not_read_again(root, read):
+    built(root)
+    assert len(read) == 12
+    read.clear()
+    built(root)
+    assert read == []
+    rgb, thermal = write_pair(root, 9)
+    old = next(root.glob("thermal/*/*position3.csv"))
+    old.write_text(table(77))
+    os.utime(old, ns=(1, 1))
+    built(root)
+    assert sorted(read) == sorted(str(p.relative_to(root)) for p in (rgb, thermal, old))
 
 
-def test_build__all_truncated_files_are_named(spheres):
-    for name in ("m0.nc", "m2.nc"):
-        path = spheres / name
-        path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError) as e:
-        build_fields_index(sphere(spheres), 2, spheres)
-    assert [line.split(": ")[1] for line in str(e.value).splitlines()] == ["truncated"] * 2
+def test_build__same_size_and_time_but_another_file(root, read):
+    built(root)
+    old = next(root.glob("rgb/*/*.jpg"))
+    status, raw = old.stat(), old.read_bytes()
+    other = old.with_name("other")
+    other.write_bytes(raw[:-3] + b"\0\xff\xd9")
+    other.replace(old)
+    os.utime(old, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    read.clear()
+    built(root)
+    assert read == [str(old.relative_to(root))]
 
 
-def test_build__files_that_differ_are_refused(spheres):
-    write_sphere(spheres / "m1.nc", dtype="d")
-    with pytest.raises(DataError, match=r"m1\.nc: .*>f8, but m0\.nc has .*>f4"):
-        build_fields_index(sphere(spheres), 2, spheres)
-    write_sphere(spheres / "m1.nc", shape=(8, 6, 18))
-    with pytest.raises(DataError, match="all files of a pattern must be alike"):
-        build_fields_index(sphere(spheres), 2, spheres)
+def test_build__file_written_a_moment_ago_is_not_relied_on(root, read):
+    path, _ = write_pair(root, 0)
+    os.utime(path)
+    built(root)
+    read.clear()
+    built(root)
+    assert str(path.relative_to(root)) in read
 
 
-def test_build__unknown_variable_is_found_before_the_job(spheres):
-    with pytest.raises(DataError, match="Did you mean 'vx'"):
-        build_fields_index(sphere(spheres, variables=["vxx"]), 2, spheres)
+def test_build__does_not_depend_on_an_earlier_better_look(root, read):
+    quick = built(root).csv_text
+    built(root, inspect="none")
+    assert len(read) == 12
+    assert built(root).csv_text == quick
 
 
-def test_build__shape_that_does_not_divide_or_hold_the_crop(spheres):
-    with pytest.raises(DataError, match=r"lat 6 does not divide.*data\.grid: \[8, 4, 16\]"):
-        build_fields_index(sphere(spheres), 4, spheres)
-    with pytest.raises(DataError, match=r"lat 4 \(at most 3\)"):
-        build_fields_index(sphere(spheres, crop=(2, 4, 4)), 2, spheres)
+def test_cache__torn_and_foreign_lines_only_cost_a_reading(root, read):
+    whole = built(root).csv_text
+    path = facts_path(root)
+    raw = path.read_bytes()
+    path.write_bytes(b"nonsense\n\xff\xfe\t\t\n" + raw[:-30])
+    read.clear()
+    assert built(root).csv_text == whole
+    assert len(read) == 1
+    read.clear()
+    built(root)
+    assert read == []
 
 
-def test_build__repeated_meridian_is_read_from_the_file(tmp_path):
-    for i in range(2):
-        write_sphere(tmp_path / f"m{i}.nc", lon=np.linspace(0, 360, 17), shape=(8, 6, 17), seed=i)
-    build_fields_index(sphere(tmp_path), 2, tmp_path)  # 17 columns would not divide
+def test_cache__is_compacted(root, monkeypatch):
+    built(root)
+    size = facts_path(root).stat().st_size
+    monkeypatch.setattr("hpctrain.index.files.facts._SPARE", 0)
+    for _ in range(4):
+        for path in root.rglob("*.jpg"):
+            os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+        built(root)
+    assert facts_path(root).stat().st_size < 3 * size
+    assert len(FactCache(root).lines) == 12
 
 
-def test_build__copy_of_a_training_file_is_no_validation(tmp_path):
-    write_boxes(tmp_path, 2)
-    shutil.copy(tmp_path / "f0000.npy", tmp_path / "f0001.npy")
-    with pytest.raises(DataError, match=r"f0001\.npy: .*same content as f0000\.npy"):
-        build_fields_index(box(tmp_path), 2, tmp_path)
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_cache__that_cannot_be_written_is_no_error(root, cache_home, what):
+    if what == "file":
+        (cache_home / "hpctrain").write_text("in the way")
+    else:
+        facts_path(root).mkdir(parents=True)
+    assert built(root).csv_text == built(root).csv_text
 
 
-def test_build__options_without_effect_are_refused(spheres):
-    with pytest.raises(DataError, match="random_shift"):
-        build_fields_index(sphere(spheres, augment={"random_shift": True}), 2, spheres)
+def test_pool__processes_give_the_same(root, monkeypatch):
+    few = built(root).csv_text
+    facts_path(root).unlink()
+    monkeypatch.setattr(pool, "_FEW", 0)
+    monkeypatch.setattr(pool, "_BLOCK_NAMES", 2)
+    assert built(root).csv_text == few
+
+
+def test_pool__lost_process_is_an_error_and_leaves_no_thread(root, monkeypatch):
+    monkeypatch.setattr(pool, "_FEW", 0)
+    monkeypatch.setattr(pool.sys, "executable", "/bin/false")
+    before = threading.active_count()
+    with pytest.raises(DataError, match="ended before its work was done"):
+        built(root)
+    assert threading.active_count() == before
+
+
+def test_build__unreadable_file_keeps_its_row(root):
+    rgb, _ = write_pair(root, 3)
+    rgb.unlink()
+    rgb.symlink_to("nowhere")
+    (reason,) = reasons(built(root)).values()
+    assert reason == "unreadable: No such file or directory"
+
+
+def test_build__large_files_are_read_by_pieces(tmp_path, monkeypatch):
+    import hashlib
+
+    monkeypatch.setattr("hpctrain.index.files.reading.WHOLE", 10)
+    write_pairs(tmp_path, 1)
+    row = built(tmp_path).rows[0]
+    assert row["rgb_sha256"] == hashlib.sha256((tmp_path / row["rgb"]).read_bytes()).hexdigest()
+    assert row.status == "ok"
+
+
+@pytest.mark.parametrize("mark", ["\x85", "\u2028"], ids=ascii)
+def test_build__line_ends_in_names_are_refused(root, mark):
+    (root / f"rgb/W02D/a{mark}b.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="an index cannot hold the name"):
+        built(root)
+
+
+def test_facts__names_may_hold_other_line_ends(root):
+    cache = FactCache(root)
+    cache.add("a\x85b\t1\t2\t3\t4\tnone\t\t\t\n".encode())
+    cache.close()
+    assert list(cache.lines) == ["a\x85b"]
+
+
+def test_build__link_to_a_folder_above_is_followed_no_further(root):
+    before = [row["rgb"] for row in built(root).rows]
+    (root / "rgb/W02D/loop").symlink_to("..")
+    assert [row["rgb"] for row in built(root).rows] == before
+    for name in ("one", "two"):  # the same folder twice, but not within itself
+        (root / f"rgb/{name}").symlink_to("W02D")
+    assert len(scan(root, "rgb/**/*.jpg", "")) == 3 * len(before)
+
+
+def test_build__data_one_folder_further_down_are_named(root):
+    with pytest.raises(DataError, match=rf"but below data/; give {root}$"):
+        built(root.parent)

@@ -9,7 +9,7 @@ from hpctrain.errors import DataError
 from hpctrain.index.diff import diff_indexes
 from hpctrain.index.merge import merge_indexes
 from hpctrain.index.seed_layout import write_lists
-from hpctrain.index.split_groups import split_index
+from hpctrain.index.split import split_index
 from hpctrain.index.verify import verify_files
 from tests.requires import SHARED_DATA, requires
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index.grid import coarse_options, coarse_shape, plan_grid
+from hpctrain.index.fields.grid import coarse_options, coarse_shape, plan_grid
 
 
 def circle(count, repeated=False):

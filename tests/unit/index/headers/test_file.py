@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index.headers import read_header
+from hpctrain.index.headers.file import read_header
 
 
 def cut(path, num_bytes):

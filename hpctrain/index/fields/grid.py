@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpctrain.errors import DataError
-from hpctrain.index.layout import AXES
+from hpctrain.index.fields.layout import AXES
 
 Triple = tuple[int, int, int]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader
 
 AXES: dict[str, tuple[str, str, str]] = {"sphere": ("r", "lat", "lon"), "box": ("x", "y", "z")}
 NAMES = {

@@ -3,10 +3,9 @@
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index.headers import read_header
-from hpctrain.index.plan import group_of, plan_fields
-
-from .builders import box, sphere, write_boxes, write_sphere
+from hpctrain.index.fields.plan import group_of, plan_fields
+from hpctrain.index.headers.file import read_header
+from tests.unit.index.builders import box, sphere, write_boxes, write_sphere
 
 
 def group(path, fields, is_input=False):

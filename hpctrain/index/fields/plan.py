@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import FileHeader
-from hpctrain.index.grid import Grid, Triple, coarse_options, coarse_shape, plan_grid
-from hpctrain.index.layout import Layout, channel_names, layouts_of
+from hpctrain.index.fields.grid import Grid, Triple, coarse_options, coarse_shape, plan_grid
+from hpctrain.index.fields.layout import Layout, channel_names, layouts_of
+from hpctrain.index.headers.arrays import FileHeader
 
 if TYPE_CHECKING:
     from hpctrain.config.data import Fields

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader, check_size, unpack
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader, check_size, unpack
 
 TYPES = {1: ">i1", 2: "|S1", 3: ">i2", 4: ">i4", 5: ">f4", 6: ">f8"}
 TYPES_CDF5 = {7: ">u1", 8: ">u2", 9: ">u4", 10: ">i8", 11: ">u8"}

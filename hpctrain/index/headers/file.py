@@ -9,16 +9,16 @@ Sources: numpy.lib.format (npy 1.0 to 3.0); HDF5 File Format Specification 3.0, 
 
 from __future__ import annotations
 
-import ast
 import re
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader, check_size, truncated, unpack
-from hpctrain.index.netcdf3 import read_netcdf3
-from hpctrain.index.npy_trailer import header_with_names, read_trailer
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader, check_size, truncated, unpack
+from hpctrain.index.headers.netcdf3 import read_netcdf3
+from hpctrain.index.headers.npy_head import parse_npy_head
+from hpctrain.index.headers.npy_trailer import header_with_names, read_trailer
 
 NUMBER = re.compile(r"[<>|=]?(f[248]|[iu][1248])")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -57,16 +57,14 @@ def _read_npy(path: Path, f: BinaryIO) -> FileHeader:
     text = f.read(length)
     if len(text) < length:
         raise truncated(path, path.stat().st_size, None)
-    try:
-        head = ast.literal_eval(text.decode("utf-8" if major >= 3 else "latin1"))
-        shape, dtype = tuple(int(n) for n in head["shape"]), head["descr"]
-        fortran = bool(head["fortran_order"])
-    except (ValueError, SyntaxError, KeyError, TypeError) as e:
-        raise DataError(f"{path}: malformed npy header {text[:60]!r}; write it again") from e
-    if not isinstance(dtype, str) or not NUMBER.fullmatch(dtype):
+    head = parse_npy_head(text)
+    if head is None:
+        raise DataError(f"{path}: malformed npy header {text[:60]!r}; write it again")
+    dtype = head.descr
+    if not NUMBER.fullmatch(dtype):
         raise DataError(f"{path}: holds {dtype!r}; give real numbers such as '<f4'")
     dtype = dtype if dtype[0] in "<>|=" else "<" + dtype
-    array = ArrayHeader("", shape, dtype, offset=f.tell(), fortran=fortran)
+    array = ArrayHeader("", head.shape, dtype, offset=f.tell(), fortran=head.fortran_order)
     end = array.offset + array.num_bytes
     check_size(path, end)
     page = read_trailer(path, f, end)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader
 
 MAGIC = b"hpctrain-npy-v1\n"
 _FOOT = struct.Struct("<QI16s")

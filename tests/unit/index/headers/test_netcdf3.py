@@ -7,10 +7,9 @@ import pytest
 from scipy.io import netcdf_file
 
 from hpctrain.errors import DataError
-from hpctrain.index.headers import read_header
-from hpctrain.index.netcdf3 import read_values
-
-from .builders import write_sphere
+from hpctrain.index.headers.file import read_header
+from hpctrain.index.headers.netcdf3 import read_values
+from tests.unit.index.builders import write_sphere
 
 
 def values_of(path, array):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index.arrays import ArrayHeader, FileHeader
-from hpctrain.index.layout import channel_names, label_of, layouts_of
+from hpctrain.index.fields.layout import channel_names, label_of, layouts_of
+from hpctrain.index.headers.arrays import ArrayHeader, FileHeader
 
 
 def field(name, dims=("lat", "r", "lon"), shape=(4, 3, 8), **options):
