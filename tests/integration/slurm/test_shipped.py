@@ -58,7 +58,7 @@ def boxes(folder: Path) -> None:
     (folder / "data" / "fields").mkdir(parents=True)
     rng = np.random.default_rng(0)
     for i in range(4):
-        field = rng.standard_normal((3, 8, 8, 8)).astype(np.float32)
+        field = rng.standard_normal((3, 16, 16, 16)).astype(np.float32)
         np.save(folder / "data" / "fields" / f"linear-{i}.npy", field)
         np.save(folder / "data" / "fields" / f"nonlinear-{i}.npy", 1.1 * field)
 
