@@ -20,6 +20,7 @@ from hpctrain.data.scales import FieldNorm, Scales, measure_scales, vectors_of
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.data.styles import read_styles
 from hpctrain.errors import DataError
+from hpctrain.index.beside import place_of
 from hpctrain.index.fields.grid import Triple
 from hpctrain.index.fields.layout import AXES
 from hpctrain.index.fields.plan import plan_fields
@@ -73,7 +74,8 @@ class FieldDataset:
         self.styles: np.ndarray | None = None
         if fields.styles:
             files = [row.targets[0] for row in rows]
-            self.style_names, self.styles = read_styles(index.home / fields.styles, files)
+            table = place_of(fields.styles, index.home)
+            self.style_names, self.styles = read_styles(table, files)
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
