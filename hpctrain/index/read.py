@@ -60,6 +60,7 @@ def compare_files(
     Raises:
         DataError: see `verify_index`.
     """
+    files = list(dict.fromkeys(files))  # samples may share some, as windows of a volume do
     with ThreadPoolExecutor(8) as pool:  # network file systems answer slowly, but many at a time
         stamps = dict(zip(files, pool.map(_stamp, files), strict=True))
     known = {} if known is None else known
