@@ -1,20 +1,23 @@
 """Conversions against doing it in one go with numpy, tifffile and zarr: MB/s, memory, reading.
 
-    python benchmarks/convert_data.py [--folder DIR] [--mb 1000] [--only NAME]
+    python benchmarks/convert_data.py [--folder DIR] [--mb 1000] [--only NAME] [--rounds 3]
+                                      [--one-file]
 
 fields: netCDF-3 files of (lat 180, r 201, lon 360) float32, four variables, to npy; the plain way
-loads a file, transposes and saves. volume: uint16 TIFF layers like a CT scan (air is zero, papyrus
-noisy) to Zarr 3 in chunks of 64^3; the plain way is tifffile.imread and zarr's create_array of the
-same chunks, shards and codec. Ours is timed with and without its comparison with the source; the
-plain way compares nothing. Each runs in a process of its own, whose peak memory is its own less
-that of its imports; rounds are interleaved, medians are printed. reading: cubes of 64^3 at random
-places, files in the page cache. pairs: thermal frames and pictures, from files and from records.
+loads a file, transposes and saves. With --one-file all bytes are in a single file of a finer grid.
+volume: uint16 TIFF layers like a CT scan (air is zero, papyrus noisy) to Zarr 3 in chunks of 64^3;
+the plain way is tifffile.imread and zarr's create_array of the same chunks, shards and codec. Ours
+is timed with and without its comparison with the source; the plain way compares nothing. Each runs
+in a process of its own, whose peak memory is its own less that of its imports; rounds are
+interleaved, medians are printed. reading: cubes of 64^3 at random places, files in the page cache.
+pairs: thermal frames and pictures, from files and from records.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -26,18 +29,19 @@ from pathlib import Path
 
 import numpy as np
 
-ROUNDS = 3
 SCIVIS = (180, 201, 360)
 NAMES = ("temperature", "vx", "vy", "vz")
 
 
-def make_fields(folder: Path, megabytes: int) -> list[Path]:
+def make_fields(folder: Path, megabytes: int, is_one_file: bool) -> list[Path]:
     """Files in the contest's layout, random numbers."""
     from hpctrain.samples.netcdf3 import Variable, write
 
     folder.mkdir(parents=True, exist_ok=True)
-    lat, r, lon = SCIVIS
-    count = max(1, round(megabytes * 1e6 / (16 * lat * r * lon)))
+    count = max(1, round(megabytes * 1e6 / (16 * math.prod(SCIVIS))))
+    finer = count ** (1 / 3) if is_one_file else 1
+    lat, r, lon = shape = tuple(round(n * finer) for n in SCIVIS)
+    count = 1 if is_one_file else count
     axes = {"lat": np.linspace(90, -90, lat), "r": np.linspace(3485, 6371, r)}
     axes["lon"] = np.linspace(0, 360, lon)
     coordinates = [Variable(k, (k,), v) for k, v in axes.items()]
@@ -46,9 +50,9 @@ def make_fields(folder: Path, megabytes: int) -> list[Path]:
         path = folder / f"spherical{i + 1:03d}.nc"
         if not path.exists():
             fields = [
-                Variable(n, tuple(axes), rng.standard_normal(SCIVIS, np.float32)) for n in NAMES
+                Variable(n, tuple(axes), rng.standard_normal(shape, np.float32)) for n in NAMES
             ]
-            write(path, dict(zip(axes, SCIVIS, strict=True)), coordinates + fields, {})
+            write(path, dict(zip(axes, shape, strict=True)), coordinates + fields, {})
     return sorted(folder.glob("*.nc"))
 
 
@@ -142,7 +146,7 @@ def plain_volume(source: str, out: str) -> None:
 
 
 def child(task: str, arguments: str) -> None:
-    """Imports, then the task; prints seconds and peak memory above that of the imports."""
+    """Imports, then the task; prints seconds, those of all cores, and memory above the imports'."""
     import scipy.io
     import tifffile
     import zarr
@@ -155,7 +159,7 @@ def child(task: str, arguments: str) -> None:
     assert hpctrain.convert.command
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = memory_mb("VmHWM")
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     positional, named = json.loads(arguments)
     {"ours": ours, "plain_fields": plain_fields, "plain_volume": plain_volume}[task](
         *positional, **named
@@ -164,7 +168,8 @@ def child(task: str, arguments: str) -> None:
         if path.is_file():
             with path.open("rb") as f:
                 os.fsync(f.fileno())
-    print(json.dumps([time.perf_counter() - start, memory_mb("VmHWM") - before]))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    print(json.dumps([seconds, cpu, memory_mb("VmHWM") - before]))
 
 
 def memory_mb(name: str) -> float:
@@ -175,8 +180,8 @@ def memory_mb(name: str) -> float:
     raise LookupError(name)
 
 
-def timed(out: Path, task: str, *positional: object, **named: object) -> tuple[float, float]:
-    """Seconds and megabytes of one process."""
+def timed(out: Path, task: str, *positional: object, **named: object) -> tuple[float, float, float]:
+    """Seconds, seconds of all cores, and megabytes of one process."""
     for old in (out, out.with_name(out.name + ".partial")):
         shutil.rmtree(old, ignore_errors=True)
     arguments = json.dumps([positional, named])
@@ -191,31 +196,33 @@ def timed(out: Path, task: str, *positional: object, **named: object) -> tuple[f
     return tuple(json.loads(done.stdout))
 
 
-def compare(name: str, megabytes: float, out: Path, sides: dict[str, tuple]) -> None:
+def compare(name: str, megabytes: float, out: Path, rounds: int, sides: dict[str, tuple]) -> None:
     """Rounds of all sides, interleaved."""
-    found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
-    for _ in range(ROUNDS):
+    found: dict[str, list[tuple[float, float, float]]] = {side: [] for side in sides}
+    for _ in range(rounds):
         for side, (task, positional, named) in sides.items():
             found[side].append(timed(out, task, *positional, **named))
-    plain = statistics.median(s for s, _ in found["plain"])
+    plain = [statistics.median(run[k] for run in found["plain"]) for k in (0, 1)]
     for side, runs in found.items():
-        seconds = statistics.median(s for s, _ in runs)
-        peak = max(m for _, m in runs)
+        seconds, cpu = (statistics.median(run[k] for run in runs) for k in (0, 1))
+        peak = max(run[2] for run in runs)
         print(
             f"{name:22} {side:16} {megabytes / seconds:7.0f} MB/s {peak:8.0f} MB   "
-            f"{plain / seconds:5.2f} x plain",
+            f"{plain[0] / seconds:5.2f} x plain ({plain[1] / cpu:.2f} by seconds of all cores)",
             flush=True,
         )
 
 
-def fields(folder: Path, megabytes: int) -> None:
-    sources = [str(p) for p in make_fields(folder / "fields", megabytes)]
+def fields(folder: Path, megabytes: int, rounds: int, is_one_file: bool) -> None:
+    home = folder / ("field" if is_one_file else "fields")
+    sources = [str(p) for p in make_fields(home, megabytes, is_one_file)]
     size = sum(os.path.getsize(p) for p in sources) / 1e6
     out = folder / "out_fields"
     compare(
-        f"fields {size:.0f} MB",
+        f"{'one file' if is_one_file else 'fields'} {size:.0f} MB",
         size,
         out,
+        rounds,
         {
             "plain": ("plain_fields", (sources, str(out)), {}),
             "ours": ("ours", ("npy", sources, str(out)), {"verify": False}),
@@ -224,7 +231,7 @@ def fields(folder: Path, megabytes: int) -> None:
     )
 
 
-def volume(folder: Path, megabytes: int) -> None:
+def volume(folder: Path, megabytes: int, rounds: int) -> None:
     for kind, options in (("plain", {}), ("lzw", {"compression": "lzw"})):
         source = make_layers(folder / f"layers_{kind}", megabytes, **options)
         size = 2.2 * len(list(source.glob("*.tif")))
@@ -233,6 +240,7 @@ def volume(folder: Path, megabytes: int) -> None:
             f"{kind} TIFF {size:.0f} MB",
             size,
             out,
+            rounds,
             {
                 "plain": ("plain_volume", (str(source), str(out)), {}),
                 "ours": ("ours", ("zarr", [str(source)], str(out)), {"verify": False}),
@@ -331,17 +339,21 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "convert_data")
     parser.add_argument("--mb", type=int, default=1000)
     parser.add_argument("--only", choices=["fields", "volume", "reading", "pairs"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one-file", action="store_true", help="fields: a single large source")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child)
         return
-    print(
-        f"{len(os.sched_getaffinity(0))} cores, {ROUNDS} rounds, medians; peak memory of a process"
-    )
-    for name, run in (("fields", fields), ("volume", volume), ("reading", reading)):
-        if options.only in (None, name):
-            run(options.folder, options.mb)
+    cores, rounds = len(os.sched_getaffinity(0)), options.rounds
+    print(f"{cores} cores, {rounds} rounds, medians; peak memory of a process")
+    if options.only in (None, "fields"):
+        fields(options.folder, options.mb, rounds, options.one_file)
+    if options.only in (None, "volume"):
+        volume(options.folder, options.mb, rounds)
+    if options.only in (None, "reading"):
+        reading(options.folder, options.mb)
     if options.only in (None, "pairs"):
         pairs(options.folder, 300)
 

@@ -23,8 +23,11 @@ from hpctrain.formats.packages import need
 
 MAX_PAGES = 512
 """Pictures whose places of strips are kept in memory."""
-RECENT_BYTES = 36 << 20
-"""Unpacked strips and tiles that are kept, of all pictures together."""
+RECENT_BYTES = 72 << 20
+"""Unpacked strips and tiles that are kept, of all pictures together.
+
+Two threads that each read 64 layers leave so many strips of 256 kB half used at their borders.
+"""
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,18 @@ from hpctrain import __version__
 from hpctrain.index.files.facts import facts_path
 
 
-def inputs_digest(settings: Mapping[str, Any], names: Sequence[str], lines: Sequence[str]) -> str:
+def inputs_digest(
+    settings: Mapping[str, Any], names: Sequence[str], lines: Mapping[str, str]
+) -> str:
     """Digest of all that an index depends on.
 
     Args:
         settings: rule and splits.
         names: files in order.
-        lines: what is known of each.
+        lines: what is known of each, by name.
     """
     digest = hashlib.sha256(json.dumps([__version__, settings]).encode())
-    for texts in (names, lines):
+    for texts in (names, [lines[name] for name in names]):
         for start in range(0, len(texts), 4096):
             digest.update("\n".join(texts[start : start + 4096]).encode())
         digest.update(b"\0")

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ LEAD = ("id", "split", "status", "reason")
 FACETS = ("", "_size", "_sha256", "_mtime")
 """Columns of each modality: path, bytes, digest, time of change in ns since 1970."""
 TAIL = ("timestamp", "node", "position")
-_QUOTED = re.compile(r'["\r]')
 _BATCH = 2048
 """Rows that are made into text at a time, so that a large index needs little memory."""
 
@@ -256,7 +254,7 @@ def _csv(records: Sequence[Sequence[str]]) -> bytes:
     text = "\n".join(lines) + "\n"
     num_commas = sum(len(cells) - 1 for cells in records)
     is_plain = text.count(",") == num_commas and text.count("\n") == len(lines)
-    if is_plain and not _QUOTED.search(text):
+    if is_plain and '"' not in text and "\r" not in text:
         return text.encode()  # no cell needs quotes, as nearly always
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(records)

@@ -108,7 +108,8 @@ def read_all(root: Path, names: Sequence[str]) -> dict[str, Fact]:
                 name, _, fact = line.partition("\t")
                 facts[name] = parse_fact(fact)
 
-    Pool(root, names, "none", take).wait()
+    with Pool(root, "none", take) as pool:
+        pool.add(names)
     return facts
 
 

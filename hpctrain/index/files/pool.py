@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -28,38 +29,48 @@ _AHEAD = 8
 
 
 class Pool:
-    """Hands each line of facts to `take`, in blocks, in any order and from any thread."""
+    """Hands each line of facts to `take`, in blocks, in any order and from any thread.
+
+    Names may be added while others are read, as long as a folder is listed. Leaving its `with`
+    block waits until all are read; leaving it by an exception ends at once.
+    """
 
     def __init__(
-        self,
-        root: Path,
-        names: Sequence[str],
-        level: str,
-        take: Callable[[bytes], None],
-        inspect: str = "",
+        self, root: Path, level: str, take: Callable[[bytes], None], inspect: str = ""
     ) -> None:
-        """Begin to read.
+        """Read nothing yet.
 
         Args:
             root: folder that the names are relative to.
-            names: files.
             level: none, quick or full.
             take: gets whole lines, see hpctrain.index.files.facts.
             inspect: `module:function` that decodes a file, for `full`.
         """
         self._root, self._level, self._take, self._inspect = root, level, take, inspect
-        self._blocks = _blocks(names)
-        self._lock = threading.Lock()
+        self._few: list[str] = []
+        self._blocks: deque[list[str]] = deque()
+        self._changed = threading.Condition()
+        self._is_whole = False
         self._error: BaseException | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
-        count = min(num_cores(), len(self._blocks))
-        run = self._serve
-        if len(names) <= _FEW and not inspect:
-            # hashlib releases the interpreter's lock
-            self._blocks, run, count = [[n] for n in names], self._read_here, min(4, len(names))
-        self._threads = [threading.Thread(target=self._guard, args=(run,)) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self.num_names = 0
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.wait()
+        else:
+            self.stop()
+
+    def add(self, names: Sequence[str]) -> None:
+        """Read these files, too; processes begin as soon as there are many."""
+        self.num_names += len(names)
+        self._few += names
+        if self._threads or self.num_names > _FEW or (self._inspect and names):
+            self._release(self._serve, num_cores(), _blocks(self._few))
 
     def wait(self) -> None:
         """Until all files are read.
@@ -67,7 +78,12 @@ class Pool:
         Raises:
             DataError: a process ended before its work was done.
         """
+        # hashlib releases the interpreter's lock
+        self._release(self._read_here, 4, [[name] for name in self._few])
         try:
+            with self._changed:
+                self._is_whole = True
+                self._changed.notify_all()
             for thread in self._threads:
                 thread.join()
         except BaseException:
@@ -78,29 +94,47 @@ class Pool:
 
     def stop(self) -> None:
         """End at once; what was read up to now has been taken."""
-        with self._lock:
-            self._blocks.clear()
+        with self._changed:
+            self._drop()
             for worker in self._workers:
                 worker.kill()
         for thread in self._threads:
             thread.join()
 
-    def _next(self) -> list[str] | None:
-        with self._lock:
-            return self._blocks.pop() if self._blocks else None
+    def _release(self, run: Callable[[], None], most: int, blocks: list[list[str]]) -> None:
+        """Let threads have blocks; there is a thread for each block, up to `most`."""
+        self._few = []
+        with self._changed:
+            self._blocks.extend(blocks)
+            self._changed.notify_all()
+        for _ in range(min(most - len(self._threads), len(blocks))):
+            self._threads.append(threading.Thread(target=self._guard, args=(run,)))
+            self._threads[-1].start()
+
+    def _next(self, can_wait: bool) -> list[str] | None:
+        """A block; None when there is none any more, or for now where nobody can wait."""
+        with self._changed:
+            while can_wait and not self._blocks and not self._is_whole:
+                self._changed.wait()
+            return self._blocks.popleft() if self._blocks else None
+
+    def _drop(self) -> None:
+        self._blocks.clear()
+        self._is_whole = True
+        self._changed.notify_all()
 
     def _guard(self, run: Callable[[], None]) -> None:
         try:
             run()
         except BaseException as e:  # noqa: BLE001 - whatever it is, `wait` raises it
             self._error = self._error or e
-            with self._lock:
-                self._blocks.clear()
+            with self._changed:
+                self._drop()
 
     def _read_here(self) -> None:
         root_fd = os.open(self._root, os.O_RDONLY)
         try:
-            while names := self._next():
+            while names := self._next(can_wait=True):
                 lines = (read_file(str(self._root), root_fd, n, self._level) for n in names)
                 self._take("".join(lines).encode())
         finally:
@@ -113,13 +147,10 @@ class Pool:
         assert worker.stdout
         pending, most = 0, _widen(worker)
         try:
-            while True:
-                names = self._next()
+            while (names := self._next(can_wait=not pending)) or pending:
                 if names:
                     send(worker.stdin, "\n".join(names).encode())
                     pending += 1
-                if not names and not pending:
-                    break
                 if pending == most or not names:
                     self._take(self._answer(worker.stdout))
                     pending -= 1
@@ -140,7 +171,7 @@ class Pool:
         package = str(Path(hpctrain.__file__).resolve().parents[1])
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         command = [sys.executable, "-m", "hpctrain.index.files.worker"]
-        with self._lock:
+        with self._changed:
             worker = subprocess.Popen(
                 [*command, str(self._root), self._level, self._inspect],
                 stdin=subprocess.PIPE,
@@ -159,7 +190,7 @@ def num_cores() -> int:
 
 
 def _blocks(names: Sequence[str]) -> list[list[str]]:
-    """Names in the order in which they are popped: the first ones last."""
+    """Names in their order, so many in a block that its request fits into a pipe."""
     blocks: list[list[str]] = []
     room = 0
     for name in names:
@@ -168,7 +199,7 @@ def _blocks(names: Sequence[str]) -> list[list[str]]:
             blocks.append([])
             room = _BLOCK_BYTES - len(name.encode()) - 1
         blocks[-1].append(name)
-    return blocks[::-1]
+    return blocks
 
 
 def _widen(worker: subprocess.Popen[bytes]) -> int:

@@ -52,25 +52,26 @@ def found_files(root: Path, pattern: str, where: str, own: frozenset[str]) -> li
     return [path for path in found if path not in own] if own else found
 
 
-def list_files(root: Path, rule: Rule, own: frozenset[str] = frozenset()) -> Listing:
-    """Files of each modality, by pattern.
+def list_modality(
+    root: Path, name: str, modality: Modality, own: frozenset[str] = frozenset()
+) -> list[list[str]]:
+    """Files of a modality, by pattern.
 
     Args:
         root: folder of the data.
-        rule: how files become samples.
+        name: of the modality.
+        modality: what the rule says of it.
         own: paths that are no data, such as the index itself.
 
     Raises:
-        DataError: a modality without files, or names that an index cannot hold.
+        DataError: a pattern without files, or names that an index cannot hold.
     """
-    listing: Listing = {}
-    for name, modality in rule.modalities.items():
-        where = f"modalities.{name}.files"
-        listing[name] = [found_files(root, pattern, where, own) for pattern in modality.files]
-        for pattern, paths in zip(modality.files, listing[name], strict=True):
-            if not paths and not modality.optional:
-                raise nothing_fits(root, pattern, where)
-    return listing
+    where = f"modalities.{name}.files"
+    parts = [found_files(root, pattern, where, own) for pattern in modality.files]
+    for pattern, paths in zip(modality.files, parts, strict=True):
+        if not paths and not modality.optional:
+            raise nothing_fits(root, pattern, where)
+    return parts
 
 
 def pair(rule: Rule, listing: Listing) -> list[Sample]:
@@ -78,7 +79,7 @@ def pair(rule: Rule, listing: Listing) -> list[Sample]:
 
     Args:
         rule: how files become samples.
-        listing: what `list_files` found.
+        listing: files of each modality, see `list_modality`.
 
     Raises:
         DataError: an order that cannot be used, or a pattern of the rule that does not fit.

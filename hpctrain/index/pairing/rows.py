@@ -14,7 +14,22 @@ from hpctrain.index.table import SEPARATOR, Columns, Row
 _NOTHING = ("", "", "", "")
 
 
-def item_fact(item: Item, cache: FactCache, members: Mapping[str, Sequence[str]]) -> Fact:
+def modality_facts(
+    samples: Sequence[Sample], number: int, cache: FactCache, members: Mapping[str, Sequence[str]]
+) -> list[Fact | None]:
+    """Facts of what one modality gives to each sample.
+
+    Args:
+        samples: the samples.
+        number: place of the modality in the rule.
+        cache: facts of all files.
+        members: files of each folder that is a modality of a sample.
+    """
+    items = [sample.items[number] for sample in samples]
+    return [None if item is None else _item_fact(item, cache, members) for item in items]
+
+
+def _item_fact(item: Item, cache: FactCache, members: Mapping[str, Sequence[str]]) -> Fact:
     """Facts of what a modality gives to a sample: of one file, several, or folders of files."""
     if len(item.paths) == 1 and item.paths[0][-1] != "/":
         return cache.fact(item.paths[0])
@@ -72,13 +87,36 @@ def _folder_look(facts: Mapping[str, Fact]) -> str:
     return f"{shape}\t{''.join(dtypes)}\t"
 
 
-def make_rows(
-    columns: Columns, samples: Sequence[Sample], facts: Sequence[Sequence[Fact | None]]
-) -> list[Row]:
-    """One row a sample; splits are empty."""
-    rows = []
+def tail_cells(columns: Columns, samples: Sequence[Sample]) -> list[tuple[str, ...]]:
+    """Cells behind the files': time, node, position and free columns; known by the names alone."""
     free = columns.free
-    for sample, own in zip(samples, facts, strict=True):
+    tails: list[tuple[str, ...]] = []
+    for sample in samples:
+        ns = sample.ns
+        tail: tuple[str, ...] = ("" if ns is None else time_text(ns), sample.node, sample.position)
+        if free:
+            given = sample.columns or {}
+            tail += tuple(given.get(name, "") for name in free)
+        tails.append(tail)
+    return tails
+
+
+def make_rows(
+    columns: Columns,
+    samples: Sequence[Sample],
+    facts: Sequence[Sequence[Fact | None]],
+    tails: Sequence[tuple[str, ...]],
+) -> list[Row]:
+    """One row a sample; splits are empty.
+
+    Args:
+        columns: of the index.
+        samples: judged.
+        facts: of each modality, as `modality_facts` gives them.
+        tails: of each sample, as `tail_cells` gives them.
+    """
+    rows = []
+    for sample, tail, own in zip(samples, tails, zip(*facts, strict=True), strict=True):
         cells = [sample.id, "", "ok", ""]
         if sample.reasons:
             cells[2:] = "bad", "; ".join(sample.reasons)
@@ -89,10 +127,6 @@ def make_rows(
                 paths = item.paths
                 path = paths[0] if len(paths) == 1 else SEPARATOR.join(p for p in paths if p)
                 cells += (path, fact[0], fact[2], fact[1])
-        ns = sample.ns
-        cells += ("" if ns is None else time_text(ns), sample.node, sample.position)
-        if free:
-            given = sample.columns or {}
-            cells += (given.get(name, "") for name in free)
+        cells += tail
         rows.append(Row(columns, cells))
     return rows

@@ -39,11 +39,10 @@ def time_text(ns: int) -> str:
     """A time as it stands in the index: 2023-03-08T20:58:38Z, with a fraction where it has one."""
     seconds, fraction = divmod(ns, NS)
     digits = f".{fraction:09d}" if fraction else ""
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3600)
-    return f"{_day(days)}T{hours:02d}:{rest // 60:02d}:{rest % 60:02d}{digits}Z"
+    minutes, second = divmod(seconds, 60)
+    return f"{_hour(minutes // 60)}:{minutes % 60:02d}:{second:02d}{digits}Z"
 
 
 @lru_cache(maxsize=4096)
-def _day(days: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(days * 86_400))
+def _hour(hours: int) -> str:
+    return time.strftime("%Y-%m-%dT%H", time.gmtime(hours * 3600))

@@ -54,10 +54,11 @@ def _step(piece: bytes) -> int:
 
 def _has_end(content: Content, scan: int) -> bool:
     """Whether an end marker stands behind the first byte of the scan."""
-    return any(
-        _END in content.at(start, content.size - start)
-        for start in (max(scan, content.size - 2), max(scan, content.size - _TAIL))
-    )
+    start = max(scan, content.size - 2)  # nearly always the very last bytes
+    if content.at(start, 2) == _END:
+        return True
+    start = max(scan, content.size - _TAIL)
+    return _END in content.at(start, content.size - start)
 
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
