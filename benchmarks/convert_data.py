@@ -33,7 +33,7 @@ NAMES = ("temperature", "vx", "vy", "vz")
 
 def make_fields(folder: Path, megabytes: int) -> list[Path]:
     """Files in the contest's layout, random numbers."""
-    from hpctrain.samples.netcdf3 import Variable, write
+    from hpctrain.formats.netcdf3 import Variable, write
 
     folder.mkdir(parents=True, exist_ok=True)
     lat, r, lon = SCIVIS
