@@ -25,7 +25,7 @@ from hpctrain.predict.find import (
     find_inputs,
     style_names,
     styles_of,
-    target_units,
+    target_facts,
 )
 from hpctrain.predict.options import Options
 from hpctrain.predict.outputs import Output, name_outputs, sheet_of, tag_here
@@ -143,7 +143,8 @@ class _Prediction:
         )
         self._check_members()
         self.seed = settings.seed if options.seed is None else options.seed
-        units = target_units(job.data, index, self.trained.scales.names)
+        units, fine = target_facts(job.data, index, self.trained.scales.names)
+        self._looks_fine = not found.is_coarsened and factor > 1 and self.inputs.shape == fine
         stamp = stamp_run(self.run_dir, "prediction", **self.trained.facts)
         self.draws: list[tuple[int, Draw]] = []
         self.outputs: list[Output] = []
@@ -238,8 +239,18 @@ class _Prediction:
             "" if tiling.why_blended else ": the same as in one piece",
         )
         if tiling.why_blended and (tiling.plan.is_blended or count > 1):
-            shared = _by([axis.overlap for axis in tiling.plan.axes])
-            logger.info("tiles are blended over %s input cells: %s", shared, tiling.why_blended)
+            shared = [
+                f"{axis.overlap} of {name}"
+                for axis, name in zip(tiling.plan.axes, self.inputs.dims, strict=True)
+                if axis.overlap
+            ]
+            over = ", ".join(shared).replace(" of", " cells of", 1) or "no cells"
+            logger.info("tiles are blended over %s: %s", over, tiling.why_blended)
+        if self._looks_fine:
+            logger.warning(
+                "the input has as many cells as the fine fields of the training; if it is one of "
+                "them, predict from its block means with --coarsen"
+            )
         if self.inputs.fields.padding and "none" in self.inputs.fields.padding:
             logger.warning(
                 "data.padding: none kept the training off the edges; here the outermost cells are "

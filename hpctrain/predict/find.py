@@ -13,6 +13,7 @@ from hpctrain.data.styles import read_styles
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.field_files import open_group
 from hpctrain.index import Index
+from hpctrain.index.fields.grid import Triple
 
 Groups = list[tuple[str, ...]]
 
@@ -128,14 +129,16 @@ def styles_of(
     return [tuple(float(v) for v in row) for row in table]
 
 
-def target_units(fields: Fields, index: Index, names: Sequence[str]) -> Mapping[str, str]:
-    """Units of the output's variables, as a target file of the run has them; empty without one."""
+def target_facts(
+    fields: Fields, index: Index, names: Sequence[str]
+) -> tuple[Mapping[str, str], Triple | None]:
+    """Units of the output's variables and cells, as a target file of the run has them, if any."""
     row = next((row for row in index.rows if row.status == "ok"), None)
     if row is None:
-        return {}
+        return {}, None
     try:
         group = open_group([index.root / name for name in row.targets], fields, is_input=False)
     except (DataError, OSError):
-        return {}
+        return {}, None
     pairs = zip(names, group.units, strict=False)
-    return {name: unit for name, unit in pairs if unit}
+    return {name: unit for name, unit in pairs if unit}, group.shape

@@ -32,8 +32,13 @@ def write_boxes(folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
 def field_run(folder: Path, **generator: Any) -> Path:
     write_boxes(folder, {"in": (2, 18, 13, 8), "out": (1, 18, 13, 8)})
     data = {**BOX, "inputs": ["in*.npy"], "targets": ["out*.npy"]}
-    train = {"task": "field_to_field", "generator": {**UNET, **generator}}
+    train = {"task": "field_to_field", "generator": generator_of(generator)}
     return make_run(folder, data, train)
+
+
+def generator_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The U-Net with other options; None leaves one out."""
+    return {k: v for k, v in {**UNET, **options}.items() if v is not None}
 
 
 def whole(run: Path, field: np.ndarray, pads: list[tuple[str, int, int]], factor: int = 1) -> Any:
