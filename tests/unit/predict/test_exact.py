@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from hpctrain.data import Scales
+from hpctrain.data import FieldDataset, Scales
+from hpctrain.index import read_index
 from hpctrain.models import crop_to
 from hpctrain.predict.trained import load_trained, open_job
+from hpctrain.tasks.super_resolution.networks import halo_of
 from hpctrain.train.checkpoint import load
-from tests.unit.data.builders import NAMES, write_spheres
+from tests.unit.data.builders import NAMES, axes_of, random_values, write_netcdf3, write_spheres
 from tests.unit.predict.made import SMALL, make_run, values_of
 
 UNET = {"kind": "unet", "channels": 3, "levels": 1, "norm": "batch"}
@@ -110,6 +112,39 @@ def test_sphere__edges_as_in_the_training_and_longitude_without_a_seam(
     expected = whole(run, coarse, pads, factor=2)
     found = values_of(run, tmp_path, tile=tile, has_noise=False)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("falls", [False, True], ids=["eastward", "westward"])
+def test_sphere__tiles_stand_in_the_frames_that_samples_have_in_the_training(
+    tmp_path: Path, falls: bool
+) -> None:
+    (tmp_path / "data").mkdir()
+    axes = axes_of((8, 12, 16))
+    if falls:
+        axes["lon"] = axes["lon"][::-1]
+    for i in range(2):
+        write_netcdf3(tmp_path / "data" / f"m{i}.nc", random_values((8, 12, 16), seed=i), axes=axes)
+    data = {"targets": ["m*.nc"], "crop": [4, 6, 2], "variables": list(NAMES)}
+    train = {"task": "super_resolution", "upscale_factor": 2, "generator": SR}
+    run = make_run(tmp_path / "data", data, train)
+    job, settings = open_job(run)
+    trained = load_trained(run, settings, None, "auto", 0)
+    samples = FieldDataset(
+        job.data, read_index(run), "validation", 2, halo_of(settings, job.data.crop), 0
+    )
+    samples.scales = trained.scales
+    parts = []
+    for i in range(len(samples)):
+        x, y = np.empty(samples.input_shape, "f4"), np.empty(samples.target_shape, "f4")
+        samples.read_into(i, 0, x, y)
+        with torch.no_grad():
+            made = crop_to(trained.network(torch.from_numpy(x)[None]), y.shape[1:])
+        part = trained.scales.denormalize(made)[0].numpy()
+        samples.turn_back(i, part)
+        parts.append(part)
+    assert [samples.anchors[i][2] for i in range(len(parts))] == [0, 2, 4, 6]
+    found = values_of(run, tmp_path, tile=(4, 6, 2), overlap=0, has_noise=False)
+    np.testing.assert_allclose(found, np.concatenate(parts, 3), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("overlap", [None, 2])
