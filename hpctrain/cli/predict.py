@@ -18,6 +18,8 @@ _LAUNCHED = (
     *("MPI_LOCALRANKID", "JSM_NAMESPACE_RANK", "ALPS_APP_PE", "TORCHELASTIC_RUN_ID"),
 )
 """Variables of launchers that start several ranks; srun has its own rule."""
+_SHOWN = 12
+"""Outputs that are told one by one."""
 _CHOICES = {
     "--format": ("npy", "netcdf", "zarr"),
     "--weights": ("auto", "last", "ema"),
@@ -132,8 +134,10 @@ def command(
 
 def _show(done: Any) -> None:
     cells = " x ".join(map(str, done.shape))
-    for path in done.paths:
+    for path in done.paths[:_SHOWN]:
         typer.echo(f"wrote {path}: {', '.join(done.names)} of {cells} cells")
+    if len(done.paths) > _SHOWN:
+        typer.echo(f"and {len(done.paths) - _SHOWN} more in {done.paths[0].parent}")
     typer.echo(
         f"{done.voxels_per_s:.3g} voxels/s, {done.seconds:.1f} s, "
         f"{done.peak_bytes / 1e6:.0f} MB at most"

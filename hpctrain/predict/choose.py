@@ -69,11 +69,14 @@ def choose_tiles(
     asked = _each_axis(tile)
     why = chooser.reach.why
     sizes = asked or chooser.largest_exact()
-    halo = chooser.reach.halo
-    if not why and halo and sizes is None:
-        why = f"tiles with the {halo} cells around them that it sees need more memory than there is"
+    if sizes is None:
+        sizes = chooser.trained_sizes()
+        if not why and not chooser.has_whole_halo(sizes):
+            why = (
+                f"tiles with the {chooser.reach.halo} cells around them that it sees need more "
+                "memory than there is; see --memory-mb"
+            )
     is_exact = not why
-    sizes = sizes if sizes is not None else field.crop
     axes, halos = [], []
     for axis in range(3):
         has_frames = field.has_frames and axis == 2 and field.shape[2] > field.crop[2]
@@ -82,7 +85,7 @@ def choose_tiles(
             own = chooser.whole_periods(axis, field.crop[axis])
         is_blended = not is_exact or has_frames
         axes.append(chooser.axis(axis, own, is_blended, overlap))
-        halos.append(chooser.halo(axis, axes[-1].tile, is_exact))
+        halos.append(chooser.halo(axis, axes[-1].tile, is_exact=is_exact))
     if field.has_frames and axes[2].overlap:
         why = why or "velocities stand in the frame of each tile, as in the training"
     a, b, c = axes
@@ -123,6 +126,19 @@ class _Chooser:
             if whole:
                 break
         return best
+
+    def trained_sizes(self) -> Triple:
+        """Tiles of the size of the training's crop, or the next one that fits."""
+        a, b, c = (self.whole_periods(axis, n) for axis, n in enumerate(self.field.crop))
+        return a, b, c
+
+    def has_whole_halo(self, tile: Triple) -> bool:
+        """Whether tiles have all that they see around them even with their least halo."""
+        halo = self.reach.halo or 0
+        return all(
+            self.is_flat(axis) or self.halo(axis, n, is_exact=False) >= halo
+            for axis, n in enumerate(tile)
+        )
 
     def bytes_of(self, shape: Sequence[int]) -> int:
         """Memory that an input of a size needs."""
@@ -171,7 +187,7 @@ class _Chooser:
         """Cells of the only tile of an axis: the field's, or what fits next."""
         return _up(size, period) if self.is_known else max(size, tile)
 
-    def halo(self, axis: int, tile: int, is_exact: bool) -> int:
+    def halo(self, axis: int, tile: int, *, is_exact: bool) -> int:
         """Cells around a tile."""
         if self.is_flat(axis):
             return 0

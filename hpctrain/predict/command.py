@@ -37,6 +37,7 @@ from hpctrain.predict.ranks import (
     choose_device,
     leave_quietly,
     meet,
+    set_arithmetic,
     set_threads,
 )
 from hpctrain.predict.tiles import Block
@@ -138,6 +139,11 @@ class _Prediction:
         paths = name_outputs(options, self.inputs)
         self.tiling = self._choose(job.data.crop)
         precision = self._precision()
+        set_arithmetic(
+            self.comm.device,
+            is_float32=precision.name == "float32",
+            is_deterministic=settings.deterministic,
+        )
         self.predictor = Predictor(
             self.trained, self.inputs, self.tiling, self.comm.device, precision
         )

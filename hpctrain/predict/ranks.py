@@ -53,6 +53,16 @@ def meet(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
     return DdpCommunicator(ranks, device, run_dir)
 
 
+def set_arithmetic(device: torch.device, *, is_float32: bool, is_deterministic: bool) -> None:
+    """On a GPU: float32 that is not rounded to TF32, and the fastest algorithm for tiles."""
+    if device.type != "cuda":
+        return
+    torch.backends.cudnn.benchmark = not is_deterministic  # all tiles have one shape
+    if is_float32:
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def set_threads(ranks: Ranks) -> None:
     """Cores for this rank, unless the environment says how many."""
     if "OMP_NUM_THREADS" not in os.environ:

@@ -287,3 +287,23 @@ def test_predict__run_without_checkpoint_is_told(sharpened: Path, tmp_path: Path
     shutil.rmtree(sharpened / "checkpoints")
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):
         values_of(sharpened, tmp_path)
+
+
+def test_predict__little_memory_is_enough_where_the_least_halo_is_the_whole_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = field_run(tmp_path / "data")
+    small = values_of(run, tmp_path, memory_mb=1)
+    assert "18 x 13 x 8, on cpu" in capfd.readouterr().err
+    np.testing.assert_allclose(small, values_of(run, tmp_path), rtol=1e-5, atol=1e-5)
+
+
+def test_predict__too_little_memory_for_a_wide_halo_is_told_and_blended(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = field_run(tmp_path / "data", padding=True)
+    values = values_of(run, tmp_path, memory_mb=1)
+    told = capfd.readouterr().err
+    assert "need more memory than there is; see --memory-mb" in told
+    assert "tiles of 4 x 4 x 4 input cells, with 0 around each" in told
+    assert np.isfinite(values).all()
