@@ -15,10 +15,10 @@ import torch
 
 from hpctrain import log
 from hpctrain.comm import Communicator, Ranks
+from hpctrain.config.job import Job
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import ConfigError
-from hpctrain.index import read_index
-from hpctrain.log import logger
+from hpctrain.index import Index, read_index
 from hpctrain.predict.choose import Field, Tiling, choose_tiles
 from hpctrain.predict.find import (
     Found,
@@ -27,6 +27,7 @@ from hpctrain.predict.find import (
     styles_of,
     target_facts,
 )
+from hpctrain.predict.notes import tell_of_fine_input, tell_plan, words_of
 from hpctrain.predict.options import Options
 from hpctrain.predict.outputs import Output, name_outputs, sheet_of, tag_here
 from hpctrain.predict.predictor import Draw, Predictor
@@ -148,9 +149,22 @@ class _Prediction:
             self.trained, self.inputs, self.tiling, self.comm.device, precision
         )
         self._check_members()
-        self.seed = settings.seed if options.seed is None else options.seed
+        self._plan_outputs(job, index, found, paths, precision)
+
+    def _plan_outputs(
+        self,
+        job: Job,
+        index: Index,
+        found: Found,
+        paths: Sequence[Sequence[Path]],
+        precision: Precision,
+    ) -> None:
+        settings = self.trained.settings
+        asked = self.options.seed
+        self.seed = settings.seed if asked is None else asked
         units, fine = target_facts(job.data, index, self.trained.scales.names)
-        self._looks_fine = not found.is_coarsened and factor > 1 and self.inputs.shape == fine
+        is_finer = settings.upscale_factor > 1 and not found.is_coarsened
+        looks_fine = is_finer and self.inputs.shape == fine
         stamp = stamp_run(self.run_dir, "prediction", **self.trained.facts)
         self.draws: list[tuple[int, Draw]] = []
         self.outputs: list[Output] = []
@@ -165,7 +179,14 @@ class _Prediction:
         cells = math.prod(self.tiling.plan.shape) * len(self.outputs)
         self.progress = TileProgress(max(1, tiles), cells, is_shown=self.comm.rank == 0)
         if self.comm.rank == 0:
-            self._tell(precision)
+            tell_plan(
+                self.trained,
+                self.inputs,
+                self.tiling,
+                f"{self.comm.device.type} in {precision.name}",
+            )
+            if looks_fine:
+                tell_of_fine_input()
 
     def _choose(self, crop: tuple[int, int, int]) -> Tiling:
         a, b, c = (mode == "periodic" for mode in self.inputs.modes)
@@ -210,59 +231,17 @@ class _Prediction:
     ) -> dict[str, str]:
         drawn = self._seed_of(sample, member) is not None
         noise = f"seed {self.seed}, member {member}" if drawn else "none"
-        tiling = self.tiling
         notes = {
             "source": " ".join(path.name for path in self.inputs.paths(sample)),
             "hpctrain_input": "block means" if found.is_coarsened else "as given",
             "hpctrain_noise": noise,
             "hpctrain_weights": self.trained.weights,
             "hpctrain_precision": precision.name,
-            "hpctrain_tiles": f"{_by(tiling.plan.tile)} input cells, halo {_by(tiling.halo)}, "
-            f"overlap {_by([axis.overlap for axis in tiling.plan.axes])}",
+            "hpctrain_tiles": words_of(self.tiling),
         }
         if self.styles[sample]:
             notes["hpctrain_style"] = " ".join(f"{v:g}" for v in self.styles[sample])
         return notes
-
-    def _tell(self, precision: Precision) -> None:
-        tiling, facts = self.tiling, self.trained.facts
-        logger.info(
-            "%s, %s weights; %s input cells to %s, on %s in %s",
-            facts["checkpoint"],
-            "averaged" if self.trained.weights == "ema" else "last",
-            _by(self.inputs.shape),
-            _by(tiling.plan.shape),
-            self.comm.device.type,
-            precision.name,
-        )
-        count = tiling.plan.num_tiles
-        logger.info(
-            "%d tile%s of %s input cells, with %s around each%s",
-            count,
-            "s" * (count > 1),
-            _by(tiling.plan.tile),
-            _by(tiling.halo),
-            "" if tiling.why_blended else ": the same as in one piece",
-        )
-        if tiling.why_blended and (tiling.plan.is_blended or count > 1):
-            shared = [
-                f"{axis.overlap} of {name}"
-                for axis, name in zip(tiling.plan.axes, self.inputs.dims, strict=True)
-                if axis.overlap
-            ]
-            over = ", ".join(shared).replace(" of", " cells of", 1) or "no cells"
-            logger.info("tiles are blended over %s: %s", over, tiling.why_blended)
-        if self._looks_fine:
-            logger.warning(
-                "the input has as many cells as the fine fields of the training; if it is one of "
-                "them, predict from its block means with --coarsen"
-            )
-        if self.inputs.fields.padding and "none" in self.inputs.fields.padding:
-            logger.warning(
-                "data.padding: none kept the training off the edges; here the outermost cells are "
-                "repeated beyond them, so the outer %s cells are less sure",
-                _by(tiling.halo),
-            )
 
     def _blocks(self) -> list[Block]:
         channels = self.trained.channels[1]
@@ -325,8 +304,3 @@ def _peak_bytes(device: torch.device) -> int:
         lines = Path("/proc/self/status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _by(values: Sequence[int]) -> str:
-    """Sizes along the axes; one number where nothing is there at all."""
-    return " x ".join(map(str, values)) if any(values) else "0"

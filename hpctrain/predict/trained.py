@@ -20,7 +20,7 @@ from hpctrain.models.planar import Planar
 from hpctrain.predict.options import Weights
 from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.files import read_stamp
-from hpctrain.tasks.super_resolution.networks import make_generator, needs_style, on_fields
+from hpctrain.tasks.super_resolution.networks import make_generator, on_fields
 from hpctrain.train.checkpoint import CheckpointFolder, load
 
 _GENERATOR = "generator"
@@ -137,11 +137,6 @@ def load_trained(
         state.get("precision") or {},
         channels,
     )
-
-
-def takes_style(settings: FieldTraining) -> bool:
-    """Whether the generator must be told a style."""
-    return needs_style(settings)
 
 
 def _read(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[str, Any]]:
