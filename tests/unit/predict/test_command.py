@@ -307,3 +307,14 @@ def test_predict__too_little_memory_for_a_wide_halo_is_told_and_blended(
     assert "need more memory than there is; see --memory-mb" in told
     assert "tiles of 4 x 4 x 4 input cells, with 0 around each" in told
     assert np.isfinite(values).all()
+
+
+def test_predict__edges_that_the_training_kept_off_are_predicted_with_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_boxes(tmp_path / "data", {"hr": (2, 16, 20, 24)})
+    data = {**BOX, "targets": ["hr*.npy"], "padding": ["none", "none", "periodic"]}
+    run = make_run(tmp_path / "data", data, TRAIN)
+    whole = values_of(run, tmp_path)
+    assert "so the outer 2 x 2 x 2 cells are less sure" in capfd.readouterr().err
+    np.testing.assert_allclose(values_of(run, tmp_path, tile=(3,)), whole, rtol=1e-5, atol=1e-5)
