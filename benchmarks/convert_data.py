@@ -35,7 +35,7 @@ NAMES = ("temperature", "vx", "vy", "vz")
 
 def make_fields(folder: Path, megabytes: int, is_one_file: bool) -> list[Path]:
     """Files in the contest's layout, random numbers."""
-    from hpctrain.samples.netcdf3 import Variable, write
+    from hpctrain.formats.netcdf3 import Variable, write
 
     folder.mkdir(parents=True, exist_ok=True)
     count = max(1, round(megabytes * 1e6 / (16 * math.prod(SCIVIS))))

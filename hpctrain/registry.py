@@ -29,6 +29,8 @@ INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 PROFILE = "hpctrain.train.profile_run:profile_run"
+PREDICT = "hpctrain.predict.command:predict"
+PREDICT_OPTIONS = "hpctrain.predict.options:Options"
 
 
 def tasks() -> dict[str, str]:

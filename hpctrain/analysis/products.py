@@ -70,11 +70,11 @@ def save_product(path: Path, array: Array, stamp: Stamp, labels: Labels | None =
             part, np.asarray(array), replace(stamp, content_digest=""), replace(labels, axes=axes)
         )
         if part.is_file():
-            _sync(part)
+            sync(part)
         found = read(part).stamp
-        _publish(part, path)
+        publish(part, path)
     finally:
-        _remove(part)
+        remove(part)
         sidecar_path(part).unlink(missing_ok=True)
     return found
 
@@ -157,12 +157,13 @@ def _library(name: str, extra: str) -> Any:
         ) from e
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Let a file reach the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _publish(part: Path, path: Path) -> None:
+def publish(part: Path, path: Path) -> None:
     """Rename; the sidecar first, as one that is ahead of its file only says that it differs."""
     if sidecar_path(part).is_file():
         sidecar_path(part).replace(sidecar_path(path))
@@ -175,7 +176,8 @@ def _publish(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-def _remove(part: Path) -> None:
+def remove(part: Path) -> None:
+    """Take away what was not finished, if it is there."""
     if part.is_dir():
         shutil.rmtree(part, ignore_errors=True)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpctrain.samples import netcdf3
+from hpctrain.formats import netcdf3
 from hpctrain.samples.stokes import Array, Velocity
 
 INNER_KM, OUTER_KM = 3485.0, 6371.0

@@ -81,13 +81,13 @@ def plan_fields(
         DataError: see `plan_grid` and `coarse_shape`, or an input that is not `upscale_factor`
             times coarser than the target.
     """
-    fine = _grid(fields, target, fields.shells, fields.grid, target_longitudes)
+    fine = grid_of(fields, target, fields.shells, fields.grid, target_longitudes)
     where = str(target.headers[0].path)
     coarse = coarse_shape(where, fine, upscale_factor, fields.crop)
     if inputs is None:
         return Plan(fine, None, coarse)
     shells, cells = coarse_options(fields.shells, fields.grid, upscale_factor)
-    given = _grid(fields, inputs, shells, cells, input_longitudes)
+    given = grid_of(fields, inputs, shells, cells, input_longitudes)
     if given.shape != coarse:
         raise DataError(
             f"{inputs.headers[0].path}: {_by(given.shape)} cells are used, but the target "
@@ -98,13 +98,14 @@ def plan_fields(
     return Plan(fine, given, coarse)
 
 
-def _grid(
+def grid_of(
     fields: Fields,
     group: Group,
     shells: tuple[int, int] | None,
     cells: Triple | None,
     longitudes: Sequence[float],
 ) -> Grid:
+    """The cells of a sample's files that are used; see `plan_grid`."""
     header, layout = group.headers[0], group.layouts[0]
     title = next(
         (t for k in ("title", "source") if isinstance(t := header.attributes.get(k), str)), ""

@@ -29,7 +29,7 @@ def pack_trailer(page: Mapping[str, Any]) -> bytes:
             names of the last dimensions; `coordinates`, a table of numbers by axis; `attributes`
             of the whole file.
     """
-    text = json.dumps(page, ensure_ascii=False).encode()
+    text = json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
     return text + _FOOT.pack(len(text), zlib.crc32(text), MAGIC)
 
 

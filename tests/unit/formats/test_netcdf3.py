@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.io import netcdf_file
 
-from hpctrain.samples.netcdf3 import Variable, write
+from hpctrain.formats.netcdf3 import Variable, write
 
 
 def test_write__read_by_scipy_in_the_order_given(tmp_path):

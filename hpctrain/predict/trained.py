@@ -1,0 +1,183 @@
+"""The generator of a run: network, weights and scales of one checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpctrain.config.job import Job
+from hpctrain.config.load import read_resolved
+from hpctrain.config.task import FieldTraining
+from hpctrain.data import Scales
+from hpctrain.errors import CheckpointError, ConfigError, ProvenanceError
+from hpctrain.models.planar import Planar
+from hpctrain.predict.options import Weights
+from hpctrain.provenance.digest import digest_of
+from hpctrain.provenance.files import read_stamp
+from hpctrain.tasks.super_resolution.networks import make_generator, on_fields
+from hpctrain.train.checkpoint import CheckpointFolder, load
+
+_GENERATOR = "generator"
+
+
+def open_job(run_dir: Path) -> tuple[Job, FieldTraining]:
+    """The job of a run; the user's own modules of the run can be imported from here on.
+
+    Raises:
+        ConfigError: no run directory, or a task that generates no fields.
+    """
+    if not (run_dir / "config.yaml").is_file():
+        raise ConfigError(
+            f"{run_dir}: no config.yaml in it; give a run directory that `hpctrain render` wrote"
+        )
+    own = str(run_dir.resolve() / "code" / "user")
+    if own not in sys.path:
+        sys.path.insert(0, own)
+    job = read_resolved(run_dir / "config.yaml")
+    if not isinstance(job.train, FieldTraining):
+        raise ConfigError(
+            f"{run_dir}: train.task is {job.train.task}, and predict is for tasks that generate "
+            "fields: super_resolution and field_to_field"
+        )
+    return job, job.train
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a checkpoint gives for prediction."""
+
+    network: nn.Module
+    """On volumes, evaluating, in float32 on the CPU."""
+    meta: nn.Module
+    """The same without weights, on torch's meta device."""
+    scales: Scales
+    settings: FieldTraining
+    facts: Mapping[str, Any]
+    """Fields of the stamp: checkpoint, its digest, epoch, global_step."""
+    weights: str
+    """Which were taken: `last` or `ema`."""
+    precision: Mapping[str, Any]
+    """That of the training."""
+    channels: tuple[int, int]
+    """Of input and output."""
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether it takes planes."""
+        return isinstance(self.network, Planar)
+
+    @property
+    def inner(self) -> nn.Module:
+        """The network on the meta device, as it was made: a planar one takes four axes."""
+        found = self.meta.network if isinstance(self.meta, Planar) else self.meta
+        assert isinstance(found, nn.Module)
+        return found
+
+
+def load_trained(
+    run_dir: Path,
+    settings: FieldTraining,
+    checkpoint: str | None,
+    weights: Weights,
+    style_size: int,
+) -> Trained:
+    """Load the generator.
+
+    Args:
+        run_dir: the run directory.
+        settings: its `train:` block.
+        checkpoint: name in checkpoints/, or a path; None: the newest whole one.
+        weights: last, ema, or auto: those that validations of the run judge.
+        style_size: numbers in a style; 0: none.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, it is not whole, or of other networks.
+    """
+    path, state = _read(run_dir, checkpoint)
+    try:
+        scales = Scales.from_dict(state["task"]["scales"])
+        own = state["models"][_GENERATOR]
+    except (KeyError, TypeError) as e:
+        raise CheckpointError(f"{path}: holds no generator and its scales (no {e})") from e
+    averages = ((state.get("ema") or {}).get("models") or {}).get(_GENERATOR)
+    kind = _which(weights, settings, has_averages=averages is not None, path=path)
+    channels = len(scales.for_inputs.names), len(scales.names)
+    network = on_fields(make_generator(settings, *channels, style_size))
+    with torch.device("meta"):
+        meta = on_fields(make_generator(settings, *channels, style_size))
+    try:
+        network.load_state_dict(own)
+        if kind == "ema" and averages is not None:
+            _put(network, averages)
+    except (RuntimeError, KeyError) as e:
+        raise CheckpointError(
+            f"{path}: holds another generator than config.yaml asks for "
+            f"({str(e).splitlines()[0]}); put the run's train block back"
+        ) from e
+    at = state.get("position", {})
+    facts = {
+        "checkpoint": path.name,
+        "checkpoint_digest": _digest(path),
+        "epoch": at.get("epoch"),
+        "global_step": at.get("global_step"),
+    }
+    return Trained(
+        network.eval(),
+        meta.eval(),
+        scales,
+        settings,
+        facts,
+        kind,
+        state.get("precision") or {},
+        channels,
+    )
+
+
+def _read(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[str, Any]]:
+    folder = CheckpointFolder(run_dir / "checkpoints", keep_last=1)
+    if checkpoint is None:
+        found = folder.load_newest()
+        if found is None:
+            raise CheckpointError(
+                f"{run_dir}: has no checkpoint yet, so there is nothing to predict with; train it "
+                "first"
+            )
+        return folder.path / found[0], found[1]
+    for path in (folder.path / checkpoint, Path(checkpoint)):
+        if path.is_file():
+            return path.resolve(), load(path.resolve())
+    names = ", ".join(folder.names()) or "none"
+    raise CheckpointError(
+        f"--checkpoint: {checkpoint!r} is neither in {folder.path} nor a file; choose from {names}"
+    )
+
+
+def _which(weights: Weights, settings: FieldTraining, *, has_averages: bool, path: Path) -> str:
+    if weights == "ema" and not has_averages:
+        raise CheckpointError(
+            f"--weights: {path} holds no average of the generator; take last, or train with "
+            "train.ema"
+        )
+    if weights == "auto":
+        is_judged = settings.ema is not None and settings.ema.validate_with
+        return "ema" if has_averages and is_judged else "last"
+    return weights
+
+
+@torch.no_grad()
+def _put(network: nn.Module, averages: Mapping[str, Tensor]) -> None:
+    for key, value in (*network.named_parameters(), *network.named_buffers()):
+        value.copy_(averages[key])
+
+
+def _digest(path: Path) -> str:
+    try:
+        return read_stamp(path).content_digest
+    except ProvenanceError:  # of an older version
+        return digest_of(path)
