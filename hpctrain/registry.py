@@ -15,6 +15,7 @@ from hpctrain.errors import ConfigError
 TASKS = {
     "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
     "field_to_field": "hpctrain.tasks.super_resolution:FieldToFieldTask",
+    "field_gan": "hpctrain.tasks.field_gan:FieldGanTask",
 }
 
 SAMPLES = {

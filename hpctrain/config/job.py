@@ -149,6 +149,13 @@ class Job(Schema):
         return self
 
     @model_validator(mode="after")
+    def _slices_are_cut(self) -> Job:
+        if self.data.slice_axes != (0,) and self.train.task != "field_gan":
+            text = "has an effect with task: field_gan alone; leave it out"
+            raise PydanticCustomError("rule", text, {"path": ("data", "slice_axes")})
+        return self
+
+    @model_validator(mode="after")
     def _single_is_alone(self) -> Job:
         if self.launch.comm == "single" and self.total_ranks > 1:
             raise PydanticCustomError(

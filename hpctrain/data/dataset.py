@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,8 @@ import numpy as np
 
 from hpctrain.config.data import Fields
 from hpctrain.config.norms import Normalization
-from hpctrain.data.augment import Augmentation, starts_along
+from hpctrain.data.anchors import make_anchors
+from hpctrain.data.augment import Augmentation
 from hpctrain.data.coarse import CoarseFields
 from hpctrain.data.geometry import Halo, each_axis, modes_of, rotate_longitude
 from hpctrain.data.page_cache import let_go
@@ -64,7 +64,7 @@ class FieldDataset:
         if rows[0].inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
         self._settle()
-        self.anchors = self._make_anchors()
+        self.anchors = make_anchors(fields, self.coarse_shape, self.halo)
         self._frame = self._velocity_channels()
         self._augment = Augmentation(fields, self.coarse_shape, self.halo, seed)
         self._vectors = self._find_vectors(self._target), self._find_vectors(self._input)
@@ -228,26 +228,6 @@ class FieldDataset:
         if plan.input.is_resampled:
             self._coarse = CoarseFields(given, plan.coarse, 1, modes_of(fields))
 
-    def _make_anchors(self) -> tuple[Triple, ...]:
-        """First coarse cells of the samples; a last one is flush with the edge if need be."""
-        fields, axes = self.fields, []
-        for axis, step in enumerate(fields.stride or fields.crop):
-            allowed = starts_along(axis, fields, self.coarse_shape, self.halo)
-            first = allowed.start if fields.crop_start is None else fields.crop_start[axis]
-            stop = allowed.stop if fields.crop_stop is None else fields.crop_stop[axis]
-            starts = list(range(max(first, allowed.start), min(stop, allowed.stop), step))
-            if not starts:
-                raise DataError(
-                    f"data.crop_start, crop_stop: no crop starts in [{first}, {stop}) along axis "
-                    f"{axis}; allowed: cells {allowed.start} to {allowed.stop - 1}"
-                )
-            is_periodic = modes_of(fields)[axis] == "periodic"
-            is_flush = starts[-1] == allowed.stop - 1
-            if not (is_periodic or is_flush or fields.crop_stop) and step <= fields.crop[axis]:
-                starts.append(allowed.stop - 1)
-            axes.append(starts)
-        return tuple((a, b, c) for a, b, c in itertools.product(*axes))
-
     def _check_noise(self) -> None:
         augment, count = self.fields.augment, len(self.variables)
         is_noisy = augment.additive_std or augment.multiplicative_std
@@ -297,17 +277,19 @@ class FieldDataset:
 
     def _measure(self, source: FieldSource, norms: Sequence[Normalization]) -> Scales:
         kind = self.fields.normalization
-        vectors = vectors_of(source.names, self.fields.geometry, _arrays(source))
-        return measure_scales(source, kind, vectors, _field_norms(source, norms))
+        vectors = vectors_of(source.names, self.fields.geometry, arrays_of(source))
+        return measure_scales(source, kind, vectors, field_norms(source, norms))
 
     def _find_vectors(self, source: FieldSource | None) -> list[list[int]]:
         """Channels that turn together, for the octahedral augmentation."""
         source = source or self._target
         if not self.fields.augment.octahedral:
             return []
-        found = vectors_of(source.names, self.fields.geometry, _arrays(source))
+        found = vectors_of(source.names, self.fields.geometry, arrays_of(source))
         if self.fields.crop[0] == 1:
-            pairs = [list(range(s.start, s.stop)) for s in _arrays(source) if s.stop - s.start == 2]
+            pairs = [
+                list(range(s.start, s.stop)) for s in arrays_of(source) if s.stop - s.start == 2
+            ]
             return [*found, *pairs]
         for channels in found:
             if len(channels) != 3:
@@ -319,12 +301,12 @@ class FieldDataset:
         return found
 
 
-def _arrays(source: FieldSource) -> list[slice]:
+def arrays_of(source: FieldSource) -> list[slice]:
     """Channels of each array of a source's files."""
     return [channels for channels, _ in source.first.blocks]
 
 
-def _field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
+def field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
     """Normalisations with the channels that they are for: those of each pattern's file."""
     layouts = source.first.group.layouts
     if not norms:
