@@ -81,8 +81,8 @@ class FieldAdversary(AdversaryRules):
     label_flip: float = Field(default=0.01, ge=0.0, lt=0.5)
     """Share of true and of made samples that the discriminator is told to be the other kind."""
     spectral_weight: NonNegativeFloat = 0.0
-    """Share of the spectral loss in the generator's: squared difference of the logarithms of the
-    batch's mean power spectra."""
+    """Share of the spectral loss in the generator's: squared difference of the logarithms of mean
+    power spectra, each over the samples of a rank's micro-batch, of which there should be many."""
 
     @property
     def content_weight(self) -> float:
@@ -115,6 +115,14 @@ class Judgement(Schema):
     """Unit of `cell_size`."""
 
 
+class JudgedCheckpoints(Checkpoints):
+    """When the state is saved, and which is the best."""
+
+    best: str | None = "validation/chi2/both"
+    """Number of the validation, the smaller the better, by which best.pt is kept beside them, out
+    of the epochs that are saved; null: none."""
+
+
 class FieldGan(Training):
     """Generator of fields, slices or cubes, that a discriminator cannot tell from true ones."""
 
@@ -130,7 +138,7 @@ class FieldGan(Training):
     physical values x, true or made, so that rare high values count; ExaGAN: [1000]."""
     judgement: Judgement = Judgement()
     """Validation of made fields."""
-    checkpoints: Checkpoints = Checkpoints(best="validation/chi2/both")
+    checkpoints: JudgedCheckpoints = JudgedCheckpoints()
     """When the state is saved."""
 
     @property

@@ -119,17 +119,18 @@ class CropDataset:
         """Number of the file that a sample is cut from."""
         return i // self.samples_per_file
 
-    def half_of(self, i: int) -> int:
+    def half_of(self, i: int) -> int | None:
         """0 or 1: which half of the data set a sample belongs to, for comparing the two.
 
         Halves hold different files, so that their distance has the scatter from one simulation to
         another. With styles, and with a single file, they are the halves of each file: files of
-        unequal parameters would differ for another reason than chance.
+        unequal parameters would differ for another reason than chance. There slices across
+        further axes belong to neither, None, as they cut through both halves.
         """
-        number, count = i % self.samples_per_file, self.samples_per_file
         if self.styles is None and len(self._source) > 1:
-            number, count = self.file_of(i), len(self._source)
-        return int(2 * number >= count)
+            return int(2 * self.file_of(i) >= len(self._source))
+        number, count = i % self.samples_per_file, len(self._cuts[0].anchors)
+        return int(2 * number >= count) if number < count else None
 
     def paths(self, i: int) -> list[Path]:
         """The files of a sample."""

@@ -3,6 +3,9 @@
 Radford et al. 2016 (arXiv 1511.06434) in the form of CosmoGAN and ExaGAN (Mustafa et al. 2019,
 doi 10.1186/s40668-019-0029-9): four layers of kernel 5 and stride 2, BatchNorm behind all but the
 generator's last, ReLU and LeakyReLU(0.2), weights drawn with a deviation of 0.02.
+
+Layers before a BatchNorm have no bias, which it would take away again: the gradient of one is
+rounding noise, of which Adam makes steps of full size.
 """
 
 from __future__ import annotations
@@ -58,14 +61,16 @@ class DcganGenerator(nn.Module):
         self.noise_size, self.style_size = noise_size, style_size
         self._start = (widest, *coarse)
         units = widest * math.prod(coarse)
-        self.dense = nn.Linear(noise_size + style_size, units)
+        self.dense = nn.Linear(noise_size + style_size, units, bias=False)
         self.dense_norm = nn.BatchNorm1d(units)
         layers = []
         widths = [*reversed(channels), out_channels]
         for i, (inner, outer) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            is_last = i == len(channels) - 1
             # sizes double exactly: (n - 1) 2 - 2 (k // 2) + k + 1 = 2 n for odd k
-            layer: list[nn.Module] = [_TRANSPOSED[dims](inner, outer, kernel, 2, kernel // 2, 1)]
-            if i < len(channels) - 1:
+            sizes = kernel, 2, kernel // 2, 1
+            layer: list[nn.Module] = [_TRANSPOSED[dims](inner, outer, *sizes, bias=is_last)]
+            if not is_last:
                 layer += [_NORMS[dims](outer), nn.ReLU(inplace=True)]
             layers.append(nn.Sequential(*layer))
         self.layers = nn.ModuleList(layers)
@@ -121,8 +126,10 @@ class DcganDiscriminator(nn.Module):
         self.style_size, self._is_planar = style_size, dims == 2
         layers = []
         for inner, outer in zip((in_channels, *channels), channels, strict=False):
-            convolution = _CONVOLUTIONS[dims](inner, outer, kernel, 2, kernel // 2)
-            norms = [_NORMS[dims](outer)] if norm == "batch" else []
+            is_normed = norm == "batch"
+            sizes = kernel, 2, kernel // 2
+            convolution = _CONVOLUTIONS[dims](inner, outer, *sizes, bias=not is_normed)
+            norms = [_NORMS[dims](outer)] if is_normed else []
             layers.append(nn.Sequential(convolution, *norms, nn.LeakyReLU(LEAK, inplace=True)))
         self.layers = nn.ModuleList(layers)
         features = channels[-1] * math.prod(coarse)

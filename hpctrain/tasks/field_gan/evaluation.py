@@ -71,17 +71,16 @@ class Evaluation:
         true = self._physical(batch.target)
         if 0 in batch.ids:
             self._shown = true[:_SHOWN].cpu(), made[:_SHOWN].cpu()
-        second = torch.tensor([self.dataset.half_of(i) for i in batch.ids], device=true.device)
+        halves = [self.dataset.half_of(i) for i in batch.ids]
         of_true, of_made = self._statistics(true), self._statistics(made)
-        everything = torch.ones_like(second)
         sums = {"mean": true.double().mean((2, 3, 4)).sum(0)}
         for kind, statistics, counted in (
-            ("truth", of_true, everything),
-            ("half_0", of_true, 1 - second),
-            ("half_1", of_true, second),
-            ("generator", of_made, everything),
+            ("truth", of_true, [True] * len(halves)),
+            ("half_0", of_true, [half == 0 for half in halves]),
+            ("half_1", of_true, [half == 1 for half in halves]),
+            ("generator", of_made, [True] * len(halves)),
         ):
-            weights = counted.double()
+            weights = torch.tensor(counted, dtype=torch.float64, device=true.device)
             sums[f"count/{kind}"] = weights.sum()
             for name, values in statistics.items():
                 sums[f"{name}/{kind}"] = torch.einsum("b,bck->ck", weights, values)

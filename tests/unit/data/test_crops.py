@@ -128,6 +128,9 @@ def test_halves__are_files_and_with_styles_parts_of_files(tmp_path: Path) -> Non
     styled = crops(fields(tmp_path, validation_steps=2, styles="styles.csv"), "validation")
     n = styled.samples_per_file
     assert [styled.half_of(i) for i in range(2 * n)] == 2 * ([0] * (n // 2) + [1] * (n // 2))
+    both = fields(tmp_path, validation_steps=1, styles="styles.csv", slice_axes=(0, 1))
+    found = [crops(both, "validation").half_of(i) for i in range(2 * n)]
+    assert found == [0] * (n // 2) + [1] * (n // 2) + [None] * n, "those would hold the same cells"
     assert styled.style_names == ("omega",)
     assert styled.styles is not None
     assert styled.styles.ravel().tolist() == pytest.approx([0.2, 0.3])
