@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from hpctrain.config.adversary import AdversaryRules, GanOptimizer, GradientPenalty
+from hpctrain.config.data import Fields
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Checkpoints, Training
 from hpctrain.config.words import Line, nearest
@@ -199,3 +200,27 @@ _LOSSES = (
 )
 VALIDATION = ("validation/chi2/both", "validation/chi2/histogram", "validation/chi2/spectrum")
 """What a validation measures; smaller is better."""
+
+
+def misfit(settings: FieldGan, data: Fields) -> tuple[str, str] | None:
+    """Key of the `data:` block, and why fields cannot be made from noise with it; None: they can.
+
+    Args:
+        settings: the `train:` block.
+        data: the `data:` block.
+    """
+    if data.geometry != "box":
+        return "geometry", f"found {data.geometry}; field_gan makes fields in a box: give box"
+    if data.inputs or data.input_norms:
+        key = "inputs" if data.inputs else "input_norms"
+        return key, "field_gan makes fields from noise; leave it out"
+    cells = [n for axis, n in enumerate(data.crop) if axis or n > 1]
+    networks = (settings.generator, settings.adversary.discriminator)
+    factor = max(2 ** len(block.channels) for block in networks)
+    if any(n % factor for n in cells):
+        return "crop", (
+            f"found {list(data.crop)}; the networks halve a field {factor.bit_length() - 1} times: "
+            f"give a multiple of {factor} along each axis (1 along the first for slices), or fewer "
+            "channels, one a layer"
+        )
+    return None
