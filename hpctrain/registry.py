@@ -29,6 +29,7 @@ REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
+GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

@@ -17,6 +17,7 @@ from hpctrain.cli import (
     convert,
     cost,
     export,
+    generate,
     import_map2map,
     index,
     init,
@@ -46,7 +47,7 @@ _ORDER = (
     *("init", "sample", "index", "convert", "import-map2map", "models"),
     *("show", "check", "lint", "cost", "render", "submit", "scale"),
     *("status", "why", "logs", "cancel", "hold", "release"),
-    *("verify", "trace", "export", "reproduce", "report", "profile", "table"),
+    *("verify", "trace", "export", "reproduce", "generate", "report", "profile", "table"),
     *("schema", "site", "template"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
@@ -91,6 +92,7 @@ app.command("verify", short_help="Say what was edited since rendering.")(verify.
 app.command("trace", short_help="Say what a file was made from, and what changed.")(trace.command)
 app.command("export", short_help="Write a run as one file to hand over.")(export.command)
 app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
+app.command("generate", short_help="Make fields out of noise.")(generate.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("models", short_help="Show what networks need and cost.")(models.command)

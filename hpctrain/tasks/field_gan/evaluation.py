@@ -23,13 +23,11 @@ from hpctrain.analysis.sample_statistics import (
 from hpctrain.config.field_gan import Judgement
 from hpctrain.data import CropDataset, Scales
 from hpctrain.tasks.field_gan.draw import VALIDATION_STREAM, Draw
-from hpctrain.tasks.field_gan.rescaling import ceiling, physical
+from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.task import Validation
 
 _MEASURED = 256
 """Validation samples that the edges of the histogram are measured on."""
-_HEADROOM = 10.0
-"""Made values are held below so many times the range of the true ones."""
 _SHOWN = 4
 """Fields of each kind in the figure of samples."""
 
@@ -143,11 +141,7 @@ class Evaluation:
         return draws
 
     def _physical(self, fields: Tensor) -> Tensor:
-        highest = []
-        for c, edges in enumerate(self.edges):
-            largest = edges[-1] + _HEADROOM * (edges[-1] - edges[0])
-            highest.append(ceiling(self.scales, largest)[c])
-        return physical(self.scales, fields, highest)
+        return physical(self.scales, fields, highest_values(self.scales, self.edges))
 
     def _statistics(self, fields: Tensor) -> dict[str, Tensor]:
         """Of each sample and channel: shares of cells by bin, powers by wave number; (B, C, K)."""

@@ -12,6 +12,7 @@ from hpctrain.losses import wide
 
 _SATURATED = 10.0
 """tanh of this is 1 - 4e-9: nothing is lost where values are held below so many scales."""
+_HEADROOM = 10.0
 
 
 class Rescaling:
@@ -55,3 +56,16 @@ def physical(scales: Scales, fields: Tensor, highest: Sequence[float]) -> Tensor
     """Physical values of normalised fields, which are held below a highest value a channel."""
     limit = fields.new_tensor(highest).view(1, -1, 1, 1, 1)
     return scales.denormalize(torch.minimum(fields, limit))
+
+
+def highest_values(scales: Scales, edges: Sequence[Sequence[float]]) -> list[float]:
+    """Normalised values of ten times the range of true ones; made fields are held below.
+
+    Args:
+        scales: normalisation of the fields.
+        edges: of each channel's histogram, which span the true values.
+    """
+    return [
+        ceiling(scales, own[-1] + _HEADROOM * (own[-1] - own[0]))[channel]
+        for channel, own in enumerate(edges)
+    ]

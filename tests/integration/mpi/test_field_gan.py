@@ -14,6 +14,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.e2e.commands import hpctrain
 from tests.integration.mpi.test_field_to_field import agree
 from tests.integration.mpi.test_resume import ranks_of
 from tests.requires import requires
@@ -136,6 +137,29 @@ def test_figures__and_curves_are_written(web: SmallRun) -> None:
     assert sum(own["histogram/truth"]["mean"]) == pytest.approx(1)
     assert len(own["k"]) == len(own["spectrum/generator"]["mean"]) == 4
     assert curves["spectrum_unit"] == "field squared (Mpc/h)^2"
+
+
+@requires(mpi=True)
+def test_generate__fields_of_the_best_checkpoint(web: SmallRun) -> None:
+    run = web.finished("resources.ranks_per_node=1")
+    out = web.folder / "made.npy"
+
+    def generate(*words: str) -> np.ndarray:
+        done = hpctrain("generate", str(run), "--out", str(out), *words, cwd=web.folder)
+        assert done.returncode == 0, done.stderr
+        assert "fields of" in done.stdout
+        return np.load(out)
+
+    few = generate("--count", "3", "--style", "0.8")
+    assert few.shape == (3, 1, 8, 8)
+    assert few.min() >= 0, "counts, not normalised values"
+    assert np.allclose(generate("--count", "5", "--style", "0.8")[:3], few, atol=1e-5)
+    assert not np.allclose(generate("--count", "3", "--style", "0.95"), few)
+    assert not np.allclose(generate("--count", "3", "--style", "0.8", "--seed", "1"), few)
+    for words, text in (([], "--style: found 0 numbers"), (["--style", "x"], "allowed: numbers")):
+        done = hpctrain("generate", str(run), "--out", str(out), *words, cwd=web.folder)
+        assert done.returncode == 2
+        assert text in done.stderr
 
 
 @requires(mpi=True)
