@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from hpctrain.analysis.figures import COLORS, Array, drawing, plain_panel
 
@@ -100,6 +101,7 @@ def spectrum(curves: Curves, title: str = "", length_unit: str = "") -> Figure:
             axes.fill_between(k, low, mean + deviation, color=COLORS[kind], alpha=0.2, linewidth=0)
         axes.set_xscale("log")
         axes.set_yscale("log", nonpositive="mask")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"k [1 / ({length_unit})]" if length_unit else "k", fontsize=9)
         axes.set_ylabel("P(k)", fontsize=9)
         axes.legend(frameon=False, fontsize=8.5)
