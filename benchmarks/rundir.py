@@ -39,7 +39,7 @@ def write_run(folder: Path, job: dict[str, Any]) -> Path:
     run = folder / "run"
     run.mkdir()
     fields = Fields.model_validate(job["data"])
-    index = build_fields_index(fields, job["train"]["upscale_factor"], folder)
+    index = build_fields_index(fields, job["train"].get("upscale_factor", 1), folder)
     (run / "config.yaml").write_text(yaml.safe_dump(job))
     (run / "index.csv").write_text(index.csv_text)
     (run / "index.json").write_text(index.json_text)

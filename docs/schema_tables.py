@@ -32,6 +32,7 @@ class _Tables:
 
     def __init__(self, model: type[BaseModel], title: str) -> None:
         self.title = title
+        self.task = ""
         self.blocks = {"": (schema := model.model_json_schema()), **schema.pop("$defs", {})}
         self.places: dict[str, list[str]] = {"": [title]}
         self._visit("", "")
@@ -42,10 +43,18 @@ class _Tables:
             for inner in found:
                 place = f"{key}.{name}".lstrip(".")
                 which = self._which(inner, len(found))
+                if "task: " in which:
+                    self.task = which
                 known = self.places.setdefault(inner, [])
-                if place + which not in known:  # tasks share most of their blocks
-                    known.append(place + which)
+                title = self._unlike_others(place + which, inner)
+                if title not in known:  # tasks share most of their blocks
+                    known.append(title)
                 self._visit(inner, place)
+
+    def _unlike_others(self, title: str, block: str) -> str:
+        """The title, with its task where that of another block is the same."""
+        is_taken = any(places[:1] == [title] for b, places in self.places.items() if b != block)
+        return title + self.task if is_taken else title
 
     def _which(self, block: str, count: int) -> str:
         """What tells a member of a union apart, for its heading."""

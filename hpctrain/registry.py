@@ -15,6 +15,7 @@ from hpctrain.errors import ConfigError
 TASKS = {
     "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
     "field_to_field": "hpctrain.tasks.super_resolution:FieldToFieldTask",
+    "field_gan": "hpctrain.tasks.field_gan:FieldGanTask",
 }
 
 SAMPLES = {
@@ -28,6 +29,7 @@ REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
+GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.command:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

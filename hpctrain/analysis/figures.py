@@ -45,6 +45,19 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _lock = threading.Lock()
 
 
+def drawing() -> threading.Lock:
+    """The lock that is held, by a `with`, while a figure is drawn."""
+    return _lock
+
+
+def plain_panel(panel: Axes) -> None:
+    """A faint grid and no more frame than axes need."""
+    panel.grid(True, color="#e5e7eb", linewidth=0.6)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set(color="#9aa1ab", linewidth=0.7)
+    panel.tick_params(which="both", labelsize=8, color="#9aa1ab", labelcolor=_INK, width=0.6)
+
+
 def pick_layers(depth: int, count: int = 3) -> list[int]:
     """Evenly spread layers of a field of so many, none of them at an edge if it can be helped."""
     count = min(count, depth)
@@ -342,10 +355,7 @@ def _spectrum_panels(
         # A field that is zero everywhere has no logarithm; its flat line stays on a linear axis.
         if any((np.asarray(line.get_ydata()) > 0).any() for line in panel.lines):
             panel.set_yscale("log", nonpositive="mask")
-        panel.grid(True, color="#e5e7eb", linewidth=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set(color="#9aa1ab", linewidth=0.7)
-        panel.tick_params(which="both", labelsize=8, color="#9aa1ab", labelcolor=_INK, width=0.6)
+        plain_panel(panel)
         panel.xaxis.set_major_formatter(LogFormatter())
         panel.xaxis.set_minor_formatter(NullFormatter())
     # Beyond a factor of a hundred either way only rounding noise is compared.

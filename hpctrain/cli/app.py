@@ -17,6 +17,7 @@ from hpctrain.cli import (
     convert,
     cost,
     export,
+    generate,
     import_map2map,
     index,
     init,
@@ -48,7 +49,7 @@ _ORDER = (
     *("show", "check", "lint", "cost", "render", "submit", "scale"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
-    *("predict", "report", "profile", "table"),
+    *("predict", "generate", "report", "profile", "table"),
     *("schema", "site", "template"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
@@ -94,6 +95,7 @@ app.command("trace", short_help="Say what a file was made from, and what changed
 app.command("export", short_help="Write a run as one file to hand over.")(export.command)
 app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("predict", short_help="Predict whole fields with a run's network.")(predict.command)
+app.command("generate", short_help="Make fields out of noise.")(generate.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("models", short_help="Show what networks need and cost.")(models.command)

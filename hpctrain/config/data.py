@@ -129,6 +129,9 @@ class Fields(Schema):
     """First input cell of the first sample; null: the corner of the field."""
     crop_stop: Triple | None = None
     """Samples start below these input cells; null: up to the opposite corner."""
+    slice_axes: Annotated[tuple[Literal[0, 1, 2], ...], Field(min_length=1, max_length=3)] = (0,)
+    """task field_gan, box, a crop of one cell along the first axis: axes across which the field is
+    cut into slices; crop and stride are those of a slice across axis 0, and turn along."""
     normalization: Literal["standard", "minmax", "none"] = "standard"
     """One scale a variable, measured on training files; vector components share theirs."""
     target_norms: list[Normalization] = []

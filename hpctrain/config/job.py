@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from hpctrain.config.chain import Chain
 from hpctrain.config.data import Fields
+from hpctrain.config.field_gan import FieldGan, misfit
 from hpctrain.config.schema import Schema
 from hpctrain.config.sweep import Sweep
 from hpctrain.config.task import Task
@@ -146,6 +147,21 @@ class Job(Schema):
                 "number that divides it, or leave it out: one a rank",
                 {"parts": parts, "batch": batch, "path": ("data", "order", "parts")},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_cut(self) -> Job:
+        if self.data.slice_axes != (0,) and self.train.task != "field_gan":
+            text = "has an effect with task: field_gan alone; leave it out"
+            raise PydanticCustomError("rule", text, {"path": ("data", "slice_axes")})
+        return self
+
+    @model_validator(mode="after")
+    def _fields_can_be_made(self) -> Job:
+        found = misfit(self.train, self.data) if isinstance(self.train, FieldGan) else None
+        if found is not None:
+            key, text = found
+            raise PydanticCustomError("rule", "{text}", {"text": text, "path": ("data", key)})
         return self
 
     @model_validator(mode="after")

@@ -8,82 +8,31 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     field_validator,
     model_validator,
 )
 
+from hpctrain.config.adversary import AdversaryRules as AdversaryRules
+from hpctrain.config.adversary import GanOptimizer as GanOptimizer
+from hpctrain.config.adversary import GradientPenalty as GradientPenalty
+from hpctrain.config.adversary import InstanceNoise as InstanceNoise
+from hpctrain.config.field_gan import FieldGan as FieldGan
 from hpctrain.config.networks import Discriminator, Generator, ResidualCritic, Srsgan, UNet
-from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Training
 from hpctrain.config.words import nearest
 
 
-class GanOptimizer(Optimizer):
-    """Optimizer of a GAN's network, without momentum by default (Gulrajani et al. 2017)."""
-
-    betas: tuple[float, float] = (0.0, 0.9)
-    """Adam's decay rates; left out for optimizers that do not take them."""
-
-
-class GradientPenalty(Schema):
-    """Keeps the critic's slope in bounds."""
-
-    kind: Literal["wgan_gp", "r1"] = "wgan_gp"
-    """wgan_gp: (|grad| - 1)^2 between real and fake (Gulrajani 2017); r1: |grad|^2/2 at real."""
-    weight: NonNegativeFloat = 10.0
-    """Factor lambda or gamma."""
-    every: PositiveInt = 1
-    """Only every so many critic steps, then multiplied by that number (lazy regularisation)."""
-
-
-class InstanceNoise(Schema):
-    """Noise on all fields that the critic sees, less in each epoch (Sonderby et al. 2017)."""
-
-    std: PositiveFloat
-    """Its deviation in the first adversarial epoch, in normalised units."""
-    epochs: PositiveInt
-    """Adversarial epochs in which it falls to zero, linearly."""
-
-
-class Adversary(Schema):
+class Adversary(AdversaryRules):
     """The discriminator's side of a training of fields."""
 
     discriminator: Discriminator = ResidualCritic()
     """The network."""
-    optimizer: GanOptimizer = GanOptimizer()
-    """Its optimizer."""
-    loss: Literal["wasserstein", "bce", "hinge", "least_squares"] = "wasserstein"
-    """Adversarial criterion."""
-    gradient_penalty: GradientPenalty | None = GradientPenalty()
-    """null: none."""
-    critic_steps: PositiveInt = 5
-    """Discriminator steps a generator step."""
     content_weight: NonNegativeFloat = 0.0
     """Share of the criterion in the generator's loss beside the adversarial loss."""
-    adversarial_weight: NonNegativeFloat = 1.0
-    """Share of the adversarial loss in the generator's loss."""
-    ramp_epochs: NonNegativeInt = 0
-    """Adversarial epochs before its weight is whole: in the i-th it is i / (ramp_epochs + 1)."""
     conditional: bool = True
     """The critic sees the upsampled input beside the field; false: the field alone."""
-    label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
-    """bce and least_squares: the critic aims at 1 less this for true fields (Salimans 2016)."""
-    spectral_norm: bool = False
-    """Divide each of the critic's weights by its largest singular value (Miyato et al. 2018)."""
-    instance_noise: InstanceNoise | None = None
-    """Noise on what the critic sees; null: none."""
-
-    @model_validator(mode="after")
-    def _smoothed(self) -> Adversary:
-        if self.label_smoothing and self.loss not in ("bce", "least_squares"):
-            raise ValueError(
-                f"label_smoothing has no effect with loss: {self.loss}, which has no labels; leave "
-                "it out, or choose bce or least_squares"
-            )
-        return self
 
 
 class InitialWeights(Schema):
@@ -120,6 +69,12 @@ class FieldTraining(Training):
             raise ValueError(
                 f"schedule.plateau.metric: unknown {plateau.metric!r}; choose from "
                 f"{', '.join(known)}{nearest(plateau.metric, known)}"
+            )
+        best = self.checkpoints.best
+        if best is not None and best not in _VALIDATION:
+            raise ValueError(
+                f"checkpoints.best: unknown {best!r}; choose from {', '.join(_VALIDATION)}"
+                f"{nearest(best, _VALIDATION)}"
             )
         return self
 
@@ -205,5 +160,5 @@ _LOSSES = ("train/loss/generator",)
 _ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/loss/discriminator")
 _VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
-Task = Annotated[SuperResolution | FieldToField, Field(discriminator="task")]
+Task = Annotated[SuperResolution | FieldToField | FieldGan, Field(discriminator="task")]
 """Union of all tasks, discriminated by `task`."""

@@ -30,6 +30,9 @@ class Checkpoints(Schema):
     """How many of the newest are kept, of those at epoch ends and of those within epochs each."""
     keep_every: PositiveInt | None = None
     """Keep those of every so many epochs for good; null: none beyond `keep_last`."""
+    best: str | None = None
+    """Number of the validation, the smaller the better, by which best.pt is kept beside them, out
+    of the epochs that are saved; null: none."""
 
     @model_validator(mode="after")
     def _kept_are_saved(self) -> Checkpoints:

@@ -38,10 +38,10 @@ def measured_scales(
 
 def _measure(fields: Fields, source: FieldSource, norms: Sequence[Normalization]) -> Scales:
     vectors = vectors_of(source.names, fields.geometry, arrays_of(source))
-    return measure_scales(source, fields.normalization, vectors, _field_norms(source, norms))
+    return measure_scales(source, fields.normalization, vectors, field_norms(source, norms))
 
 
-def _field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
+def field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
     """Normalisations with the channels that they are for: those of each pattern's file."""
     layouts = source.first.group.layouts
     if not norms:

@@ -18,6 +18,12 @@ from hpctrain.log import logger
 
 CHUNK_CACHE_BYTES = 8 << 20
 
+REDSHIFTS = "redshifts"
+"""CosmoFlow: the dataset that says what the last axis of a field (x, y, z, redshift) counts."""
+_STORED, _NUMBER, _COUNT = "hpctrain_dataset", "hpctrain_number", "hpctrain_count"
+"""Attributes of an array that is one number along the last axis of a dataset: its name there, which
+number, and of how many."""
+
 
 def open_file(path: Path) -> Any:
     """The open file, for a `with`; DataError when h5py is missing or cannot open it."""
@@ -37,7 +43,7 @@ def fill_header(header: FileHeader) -> FileHeader:
         return header
     with open_file(header.path) as f:
         names = sorted((n for n in f if _is_array(f[n])), key=lambda name: _creation(f, name))
-        arrays = tuple(_array(f[name], name) for name in names)
+        arrays = tuple(a for name in names for a in _arrays(f, name))
         return replace(header, arrays=arrays, attributes=text_attributes(f.attrs))
 
 
@@ -49,6 +55,11 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
 
 def open_block(path: Path, array: ArrayHeader, order: tuple[int, int, int]) -> Any:
     """Map or open one variable as (1, n0, n1, n2) in the field's axis order."""
+    stored = array.attributes.get(_STORED)
+    if array.offset and stored is not None:
+        count, number = int(array.attributes[_COUNT]), int(array.attributes[_NUMBER])
+        whole = np.memmap(path, array.dtype, "r", array.offset, (*array.shape, count))
+        return whole.view(np.ndarray)[..., number].transpose(order)[None]
     if array.offset:
         raw = np.memmap(path, array.dtype, "r", array.offset, array.shape)
         plain = raw.view(np.ndarray)
@@ -61,7 +72,9 @@ class ChunkedBlock:
 
     def __init__(self, path: Path, array: ArrayHeader, order: tuple[int, int, int]) -> None:
         self._file = open_file(path)
-        self._dataset = self._file[array.name]
+        stored = array.attributes.get(_STORED)
+        self._dataset = self._file[array.name if stored is None else stored]
+        self._tail = () if stored is None else (int(array.attributes[_NUMBER]),)
         self._order = order
         self._lead = (0,) * (len(array.shape) - 3)
         sizes = array.shape[-3:]
@@ -81,7 +94,7 @@ class ChunkedBlock:
                 wanted[place], turn[axis] = slice(low, part.start + 1), slice(None, None, -1)
             else:
                 wanted[place] = part
-        values = np.asarray(self._dataset[(*self._lead, *wanted)])
+        values = np.asarray(self._dataset[(*self._lead, *wanted, *self._tail)])
         return values.transpose(self._order)[tuple(turn)][None]
 
 
@@ -106,6 +119,31 @@ def _is_array(item: Any) -> bool:
     scale = item.attrs.get("NAME", b"")
     is_bare = isinstance(scale, bytes) and scale.startswith(b"This is a netCDF dimension but not")
     return hasattr(item, "dtype") and item.dtype.kind in "fiu" and not is_bare
+
+
+def _arrays(f: Any, name: str) -> list[ArrayHeader]:
+    """The array of that name; of CosmoFlow's (x, y, z, redshift) one for each redshift."""
+    whole = _array(f[name], name)
+    if name == REDSHIFTS or REDSHIFTS not in f or len(whole.shape) != 4:
+        return [whole]
+    redshifts = np.ravel(f[REDSHIFTS][()]).tolist()
+    if len(redshifts) != whole.shape[-1]:
+        return [whole]
+    return [
+        replace(
+            whole,
+            name=f"z={redshift:g}",
+            shape=whole.shape[:3],
+            dims=whole.dims[:3],
+            attributes={
+                **whole.attributes,
+                _STORED: name,
+                _NUMBER: float(number),
+                _COUNT: float(len(redshifts)),
+            },
+        )
+        for number, redshift in enumerate(redshifts)
+    ]
 
 
 def _array(dataset: Any, name: str) -> ArrayHeader:

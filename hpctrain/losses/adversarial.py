@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hpctrain.errors import ConfigError
+from hpctrain.losses.wide import wide
 
 
 @dataclass(frozen=True)
@@ -27,32 +28,32 @@ class AdversarialLoss:
 
 
 def _wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
-    return fake.float().mean() - real.float().mean()
+    return wide(fake).mean() - wide(real).mean()
 
 
 def _minus_mean(fake: Tensor) -> Tensor:
-    return -fake.float().mean()
+    return -wide(fake).mean()
 
 
 def _bce_critic(real: Tensor, fake: Tensor, label: float = 1.0) -> Tensor:
-    loss = F.softplus(-real.float()).mean() * label + F.softplus(fake.float()).mean()
-    return loss + F.softplus(real.float()).mean() * (1 - label) if label != 1 else loss
+    loss = F.softplus(-wide(real)).mean() * label + F.softplus(wide(fake)).mean()
+    return loss + F.softplus(wide(real)).mean() * (1 - label) if label != 1 else loss
 
 
 def _bce_generator(fake: Tensor) -> Tensor:
-    return F.softplus(-fake.float()).mean()
+    return F.softplus(-wide(fake)).mean()
 
 
 def _hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
-    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+    return F.relu(1 - wide(real)).mean() + F.relu(1 + wide(fake)).mean()
 
 
 def _least_squares_critic(real: Tensor, fake: Tensor, label: float = 1.0) -> Tensor:
-    return ((real.float() - label).square().mean() + fake.float().square().mean()) / 2
+    return ((wide(real) - label).square().mean() + wide(fake).square().mean()) / 2
 
 
 def _least_squares_generator(fake: Tensor) -> Tensor:
-    return (fake.float() - 1).square().mean() / 2
+    return (wide(fake) - 1).square().mean() / 2
 
 
 ADVERSARIAL_LOSSES = {

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from hpctrain.losses.wide import wide
+
 Critic = Callable[[Tensor], Tensor]
 """Takes fields (B, C, D, H, W), returns scores (B, ...)."""
 
@@ -28,7 +30,7 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     Returns:
         A scalar, not yet multiplied by lambda.
     """
-    between = torch.lerp(fake.detach().float(), real.detach().float(), mix.float())
+    between = torch.lerp(wide(fake.detach()), wide(real.detach()), wide(mix))
     norm: Tensor = torch.linalg.vector_norm(_slope(critic, between), dim=1)
     return (norm - 1).square().mean()
 
@@ -43,13 +45,13 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
     Returns:
         A scalar, not yet multiplied by gamma.
     """
-    return _slope(critic, real.detach().float()).square().sum(1).mean() / 2
+    return _slope(critic, wide(real.detach())).square().sum(1).mean() / 2
 
 
 def _slope(critic: Critic, x: Tensor) -> Tensor:
-    """Gradient of each sample's mean score with respect to the sample, (B, C D H W), float32."""
+    """Gradient of each sample's mean score with respect to the sample, (B, C D H W)."""
     x = x.requires_grad_()
-    scores = critic(x).float().reshape(len(x), -1).mean(1)
+    scores = wide(critic(x)).reshape(len(x), -1).mean(1)
     # Samples do not see each other, so the gradient of the sum holds each sample's own.
     (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
-    return gradient.float().flatten(1)
+    return wide(gradient).flatten(1)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import pickle
 import re
+import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +20,7 @@ from hpctrain.errors import CheckpointError
 from hpctrain.log import logger
 from hpctrain.provenance import Stamp
 from hpctrain.provenance.checkpoint import Hashing, append, is_whole
+from hpctrain.train.json_file import write_json
 
 VERSION = 1
 _NAME = re.compile(r"state_(\d+)(?:_step_(\d+))?\.pt")
@@ -26,7 +30,8 @@ class CheckpointFolder:
     """The folder `checkpoints/` of a run.
 
     `state_3.pt` is the state after three epochs, `state_3_step_40.pt` that after 40 more steps;
-    the link `latest` names the newest.
+    the link `latest` names the newest. `best.pt` is the best by a number of the validation, which
+    best.json gives.
     """
 
     def __init__(self, path: Path, keep_last: int, keep_every: int | None = None) -> None:
@@ -111,6 +116,53 @@ class CheckpointFolder:
                 "restore one, or empty the folder to begin anew"
             )
         return None
+
+    def best(self) -> dict[str, Any] | None:
+        """What best.json says: metric, value and epoch of best.pt; None without one."""
+        try:
+            found = json.loads((self.path / "best.json").read_text())
+            known = {"metric": str(found["metric"]), "value": float(found["value"])}
+            return {**known, "epoch": int(found["epoch"])}
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def keep_best(self, epoch: int, metric: str, value: float) -> bool:
+        """Keep the state after an epoch as best.pt, if its value is less than the best one's.
+
+        The file is another name of the same bytes where the file system has such, else a copy.
+
+        Args:
+            epoch: that was validated.
+            metric: by which; another one than before begins anew.
+            value: what was measured; smaller is better.
+
+        Returns:
+            Whether it is the best.
+
+        Raises:
+            CheckpointError: it cannot be kept.
+        """
+        source, known = self.path / f"state_{epoch}.pt", self.best()
+        is_worse = known is not None and known["metric"] == metric and known["value"] <= value
+        if not math.isfinite(value) or not source.is_file():
+            return False
+        if is_worse and (self.path / "best.pt").is_file():
+            return False
+        temporary = self.path / ".best.pt.tmp"
+        try:
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
+            temporary.replace(self.path / "best.pt")
+            write_json(self.path / "best.json", {"metric": metric, "value": value, "epoch": epoch})
+        except OSError as e:
+            raise CheckpointError(
+                f"{self.path / 'best.pt'}: cannot be written ({_cause(e)}); make room and start "
+                "the run again"
+            ) from e
+        return True
 
     def _prune(self) -> None:
         """Keep the newest of both kinds, so that frequent ones never push out those of epochs."""

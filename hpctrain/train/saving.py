@@ -46,6 +46,7 @@ class Saver:
         self._stamps = stamps or Stamps(folder.path.parent)
         self._copy, self._writer = HostCopy(), Background("writer")
         self._is_prepared = self._is_told = False
+        self._judged: tuple[int, str, float] | None = None
         self.saved_step = 0
         """`global_step` of the newest state that was copied; on disk after `finish`."""
 
@@ -82,6 +83,7 @@ class Saver:
             CheckpointError: the write under way has failed.
         """
         self._writer.look()
+        self._settle()
         if not self._is_prepared and self._comm.rank == 0:
             self._is_prepared = True
             models = {name: model.state_dict() for name, model in task.models.items()}
@@ -125,6 +127,30 @@ class Saver:
             CheckpointError: it could not be written.
         """
         self._writer.wait()
+        self._settle()
+
+    def judge(self, epoch: int, metric: str, value: float) -> None:
+        """Tell what an epoch is worth, so that the best is kept once it is on disk.
+
+        Args:
+            epoch: whose state was validated.
+            metric: name of the number.
+            value: the smaller the better.
+
+        Raises:
+            CheckpointError: it could not be kept.
+        """
+        if self._comm.rank == 0:
+            self._judged = epoch, metric, value
+            self._settle()
+
+    def _settle(self) -> None:
+        """Keep the best, unless its file is still being written."""
+        if self._judged is None or self._writer.is_busy:
+            return
+        (epoch, metric, value), self._judged = self._judged, None
+        if self.folder.keep_best(epoch, metric, value):
+            logger.info("best so far: epoch %d, %s %.4g", epoch, metric, value)
 
     def close(self) -> None:
         """Let what is under way be finished, after a failure; its own is no news then."""
@@ -145,6 +171,7 @@ class Saver:
     def _wait_for_writer(self) -> None:
         begin = time.perf_counter()
         self._writer.wait()
+        self._settle()  # before the next save takes the judged file away
         waited = time.perf_counter() - begin
         if waited > _TOLD_WAIT_S and not self._is_told:
             self._is_told = True

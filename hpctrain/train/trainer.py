@@ -133,7 +133,7 @@ class Trainer:
 
     def _run(self, stop: StopRequest) -> bool:
         if self._lacks_validation():
-            self._validate()
+            self._judge(self._validate())
         left = self.position, self.settings.epochs
         with open_loader(self.data.train, self.sampler, *left, self.reading, self.comm) as batches:
             return self._go_through(batches, stop)
@@ -228,13 +228,23 @@ class Trainer:
         """
         self.position = Position(self.position.epoch + 1, 0, self.position.global_step)
         self.rates.end_epoch()
+        scalars: Mapping[str, float] = {}
         if self.rates.needs_validation:
-            self.rates.validated(self._validate())
+            scalars = self._validate()
+            self.rates.validated(scalars)
         if self._is_epoch_due(self.settings.checkpoints.every_epochs):
             self._save()
         if not self.rates.needs_validation:
-            self._validate()
+            scalars = self._validate()
+        self._judge(scalars)
         self.files.check()
+
+    def _judge(self, scalars: Mapping[str, float]) -> None:
+        """Let the best checkpoint be kept, if that is asked for and this epoch was validated."""
+        metric = self.settings.checkpoints.best
+        name = metric.removeprefix("validation/") if metric else ""
+        if metric and name in scalars:
+            self.saver.judge(self.position.epoch, metric, scalars[name])
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""

@@ -178,7 +178,10 @@ def test_folder__of_somebody_elses_is_not_touched(folder: Path) -> None:
     [
         (["report", "nosuch"], "nosuch: no such run directory"),
         (["status", "nosuch"], "nosuch: no such run directory"),
-        (["init", "mantel"], "init: unknown example 'mantel'; choose from field-to-field, mantle"),
+        (
+            ["init", "mantel"],
+            "init: unknown example 'mantel'; choose from cosmogan, field-to-field",
+        ),
         (["sample", "mantle", "--size", "3,4"], "--size: found '3,4'; allowed: three whole"),
         (["site", "show", "frontera"], "site: unknown site 'frontera'; choose from"),
         (["show", "small.yaml", "--set", "train"], "--set train: allowed: --set key.path=value"),

@@ -92,7 +92,8 @@ def test_generate__every_key_of_a_job_has_a_meaning(generate):
 
 def test_generate__a_block_at_two_places_is_described_once(generate):
     page = generate.page_text("job.md")
-    assert page.count("## train.optimizer") == 1
+    assert page.count("## train.optimizer\n") == 1
+    assert page.count("## train.optimizer (task: field_gan)\n") == 1, "another block of that name"
     assert "Also at `train.adversary.optimizer`." in page
     assert "| `betas` | list of 2 (number) | `[0.0, 0.9]` |" in page
 
@@ -204,6 +205,8 @@ def validate_yaml(text: str) -> None:
     document = parse(text, "block")
     is_site = "scheduler" in document.value or not set(document.value) <= set(Job.model_fields)
     schema, base = (Site, "templates/sites/local.yaml") if is_site else (Job, "jobs/mantle.yaml")
+    if (document.value.get("train") or {}).get("task") == "field_gan":
+        base = "jobs/cosmogan.yaml"
     layers = Layers()
     layers.add(parse((REPO / base).read_text(), base))
     layers.add(document)

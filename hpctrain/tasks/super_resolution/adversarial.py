@@ -8,8 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from hpctrain.config.field_gan import FieldAdversary
 from hpctrain.config.task import Adversary
-from hpctrain.losses import adversarial_loss, r1, wgan_gp
+from hpctrain.losses import adversarial_loss, r1, wgan_gp, wide
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.update import Update
 
@@ -26,7 +27,7 @@ class AdversarialStep:
 
     def __init__(
         self,
-        adversary: Adversary,
+        adversary: Adversary | FieldAdversary,
         critic: nn.Module,
         content_loss: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
@@ -74,12 +75,12 @@ class AdversarialStep:
         self, pair: Pair, fake: Callable[[Pair], Tensor], k: int, steps_done: int
     ) -> dict[str, Tensor]:
         with torch.no_grad():
-            generated = fake(pair).detach().float()
+            generated = wide(fake(pair).detach())
         # Two passes: where a bias moves all scores alike, the gradients of real and fake then
         # cancel exactly; in one pass they leave rounding noise, which Adam makes into full steps.
         target = self._noisy(pair, pair.target, REAL_STREAM + k)
         generated = self._noisy(pair, generated, FAKE_STREAM + k)
-        real_scores, fake_scores = self._score(pair, target), self._score(pair, generated)
+        real_scores, fake_scores = self._scores(pair, target, generated, k)
         loss = self.loss.critic_loss(real_scores, fake_scores)
         losses = {"loss": loss}
         penalty = self.adversary.gradient_penalty
@@ -95,6 +96,12 @@ class AdversarialStep:
         if self.adversary.gradient_penalty.kind == "r1":
             return r1(critic, target)
         return wgan_gp(critic, target, generated, pair.mix(critic_step))
+
+    def _scores(
+        self, pair: Pair, target: Tensor, generated: Tensor, critic_step: int
+    ) -> tuple[Tensor, Tensor]:
+        """Scores of true and made fields, as the critic's loss takes them."""
+        return self._score(pair, target), self._score(pair, generated)
 
     def _score(self, pair: Pair, field: Tensor) -> Tensor:
         """Scores of a field, with the upsampled input beside it if the critic is conditional."""
@@ -114,7 +121,7 @@ class AdversarialStep:
         return self.adversary.adversarial_weight * ramp
 
     def _generator_loss(self, pair: Pair, fake: Callable[[Pair], Tensor]) -> dict[str, Tensor]:
-        generated = fake(pair).float()
+        generated = wide(fake(pair))
         scores = self._score(pair, self._noisy(pair, generated, GENERATOR_STREAM))
         adversarial = self.loss.generator_loss(scores)
         content = self.content_loss(generated, pair.target)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.config.data import Fields
+from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.job import Job
 from hpctrain.config.networks import PatchCritic, ResidualCritic, Srsgan, Styled, UNet
 from hpctrain.config.task import Adversary, FieldToField, FieldTraining
@@ -19,6 +20,7 @@ from hpctrain.index.fields.split import split_rows
 from hpctrain.index.headers.file import read_header
 from hpctrain.models.cost import cost
 from hpctrain.models.sizes import sizes
+from hpctrain.tasks.field_gan.listing import gan_rows
 from hpctrain.tasks.super_resolution.networks import (
     call_without_noise,
     halo_of,
@@ -28,6 +30,8 @@ from hpctrain.tasks.super_resolution.networks import (
     on_fields,
 )
 
+_DCGAN_CELLS = 16
+"""Its default four layers halve a field so far that it must be a multiple of these."""
 Crop = tuple[int, int, int]
 Row = dict[str, Any]
 
@@ -56,11 +60,13 @@ def list_models(
     if upscale_factor is not None:
         raise ConfigError("--factor: the job says it; give --set train.upscale_factor=...")
     sys.path[:0] = [str((cwd / Path(folder).expanduser()).resolve()) for folder in job.code]
-    if not isinstance(job.train, FieldTraining):
-        raise ConfigError(f"train.task: {job.train.task} trains no fields")
     found = channels or _channels(job.data, cwd)
     guess = len(job.data.variables) or 1
     known = found or (guess, guess)
+    if isinstance(job.train, FieldGan):
+        return gan_rows(job.train, crop or job.data.crop, known[1], is_assumed=found is None)
+    if not isinstance(job.train, FieldTraining):
+        raise ConfigError(f"train.task: {job.train.task} trains no fields")
     return _rows(job.train, crop or job.data.crop, known, is_assumed=found is None)
 
 
@@ -81,6 +87,10 @@ def _known(crop: Crop, channels: tuple[int, int], factor: int) -> list[Row]:
         adversary = Adversary(discriminator=critic)
         made = FieldToField(**plain, upscale_factor=factor, generator=Srsgan(), adversary=adversary)
         rows += _rows(made, crop, channels)[1:]
+    for cells in (planar, crop):
+        if all(n % _DCGAN_CELLS == 0 for n in cells if n > 1):
+            made_of_noise = FieldGan(task="field_gan", epochs=1, global_batch_size=2)
+            rows += gan_rows(made_of_noise, cells, channels[1])
     return rows
 
 

@@ -90,11 +90,11 @@ def make_critic(settings: FieldTraining, channels: int) -> nn.Module:
     if settings.adversary.loss == "wasserstein" and bias is not None:
         bias.requires_grad_(False)
     if settings.adversary.spectral_norm:
-        _normalise_spectrally(critic)
+        normalise_spectrally(critic)
     return critic
 
 
-def _normalise_spectrally(network: nn.Module) -> None:
+def normalise_spectrally(network: nn.Module) -> None:
     """Divide the weights of convolutions and linear layers by their largest singular values."""
     layers = (nn.Linear, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     for module in list(network.modules()):

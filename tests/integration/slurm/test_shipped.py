@@ -63,13 +63,24 @@ def boxes(folder: Path) -> None:
         np.save(folder / "data" / "fields" / f"nonlinear-{i}.npy", 1.1 * field)
 
 
+def universes(folder: Path) -> None:
+    done = hpctrain("sample", "nbody", "--universes", "3", "--size", "16", cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
 DATA: dict[str, Callable[[Path], None]] = {
+    "cosmogan": universes,
     "field-to-field": boxes,
     "mantle": sample_mantle,
     "mantle-scivis": contest_files,
 }
 """Makes the files that a shipped job reads; each job needs a line here."""
 MORE: dict[str, tuple[str, ...]] = {
+    "cosmogan": (
+        "data.crop=[1, 16, 16]",
+        "train.generator.channels=[4, 8]",
+        "train.adversary.discriminator.channels=[4, 8]",
+    ),
     "field-to-field": (
         "data.crop=[4, 4, 4]",
         "train.generator={kind: unet, channels: 4, levels: 1}",

@@ -85,7 +85,8 @@ def test_models__all_that_can_be_chosen(run, rows):
     assert (unet["input"], unet["output"]) == ([1, 48, 48, 48], [1, 8, 8, 8])
     table = run().splitlines()
     assert table[0].split()[:3] == ["network", "parameters", "sizes"]
-    assert len(table) == len(found) + 1
+    assert len(table) == len(rows()) + 1
+    assert sum("dcgan" in line for line in table) == 4
     assert max(map(len, table)) < 150
 
 
@@ -96,6 +97,23 @@ def test_models__of_a_job_take_channels_from_its_files(rows):
     assert generator["output"][0] == 1
     assert discriminator["input"] == [4, 4, 6, 8]
     assert not generator["channels_assumed"]
+
+
+def test_models__of_a_gan_without_input(run, rows, folder):
+    (folder / "gan.yaml").write_text(
+        JOB.replace("field_to_field", "field_gan")
+        .replace('  inputs: ["in*.npy"]\n', "")
+        .replace("global_batch_size: 1", "global_batch_size: 2\n  rescaled_by: [10]")
+        .replace("[4, 6, 8]", "[1, 32, 64]")
+    )
+    generator, discriminator = rows("--job", "gan.yaml")
+    assert generator["input"] == [64, 1, 1, 1]
+    assert generator["output"] == [1, 1, 32, 64]
+    assert discriminator["input"] == [2, 1, 32, 64]
+    assert discriminator["parameters"] > 4_000_000
+    assert "dcgan, 2D" in run("--job", "gan.yaml")
+    text = run("--job", "gan.yaml", "--crop", "24", expected=2)
+    assert "halve a field 4 times, and data.crop has 24 x 24 x 24 cells" in text
 
 
 def test_models__files_that_are_not_there_yet_are_said(folder, run):

@@ -112,3 +112,37 @@ def test_save__takes_away_what_a_killed_write_left(tmp_path: Path) -> None:
     (checkpoints.path / ".state_1_step_3.pt.tmp").write_bytes(b"half")
     checkpoints.save(state(1.0), 1, 0)
     assert sorted(os.listdir(checkpoints.path)) == ["latest", "state_1.pt"]
+
+
+def test_best__is_kept_until_a_better_one(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path, keep_last=1)
+    for epoch, value, is_best in ((1, 3.0, True), (2, 2.0, True), (3, 2.5, False)):
+        checkpoints.save(state(epoch), epoch, 0)
+        assert checkpoints.keep_best(epoch, "validation/x", value) is is_best
+    assert checkpoints.names() == ["state_3.pt"], "best.pt outlives the file that it was"
+    kept = load(checkpoints.path / "best.pt")
+    assert float(kept["models"]["m"]["w"][0, 0]) == 2
+    assert checkpoints.best() == {"metric": "validation/x", "value": 2.0, "epoch": 2}
+
+
+def test_best__of_another_metric_begins_anew(tmp_path: Path) -> None:
+    checkpoints = folder(tmp_path)
+    for epoch in (1, 2):
+        checkpoints.save(state(epoch), epoch, 0)
+    assert checkpoints.keep_best(1, "validation/x", 1.0)
+    assert checkpoints.keep_best(2, "validation/y", 5.0)
+    assert not checkpoints.keep_best(2, "validation/y", float("nan"))
+    assert not checkpoints.keep_best(7, "validation/y", 0.0), "epoch 7 was not saved"
+
+
+def test_best__without_hard_links_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    checkpoints = folder(tmp_path)
+    checkpoints.save(state(1), 1, 0)
+    assert checkpoints.keep_best(1, "validation/x", 1.0)
+    assert load(checkpoints.path / "best.pt")["models"]

@@ -1,0 +1,113 @@
+"""Fields from a trained generator, as many as are asked for, in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hpctrain.config.field_gan import FieldGan
+from hpctrain.config.load import read_resolved
+from hpctrain.data import Scales
+from hpctrain.errors import CheckpointError, ConfigError
+from hpctrain.tasks.field_gan.networks import make_generator
+from hpctrain.tasks.field_gan.rescaling import highest_values, physical
+from hpctrain.train.checkpoint import load
+
+_AT_ONCE = 64
+_STREAM = 5
+"""Key of the random stream of asked-for samples, apart from those of a training."""
+
+
+def make_fields(
+    run: Path,
+    out: Path,
+    count: int,
+    style: Sequence[float] = (),
+    seed: int = 0,
+    checkpoint: str | None = None,
+) -> str:
+    """Write physical fields as npy: (N, C, H, W) of slices, (N, C, D, H, W) of cubes.
+
+    Field i follows from seed and i alone, whatever the number of fields.
+
+    Args:
+        run: run directory of a `field_gan`.
+        out: file to write; replaced as a whole.
+        count: number of fields.
+        style: numbers that the fields are conditioned on, as `data.styles` gives them.
+        seed: of the noise.
+        checkpoint: file in checkpoints/; None: best.pt, or the newest where there is none.
+
+    Returns:
+        Name of the checkpoint that was used.
+
+    Raises:
+        ConfigError: another task, no checkpoint, or other numbers than the generator takes.
+        CheckpointError: the checkpoint is torn, or no place to write.
+    """
+    job = read_resolved(run / "config.yaml")
+    if not isinstance(job.train, FieldGan):
+        raise ConfigError(f"{run}: trains {job.train.task}; fields are made by field_gan alone")
+    folder = run / "checkpoints"
+    name = checkpoint or ("best.pt" if (folder / "best.pt").is_file() else "latest")
+    if not (folder / name).is_file():
+        raise ConfigError(f"{folder / name}: there is none; train first, or name another")
+    state = load(folder / name)
+    known = state["task"]
+    scales, style_scale = Scales.from_dict(known["scales"]), known["style_scale"]
+    size = len(style_scale[0]) if style_scale else 0
+    if len(style) != size:
+        takes = f"{size} numbers, the columns of data.styles" if size else "none"
+        raise ConfigError(f"--style: found {len(style)} numbers; this generator takes {takes}")
+    a, b, c = job.data.crop
+    generator = make_generator(job.train, len(scales.names), (a, b, c), size)
+    generator.load_state_dict(state["models"]["generator"])
+    _average(generator, state)
+    generator.eval()
+    given = torch.tensor([style]) if size else None
+    if given is not None:
+        mean, deviation = torch.tensor(style_scale, dtype=torch.float32)
+        given = (given - mean) / deviation
+    limits = highest_values(scales, known["edges"])
+    shape = (len(scales.names), *((b, c) if a == 1 else (a, b, c)))
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        fields = np.lib.format.open_memmap(temporary, "w+", np.float32, (count, *shape))
+        with torch.no_grad():
+            for first in range(0, count, _AT_ONCE):
+                ids = range(first, min(count, first + _AT_ONCE))
+                noise = _noise(seed, ids, generator.noise_size)
+                rows = None if given is None else given.expand(len(ids), -1)
+                made = physical(scales, generator(noise, rows), limits)
+                fields[first : first + len(ids)] = made.numpy().reshape(len(ids), *shape)
+        fields.flush()
+        temporary.replace(out)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{out}: cannot be written: {e.strerror}; give another --out") from e
+    return (folder / name).resolve().name
+
+
+def _noise(seed: int, ids: range, size: int) -> Tensor:
+    rows = []
+    for i in ids:
+        entropy = np.random.SeedSequence([seed, i], spawn_key=(_STREAM,))
+        own = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        rows.append(torch.randn(size, generator=torch.Generator().manual_seed(own)))
+    return torch.stack(rows)
+
+
+def _average(generator: nn.Module, state: dict[str, object]) -> None:
+    """Put the moving average of the weights in, where the run keeps one of the generator."""
+    ema = state.get("ema")
+    averages = ema["models"].get("generator") if isinstance(ema, dict) else None
+    if averages:
+        own = dict((*generator.named_parameters(), *generator.named_buffers()))
+        with torch.no_grad():
+            for key, value in averages.items():
+                own[key].copy_(value)
