@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 COLORS = {
     "truth": "#1b1b1b",
     "trilinear": "#d9822b",
+    "tricubic": "#b3488a",
     "input": "#d9822b",
     "generator": "#1f6fb4",
     "generated": "#1f6fb4",
