@@ -28,6 +28,7 @@ REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
+SMOKE = "hpctrain.tasks.super_resolution.smoke:smoke_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

@@ -32,6 +32,7 @@ from hpctrain.cli import (
     schema,
     show,
     site,
+    smoke,
     status,
     submit,
     table,
@@ -44,7 +45,7 @@ from hpctrain.errors import HpctrainError
 
 _ORDER = (
     *("init", "sample", "index", "convert", "import-map2map", "models"),
-    *("show", "check", "lint", "cost", "render", "submit", "scale"),
+    *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce", "report", "profile", "table"),
     *("schema", "site", "template"),
@@ -93,6 +94,7 @@ app.command("export", short_help="Write a run as one file to hand over.")(export
 app.command("reproduce", short_help="Render the job of an exported run again.")(reproduce.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
+app.command("smoke", short_help="Say within a minute whether a job can learn.")(smoke.command)
 app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
