@@ -29,6 +29,7 @@ INSPECT = "hpctrain.formats.inspect:inspect_file"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 SMOKE = "hpctrain.tasks.super_resolution.smoke:smoke_run"
+EVALUATE = "hpctrain.tasks.super_resolution.evaluate:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 
 

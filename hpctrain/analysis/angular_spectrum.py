@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpctrain.analysis.shells import area_weights
+from hpctrain.analysis.shells import area_weights, reaches_poles
 
 Array = NDArray[Any]
 
@@ -26,6 +26,9 @@ class AngularSpectrum:
     Args:
         latitudes: (H,) in degrees, from pole to pole.
         num_longitudes: W, evenly spread around the whole circle, the first not repeated.
+
+    Raises:
+        ValueError: the rows do not reach the poles, or are too few.
     """
 
     def __init__(self, latitudes: Array, num_longitudes: int) -> None:
@@ -34,6 +37,8 @@ class AngularSpectrum:
         self.max_degree = min((rows - 1) // 2, (num_longitudes - 1) // 2)
         if self.max_degree < 1:
             raise ValueError(f"{rows} x {num_longitudes} cells are too few for a spectrum")
+        if not reaches_poles(latitudes):
+            raise ValueError("latitudes do not reach the poles; the whole sphere is needed")
         x = np.sin(np.deg2rad(np.asarray(latitudes, np.float64)))
         self.weights = quadrature_weights(x, area_weights(latitudes), 2 * self.max_degree)
         self.degrees = np.arange(1, self.max_degree + 1)

@@ -11,33 +11,38 @@ Array = NDArray[Any]
 
 
 def area_weights(latitudes: Array) -> Array:
-    """Share of the sphere's area that each row of a latitude grid stands for.
+    """Share of the area that each row of a latitude grid stands for.
 
-    Rows end half-way to their neighbours, and the outermost ones at the poles.
+    Rows end half-way to their neighbours, the outermost ones as far out, or at a pole.
 
     Args:
-        latitudes: (H,) in degrees, rising or falling, from pole to pole.
+        latitudes: (H,) in degrees, rising or falling.
 
     Returns:
         (H,) float64, of sum 1.
 
     Raises:
-        ValueError: the rows do not reach the poles, so that there is no whole sphere.
+        ValueError: fewer than 2 rows, or in no order.
     """
     degrees = np.asarray(latitudes, np.float64)
     steps = np.diff(degrees)
-    if len(degrees) < 3 or not (np.all(steps > 0) or np.all(steps < 0)):
-        raise ValueError("latitudes: allowed: at least 3, all rising or all falling")
-    gap = 90 - max(degrees.max(), -degrees.min())
-    if max(90 - abs(degrees[0]), 90 - abs(degrees[-1])) > np.abs(steps).max() * 1.01:
-        raise ValueError(
-            f"latitudes end {gap:.3g} degrees or more from a pole; the whole sphere is needed"
-        )
-    middle = 0.5 * (degrees[1:] + degrees[:-1])
-    ends = np.sign(degrees[[0, -1]]) * 90
-    faces = np.sin(np.deg2rad(np.concatenate(([ends[0]], middle, [ends[1]]))))
-    areas: Array = np.abs(np.diff(faces)) / 2
-    return areas
+    if len(steps) < 1 or not (np.all(steps > 0) or np.all(steps < 0)):
+        raise ValueError("latitudes: allowed: at least 2, all rising or all falling")
+    middle = degrees[:-1] + 0.5 * steps
+    ends = degrees[0] - 0.5 * steps[0], degrees[-1] + 0.5 * steps[-1]
+    faces = np.concatenate((ends[:1], middle, ends[1:]))
+    if reaches_poles(degrees):
+        faces[[0, -1]] = 90 * np.sign(degrees[[0, -1]])
+    areas = np.abs(np.diff(np.sin(np.deg2rad(np.clip(faces, -90, 90)))))
+    shares: Array = areas / areas.sum()
+    return shares
+
+
+def reaches_poles(latitudes: Array) -> bool:
+    """Whether rows cover the whole sphere: the outermost ones within a step of the poles."""
+    degrees = np.asarray(latitudes, np.float64)
+    gap = 90 - min(degrees.max(), -degrees.min())
+    return bool(gap <= 1.01 * np.abs(np.diff(degrees)).max())
 
 
 def shell_rmse(field: Array, truth: Array, weights: Array | None = None) -> Array:

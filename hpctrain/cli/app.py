@@ -16,6 +16,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    evaluate,
     export,
     import_map2map,
     index,
@@ -47,7 +48,7 @@ _ORDER = (
     *("init", "sample", "index", "convert", "import-map2map", "models"),
     *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale"),
     *("status", "why", "logs", "cancel", "hold", "release"),
-    *("verify", "trace", "export", "reproduce", "report", "profile", "table"),
+    *("verify", "trace", "export", "reproduce", "evaluate", "report", "profile", "table"),
     *("schema", "site", "template"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
@@ -95,6 +96,7 @@ app.command("reproduce", short_help="Render the job of an exported run again.")(
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("smoke", short_help="Say within a minute whether a job can learn.")(smoke.command)
+app.command("evaluate", short_help="Say how good whole fields of a run are.")(evaluate.command)
 app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)

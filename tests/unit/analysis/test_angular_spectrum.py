@@ -63,3 +63,8 @@ def test_power__does_not_depend_on_where_longitude_begins():
 def test_too_few_cells__are_refused():
     with pytest.raises(ValueError, match="too few"):
         AngularSpectrum(np.array([60.0, 0.0, -60.0]), 2)
+
+
+def test_band__is_refused():
+    with pytest.raises(ValueError, match="poles"):
+        AngularSpectrum(CENTRES[4:-4], 72)

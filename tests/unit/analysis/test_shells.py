@@ -5,6 +5,7 @@ import pytest
 
 from hpctrain.analysis.shells import (
     area_weights,
+    reaches_poles,
     shell_correlation,
     shell_deviation,
     shell_rmse,
@@ -24,8 +25,18 @@ def test_areas__are_those_of_the_sphere(latitudes):
     assert weights @ np.sin(np.deg2rad(latitudes)) ** 2 == pytest.approx(1 / 3, abs=1e-3)
 
 
-@pytest.mark.parametrize("latitudes", [CENTRES[3:], CENTRES[[0, 2, 1]], [0.0, 1.0]])
-def test_areas__of_no_whole_sphere_are_refused(latitudes):
+def test_areas__of_a_band_are_shares_of_the_band():
+    band = CENTRES[6:-6]
+    weights = area_weights(band)
+    faces = np.sin(np.deg2rad(np.linspace(60, -60, 25)))
+    np.testing.assert_allclose(weights, -np.diff(faces) / (faces[0] - faces[-1]))
+    assert not reaches_poles(band)
+    assert reaches_poles(CENTRES)
+    assert reaches_poles(CONTEST)
+
+
+@pytest.mark.parametrize("latitudes", [[0.0, 2.0, 1.0], [0.0]])
+def test_areas__of_rows_in_no_order_are_refused(latitudes):
     with pytest.raises(ValueError, match="latitudes"):
         area_weights(np.asarray(latitudes))
 
