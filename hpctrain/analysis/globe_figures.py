@@ -156,13 +156,14 @@ def section(
         panel.set_ylim(y.min() - 4 * margin, y.max() + 4 * margin)  # room for the latitudes
         panel.axis("off")
         panel.set_title(name, fontsize=10, color=_INK, pad=4)
-        _frame(panel, r, phi)
+        _frame(panel, r, phi, has_transition=_is_earth(axes[0]))
     panels.bars(figure, grid)
-    figure.suptitle(f"{variable}, {title}", fontsize=11, color=_INK, fontweight="bold")
+    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if _is_earth(axes[0]) else ""
+    figure.suptitle(f"{variable}, {title}{note}", fontsize=11, color=_INK, fontweight="bold")
     return figure
 
 
-def _frame(panel: Axes, r: Array, phi: Array) -> None:
+def _frame(panel: Axes, r: Array, phi: Array, *, has_transition: bool) -> None:
     """Outline of a section, some latitudes, and the transition at 660 km depth of the Earth."""
     low, high = phi.min(), phi.max()
     around = np.linspace(low, high, 181)
@@ -172,7 +173,7 @@ def _frame(panel: Axes, r: Array, phi: Array) -> None:
     for end in (low, high):
         ends = np.array([r.min(), r.max()])
         panel.plot(ends * np.cos(end), ends * np.sin(end), **outline)
-    if _is_earth(r):
+    if has_transition:
         radius = EARTH_RADIUS_KM - TRANSITION_KM
         dashed: dict[str, Any] = {"color": "#3f4650", "linewidth": 0.8, "linestyle": (0, (4, 3))}
         panel.plot(radius * np.cos(around), radius * np.sin(around), **dashed)
