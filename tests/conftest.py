@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # An empty home: jobs begin as login shells, and what a profile locks stays locked for all later
+    # ones (pyenv's does so) where a test kills its job in that moment.
+    home = tempfile.TemporaryDirectory(prefix="hpctrain-home-")
+    config.add_cleanup(home.cleanup)
+    os.environ["HOME"] = home.name
     # a shell's background job ignores SIGINT, and so would every program that a test interrupts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "requires(*needs): see tests/requires.py")

@@ -172,6 +172,7 @@ def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:
     """All files of a run directory, and the number of rows in its index."""
     from hpctrain.config.check import check
     from hpctrain.index import build_fields_index
+    from hpctrain.index.beside import take_digests
     from hpctrain.render import render
     from hpctrain.render.code import collect
     from hpctrain.render.draft import macros_place
@@ -186,7 +187,10 @@ def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:
         cwd,
         lambda line: typer.echo(line, err=True),
     )
-    inputs = _inputs(target, cwd, code, index, macros_place(resolved.layers))
+    inputs = replace(
+        _inputs(target, cwd, code, index, macros_place(resolved.layers)),
+        beside=take_digests(resolved.job, index.home, lambda line: typer.echo(line, err=True)),
+    )
     files = render(resolved.job, resolved.site, inputs)
     for line in _template_warnings(resolved, files):
         typer.echo(line, err=True)

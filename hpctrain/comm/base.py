@@ -77,6 +77,11 @@ class Communicator(ABC):
         return self.control.allgather(value) if self.control else self._allgather_object(value)
 
     def _allgather_object(self, value: Any) -> list[Any]:
+        """The same where there is no control line; not abstract, as `mpi` always has one.
+
+        Raises:
+            NotImplementedError: a communicator without either, which is a mistake of its author.
+        """
         raise NotImplementedError(f"{self.kind} has no way of its own")
 
     def allreduce(self, tensor: Tensor, name: str, op: Op = "mean") -> Tensor:

@@ -58,7 +58,7 @@ class _Reader:
             return self._reader(path)
         except HpctrainError:
             raise
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001 - a user's class can raise anything
             raise ConfigError(
                 f"--reader: {self.__qualname__} cannot open {path}: {type(e).__name__}: {e} "
                 "(--debug shows where)"

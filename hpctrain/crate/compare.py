@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from hpctrain.config.load import Resolved
+from hpctrain.crate.beside import unpacked
 from hpctrain.crate.unpack import Crate
 from hpctrain.errors import DataError
 from hpctrain.preflight.ask import SilentError, ask
@@ -23,7 +24,7 @@ from hpctrain.provenance.digest import digest_of
 from hpctrain.provenance.run import launches_of
 from hpctrain.render.inputs import CodeTree
 from hpctrain.render.texts import File
-from hpctrain.trace.beside import files_beside_index
+from hpctrain.trace.beside import BesideFile, files_beside_index
 from hpctrain.trace.inputs import differences as input_differences
 from hpctrain.trace.inputs import read_inputs
 
@@ -121,9 +122,8 @@ def differences(
         yield from _device(launches[-1], resolved)
     yield from _container(launches[-1] if launches else {}, resolved)
     yield _input_files(files, tell)
-    for key, path in files_beside_index(files["config.yaml"].content):
-        now = f"{path}, not compared" if path.is_file() else f"{path} is not here"
-        yield Difference(key, "not in the index: its digest was not taken", now, False)
+    for file in files_beside_index(files["config.yaml"].content, manifest):
+        yield _beside(file)
 
 
 def _site(was: str, resolved: Resolved, here: Here) -> Difference:
@@ -145,7 +145,7 @@ def _configuration(crate: Crate, files: Mapping[str, File]) -> Difference:
     was, now = (
         _flat(yaml.safe_load(c)) for c in (crate.read("config.yaml"), files["config.yaml"].content)
     )
-    ignored = ("name", "data.root")
+    ignored = ("name", "data.root", *unpacked(crate))
     changed = [k for k in sorted({*was, *now} - {*ignored}) if was.get(k) != now.get(k)]
     details = tuple(f"{key}: was {was.get(key)!r}, now {now.get(key)!r}" for key in changed[:_MOST])
     count = f"{len(changed)} values differ" if changed else f"{len(now)} values"
@@ -311,6 +311,21 @@ def _container(launch: Mapping[str, Any], resolved: Resolved) -> Iterator[Differ
         yield Difference("container", image, "is here; its digest was not taken then", True)
     else:
         yield _same("container", f"sha256 {recorded[:16]}", f"sha256 {digest_of(Path(image))[:16]}")
+
+
+def _beside(file: BesideFile) -> Difference:
+    """A file that decides the training and is not in the index."""
+    if file.size is None:
+        return Difference(file.key, "of unknown content", f"{file.path}", False)
+    was = f"sha256 {file.sha256[:16]}"
+    details: tuple[str, ...] = ()
+    if not file.difference:
+        return Difference(file.key, was, f"{was} in {file.path}", True)
+    if not Path(file.name).is_absolute():
+        details = ("name the folder of the data, in which it is, with --data-root",)
+    elif file.difference.startswith("missing"):
+        details = (f"name its place here with --set {file.key}=PATH",)
+    return Difference(file.key, was, f"{file.path}: {file.difference}", False, details)
 
 
 def _input_files(files: Mapping[str, File], tell: Callable[[str], None]) -> Difference:

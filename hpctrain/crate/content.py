@@ -63,12 +63,12 @@ def collect(run_dir: Path, checkpoints: str) -> list[Member]:
             f"{run_dir}: has no manifest.json that can be read; give a run directory that "
             "`hpctrain render` wrote"
         )
-    members = [_member(run_dir, name, "rendered") for name in rendered if _is_file(run_dir, name)]
-    members += [_member(run_dir, name, "record") for name in _BESIDE if _is_file(run_dir, name)]
+    members = [member(run_dir, name, "rendered") for name in rendered if _is_file(run_dir, name)]
+    members += [member(run_dir, name, "record") for name in _BESIDE if _is_file(run_dir, name)]
     for folder in RESULTS:
-        members += [_member(run_dir, name, "result") for name in _walk(run_dir, folder)]
+        members += [member(run_dir, name, "result") for name in _walk(run_dir, folder)]
     members += [
-        _member(run_dir, f"checkpoints/{name}", "checkpoint")
+        member(run_dir, f"checkpoints/{name}", "checkpoint")
         for name in _checkpoints(run_dir / "checkpoints", checkpoints)
     ]
     return sorted({m.name: m for m in members}.values(), key=lambda m: m.name)
@@ -85,17 +85,28 @@ def input_members(inputs: Inputs) -> list[Member]:
         path = inputs.root / file.name
         if ".." in Path(file.name).parts or Path(file.name).is_absolute():
             raise DataError(f"{path}: lies outside of the data's root; leave --with-data out")
-        member = _member(inputs.root, file.name, "input", f"{DATA}/{file.name}")
-        if member.sha256 != file.sha256:
+        found = member(inputs.root, file.name, "input", f"{DATA}/{file.name}")
+        if found.sha256 != file.sha256:
             raise DataError(
                 f"{path}: is not the file that was indexed, so a crate with it would not be this "
                 "run; restore it, or leave --with-data out"
             )
-        members.append(member)
+        members.append(found)
     return members
 
 
-def _member(root: Path, name: str, kind: str, arcname: str = "") -> Member:
+def member(root: Path, name: str, kind: str, arcname: str = "") -> Member:
+    """One file with its digest.
+
+    Args:
+        root: folder that the name starts from.
+        name: of the file.
+        kind: see `Member`.
+        arcname: path within the crate; empty: the name.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     path = root / name
     try:
         size = path.stat().st_size

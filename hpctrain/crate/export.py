@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpctrain import run_state
+from hpctrain.crate.beside import beside_members
 from hpctrain.crate.content import Member, collect, input_members
 from hpctrain.crate.facts import Author, Facts
 from hpctrain.crate.metadata import describe
@@ -75,8 +76,12 @@ def export(
         if difference.what != "added" or difference.path.startswith("code/"):
             tell(f"note: {difference.what} by hand since it was rendered: {difference.path}")
     config = run_dir / "config.yaml"
-    for key, path in files_beside_index(config.read_bytes() if config.is_file() else b""):
-        tell(f"note: {key}: {path}: is not in the crate; hand it over beside it")
+    content = config.read_bytes() if config.is_file() else b""
+    beside = tuple(files_beside_index(content, manifest, options.has_data))
+    names = {m.name for m in data}
+    taken = [m for m in beside_members(beside) if m.name not in names] if options.has_data else []
+    for file in () if options.has_data else beside:
+        tell(f"note: {file.key}: {file.path}: is not in the crate; hand it over with the data")
     facts = Facts(
         run_dir=run_dir,
         manifest=manifest,
@@ -84,6 +89,8 @@ def export(
         members=tuple(members),
         inputs=inputs,
         data=tuple(data),
+        beside=beside,
+        taken=tuple(taken),
         card=read_card(inputs.root),
         licence=options.licence or NO_LICENCE,
         author=options.author,
@@ -91,8 +98,8 @@ def export(
     page = readme(facts)
     texts = {"ro-crate-metadata.json": describe(facts, page), "README.md": page}
     write = write_zip if out.suffix == ".zip" else write_folder
-    write(texts, [*members, *data], out)
-    return [*members, *data]
+    write(texts, [*members, *data, *taken], out)
+    return [*members, *data, *taken]
 
 
 def _inputs(run_dir: Path) -> Inputs:

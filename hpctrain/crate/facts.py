@@ -10,6 +10,7 @@ from hpctrain.crate.content import Member
 from hpctrain.errors import ConfigError
 from hpctrain.provenance.run import launches_of
 from hpctrain.run_state import finite
+from hpctrain.trace.beside import BesideFile
 from hpctrain.trace.card import Card
 from hpctrain.trace.inputs import Inputs
 
@@ -33,6 +34,10 @@ class Facts:
     members: tuple[Member, ...]
     inputs: Inputs
     data: tuple[Member, ...]
+    beside: tuple[BesideFile, ...]
+    """Files that decide the training and are not in the index."""
+    taken: tuple[Member, ...]
+    """Those of them that go in."""
     card: Card | None
     licence: str
     author: Author | None

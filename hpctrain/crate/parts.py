@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from hpctrain.crate.beside import add_beside
 from hpctrain.crate.content import DATA, RESULTS
 from hpctrain.crate.entities import add_file, media_type
 from hpctrain.crate.facts import Facts
@@ -77,6 +78,7 @@ def add_inputs(crate: Any, facts: Facts, files: dict[str, Any]) -> list[Any]:
         )
     properties["description"] = text
     found.append(crate.add_dataset(**identifier, properties=properties))
+    found += add_beside(crate, facts.beside, facts.taken)
     origin = facts.manifest.get("resumed_from")
     if isinstance(origin, dict):
         found.append(_origin(crate, origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpctrain.crate.beside import name_of
 from hpctrain.crate.facts import Facts
 
 
@@ -31,6 +32,7 @@ def readme(facts: Facts) -> bytes:
         "`eval/`, `tensorboard/` and `logs/`",
         "",
         data,
+        *_beside(facts),
         "",
         "To render the same job on another machine, and see what differs there:",
         "",
@@ -40,3 +42,14 @@ def readme(facts: Facts) -> bytes:
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def _beside(facts: Facts) -> list[str]:
+    """Files that are not in the index: where each is."""
+    lines = []
+    for file in facts.beside:
+        name = name_of(file)
+        is_in = any(m.name == name for m in (*facts.data, *facts.taken))
+        place = f"is `{name}`" if is_in else f"was {file.path}"
+        lines += ["", f"The file of `{file.key}`, which the index does not list, {place}."]
+    return lines

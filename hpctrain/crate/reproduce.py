@@ -14,10 +14,13 @@ from typing import Any
 import yaml
 
 from hpctrain.config.load import Resolved, read_job, resolve
+from hpctrain.crate.beside import FOLDER as BESIDE
+from hpctrain.crate.beside import unpacked, with_places
 from hpctrain.crate.compare import Difference, Here, differences
 from hpctrain.crate.content import DATA
 from hpctrain.crate.unpack import Crate
 from hpctrain.errors import ConfigError, RenderError
+from hpctrain.index.beside import recorded
 from hpctrain.render import CodeTree, Inputs, render, write_run
 from hpctrain.render.texts import File
 
@@ -87,6 +90,7 @@ def reproduce(
         root = _data_root(crate, options, resolved.job.name, tell)
         if root is not None:
             resolved = _with_root(resolved, root)
+        resolved = _with_beside(crate, options, resolved, tell)
         target = options.out / resolved.job.name
         inputs = _inputs(crate, manifest, target, root)
         files = render(resolved.job, resolved.site, inputs)
@@ -135,22 +139,40 @@ def _data_root(
         return options.data_root.resolve()
     if not crate.names(f"{DATA}/"):
         return None
-    target = options.out.resolve() / f"{name}-data"
+    return _unpacked(crate, DATA, options.out.resolve() / f"{name}-data", tell)
+
+
+def _unpacked(crate: Crate, folder: str, target: Path, tell: Callable[[str], None]) -> Path:
+    """Copy a folder of the crate to `target`, unless that is there."""
     if target.exists():
-        tell(f"note: {target}: is there already; its files are compared with the index")
+        tell(f"note: {target}: is there already; its files are compared with the crate's digests")
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
-            count = crate.extract(f"{DATA}/", part / DATA)
-            (part / DATA).rename(target)
+            count = crate.extract(f"{folder}/", part / folder)
+            (part / folder).rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as e:
         raise RenderError(f"{target}: cannot be written ({e.strerror})") from e
-    tell(f"{target}: {count} input files unpacked")
+    tell(f"{target}: {count} input file{'' if count == 1 else 's'} unpacked")
     return target
+
+
+def _with_beside(
+    crate: Crate, options: Options, resolved: Resolved, tell: Callable[[str], None]
+) -> Resolved:
+    """The job with the crate's own files in the place of those that lay outside of its data."""
+    given = {word.partition("=")[0].strip() for word in options.overrides}
+    wanted = {key: name for key, name in unpacked(crate).items() if key not in given}
+    if not wanted:
+        return resolved
+    target = options.out.resolve() / f"{resolved.job.name}-{BESIDE}"
+    _unpacked(crate, BESIDE, target, tell)
+    places = {key: str(target / name[len(BESIDE) + 1 :]) for key, name in wanted.items()}
+    return replace(resolved, job=with_places(resolved.job, places))
 
 
 def _with_root(resolved: Resolved, root: Path) -> Resolved:
@@ -182,6 +204,7 @@ def _inputs(crate: Crate, manifest: dict[str, Any], target: Path, root: Path | N
         code=_code(crate, source),
         index_csv=crate.text("index.csv"),
         index_json=index_json,
+        beside=recorded(manifest),
         container_files={
             name: crate.text(name).encode()
             for name in crate.names("code/")

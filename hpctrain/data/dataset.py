@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hpctrain.config.data import Fields
-from hpctrain.config.norms import Normalization
-from hpctrain.data.augment import Augmentation, starts_along
+from hpctrain.data.anchors import make_anchors
+from hpctrain.data.augment import Augmentation
 from hpctrain.data.coarse import CoarseFields
-from hpctrain.data.geometry import Halo, each_axis, modes_of, rotate_longitude
+from hpctrain.data.geometry import Halo, each_axis, modes_of
+from hpctrain.data.measured import measured_scales
 from hpctrain.data.page_cache import let_go
-from hpctrain.data.scales import FieldNorm, Scales, measure_scales, vectors_of
+from hpctrain.data.scales import Scales
 from hpctrain.data.source import Array, FieldSource
 from hpctrain.data.styles import read_styles
+from hpctrain.data.turning import slab_frame, turned_together
 from hpctrain.errors import DataError
+from hpctrain.index.beside import place_of
 from hpctrain.index.fields.grid import Triple
 from hpctrain.index.fields.layout import AXES
 from hpctrain.index.fields.plan import plan_fields
@@ -64,16 +63,18 @@ class FieldDataset:
         if rows[0].inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
         self._settle()
-        self.anchors = self._make_anchors()
-        self._frame = self._velocity_channels()
+        self.anchors = make_anchors(fields, self.coarse_shape, self.halo)
+        self._frame = slab_frame(fields, self._target, self._input, self.coarse_shape[2])
         self._augment = Augmentation(fields, self.coarse_shape, self.halo, seed)
-        self._vectors = self._find_vectors(self._target), self._find_vectors(self._input)
+        sources = (self._target, self._input or self._target)
+        self._vectors = [turned_together(fields, source) for source in sources]
         self._check_noise()
         self.style_names: tuple[str, ...] = ()
         self.styles: np.ndarray | None = None
         if fields.styles:
             files = [row.targets[0] for row in rows]
-            self.style_names, self.styles = read_styles(index.home / fields.styles, files)
+            table = place_of(fields.styles, index.home)
+            self.style_names, self.styles = read_styles(table, files)
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
@@ -144,16 +145,7 @@ class FieldDataset:
 
     def measure_scales(self) -> Scales:
         """Scales of these files by `data.normalization`; for the training split, on one rank."""
-        fields = self.fields
-        own = self._measure(self._target, fields.target_norms)
-        if self._input is None:
-            return own
-        is_alike = len(self._input.names) == len(own.names) and (
-            self.factor > 1 or self._input.names == own.names
-        )
-        if is_alike and not fields.input_norms:
-            return own
-        return replace(own, inputs=self._measure(self._input, fields.input_norms))
+        return measured_scales(self.fields, self.factor, self._target, self._input)
 
     def read_into(self, i: int, epoch: int, out_input: Array, out_target: Array) -> None:
         """Read one sample.
@@ -182,9 +174,8 @@ class FieldDataset:
         elif self._input is not None:
             self._input.read(file, self._input.region(start, crop, self.halo), out_input)
         if self._frame is not None:
-            angle = -self._direction * 2 * math.pi * start[2] / self.coarse_shape[2]
-            rotate_longitude(out_target, angle, self._frame)
-            rotate_longitude(out_input, angle, self._frame)
+            self._frame.enter(out_target, start[2])
+            self._frame.enter(out_input, start[2])
         if is_trained:
             self._augment.turn(i, epoch, out_target, self._vectors[0])
             self._augment.turn(i, epoch, out_input, self._vectors[1])
@@ -202,9 +193,7 @@ class FieldDataset:
             field: (C, n0, n1, n2) in physical values; changed in place.
         """
         if self._frame is not None:
-            start = self.anchors[i % len(self.anchors)][2]
-            angle = self._direction * 2 * math.pi * start / self.coarse_shape[2]
-            rotate_longitude(field, angle, self._frame)
+            self._frame.leave(field, self.anchors[i % len(self.anchors)][2])
 
     def _settle(self) -> None:
         """Plan the grids and choose where inputs come from: files as they are, or memory."""
@@ -228,26 +217,6 @@ class FieldDataset:
         if plan.input.is_resampled:
             self._coarse = CoarseFields(given, plan.coarse, 1, modes_of(fields))
 
-    def _make_anchors(self) -> tuple[Triple, ...]:
-        """First coarse cells of the samples; a last one is flush with the edge if need be."""
-        fields, axes = self.fields, []
-        for axis, step in enumerate(fields.stride or fields.crop):
-            allowed = starts_along(axis, fields, self.coarse_shape, self.halo)
-            first = allowed.start if fields.crop_start is None else fields.crop_start[axis]
-            stop = allowed.stop if fields.crop_stop is None else fields.crop_stop[axis]
-            starts = list(range(max(first, allowed.start), min(stop, allowed.stop), step))
-            if not starts:
-                raise DataError(
-                    f"data.crop_start, crop_stop: no crop starts in [{first}, {stop}) along axis "
-                    f"{axis}; allowed: cells {allowed.start} to {allowed.stop - 1}"
-                )
-            is_periodic = modes_of(fields)[axis] == "periodic"
-            is_flush = starts[-1] == allowed.stop - 1
-            if not (is_periodic or is_flush or fields.crop_stop) and step <= fields.crop[axis]:
-                starts.append(allowed.stop - 1)
-            axes.append(starts)
-        return tuple((a, b, c) for a, b, c in itertools.product(*axes))
-
     def _check_noise(self) -> None:
         augment, count = self.fields.augment, len(self.variables)
         is_noisy = augment.additive_std or augment.multiplicative_std
@@ -257,86 +226,3 @@ class FieldDataset:
                 f"but the input has {self.num_input_channels} channels and the target {count}; "
                 "leave them out"
             )
-
-    def _velocity_channels(self) -> tuple[int, int] | None:
-        """Where vx and vy are, if slabs are turned into their own frame.
-
-        Validation samples and those without a roll are turned too, so that all samples stand in
-        the frame of a first column at longitude 0.
-        """
-        if self.fields.geometry != "sphere" or not self.fields.augment.roll_longitude:
-            return None
-        longitudes = self._target.longitudes
-        self._direction = -1 if longitudes and longitudes[-1] < longitudes[0] else 1
-        names = self.variables
-        found = [v for v in ("vx", "vy") if v in names]
-        if len(found) == 1:
-            raise DataError(
-                f"data.augment.roll_longitude: turns vx and vy together, but only {found[0]} is "
-                "among the variables; add the other, or set roll_longitude: false"
-            )
-        if not found:
-            self._check_named()
-            return None
-        if self._input is not None and self._input.names != names:
-            raise DataError(
-                "data.augment.roll_longitude: inputs have other variables than targets, so vx and "
-                "vy cannot be turned in both; set roll_longitude: false"
-            )
-        return names.index("vx"), names.index("vy")
-
-    def _check_named(self) -> None:
-        """Npy channels without names may be vx and vy; rolling them unturned would be wrong."""
-        kinds = {header.kind for header in self._target.first.group.headers}
-        if kinds == {"npy"} and len(self.variables) > 1 and not self.fields.variables:
-            raise DataError(
-                f"data.variables: the {len(self.variables)} channels of the npy files have no "
-                "names, so a longitude roll cannot find vx and vy to turn; name the channels, or "
-                "set data.augment.roll_longitude: false"
-            )
-
-    def _measure(self, source: FieldSource, norms: Sequence[Normalization]) -> Scales:
-        kind = self.fields.normalization
-        vectors = vectors_of(source.names, self.fields.geometry, _arrays(source))
-        return measure_scales(source, kind, vectors, _field_norms(source, norms))
-
-    def _find_vectors(self, source: FieldSource | None) -> list[list[int]]:
-        """Channels that turn together, for the octahedral augmentation."""
-        source = source or self._target
-        if not self.fields.augment.octahedral:
-            return []
-        found = vectors_of(source.names, self.fields.geometry, _arrays(source))
-        if self.fields.crop[0] == 1:
-            pairs = [list(range(s.start, s.stop)) for s in _arrays(source) if s.stop - s.start == 2]
-            return [*found, *pairs]
-        for channels in found:
-            if len(channels) != 3:
-                names = ", ".join(source.names[c] for c in channels)
-                raise DataError(
-                    f"data.augment.octahedral: turns all three components of a vector, but only "
-                    f"{names} are among the variables; add the other, or set it to false"
-                )
-        return found
-
-
-def _arrays(source: FieldSource) -> list[slice]:
-    """Channels of each array of a source's files."""
-    return [channels for channels, _ in source.first.blocks]
-
-
-def _field_norms(source: FieldSource, norms: Sequence[Normalization]) -> list[FieldNorm]:
-    """Normalisations with the channels that they are for: those of each pattern's file."""
-    layouts = source.first.group.layouts
-    if not norms:
-        return []
-    if len(norms) != len(layouts):
-        raise DataError(
-            f"data: {len(norms)} normalisations for {len(layouts)} files a sample, such as "
-            f"{source.label(0)}; give one for each file, or none"
-        )
-    found, start = [], 0
-    for norm, layout in zip(norms, layouts, strict=True):
-        stop = start + layout.num_channels
-        found.append(FieldNorm(start, stop, norm.kind, dict(norm.options), norm.then))
-        start = stop
-    return found

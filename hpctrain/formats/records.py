@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
+from hpctrain.formats.whole_file import WholeFile
 
 MAGIC = b"hpctrain-records"
 VERSION = 1
@@ -68,18 +68,9 @@ class RecordWriter:
     """One file on its way to the disk; it has its name once it is whole."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._scratch = path.with_name(path.name + ".part")
-        self._file = self._scratch.open("wb")
-        self._sha = hashlib.sha256()
-        self._end = 0
+        self._file = WholeFile(path)
         self._records: list[dict[str, Any]] = []
-        self._write(_HEAD.pack(MAGIC, VERSION, 0))
-
-    def _write(self, data: Any) -> None:
-        self._file.write(data)
-        self._sha.update(data)
-        self._end += len(data)
+        self._file.write(_HEAD.pack(MAGIC, VERSION, 0))
 
     def add(self, record: Record) -> None:
         """Append one record."""
@@ -87,14 +78,14 @@ class RecordWriter:
         self._records.append({"id": record.id, "meta": dict(record.meta), "parts": parts})
 
     def _add_part(self, part: Part) -> dict[str, Any]:
-        self._write(b"\0" * (-self._end % ALIGN))
-        page: dict[str, Any] = {"offset": self._end, "encoding": part.encoding}
+        self._file.write(b"\0" * (-self._file.end % ALIGN))
+        page: dict[str, Any] = {"offset": self._file.end, "encoding": part.encoding}
         data = part.data
         if not isinstance(data, bytes):
             little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
             page |= {"shape": list(data.shape), "dtype": little.dtype.str}
             data = little.tobytes()
-        self._write(data)
+        self._file.write(data)
         return page | {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
     def finish(self) -> tuple[int, str]:
@@ -102,20 +93,14 @@ class RecordWriter:
         names = sorted({name for record in self._records for name in record["parts"]})
         page = {"parts": names, "records": self._records}
         table = json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
-        start = self._end
-        self._write(table)
-        self._write(_FOOT.pack(start, len(table), hashlib.sha256(table).digest(), MAGIC))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._scratch, self._path)
-        return self._end, self._sha.hexdigest()
+        start = self._file.end
+        self._file.write(table)
+        self._file.write(_FOOT.pack(start, len(table), hashlib.sha256(table).digest(), MAGIC))
+        return self._file.finish()
 
     def close(self) -> None:
         """Give up what is not finished; harmless afterwards."""
-        if not self._file.closed:
-            self._file.close()
-            self._scratch.unlink(missing_ok=True)
+        self._file.close()
 
 
 class RecordFile:

@@ -6,8 +6,6 @@ with offset and length of each chunk (little-endian uint64, all ones: not there)
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.formats.packages import need
+from hpctrain.formats.whole_file import WholeFile
 
 MISSING = 2**64 - 1
 CODECS = ("zstd", "blosc", "none")
@@ -54,13 +53,9 @@ class ShardWriter:
 
     def __init__(self, path: Path, chunks: Sequence[int], codec: str) -> None:
         """Args are the file, the number of chunks along each axis, and one of CODECS."""
-        self._path = path
-        self._scratch = path.with_name(path.name + ".part")
+        self._file = WholeFile(path)
         self._table = np.full((*chunks, 2), MISSING, "<u8")
         self._codec = codec
-        self._file: Any = None
-        self._end = 0
-        self._sha = hashlib.sha256()
 
     def append(self, place: tuple[int, ...], chunk: NDArray[Any]) -> None:
         """Add one chunk, C-contiguous; one of zeros is left out, as it is the fill value."""
@@ -69,34 +64,20 @@ class ShardWriter:
         own = packer(self._codec, chunk.dtype.itemsize)
         little = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("<"))
         data = own.encode(little) if own else little.tobytes()
-        if self._file is None:
-            self._scratch.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._scratch.open("wb")
-        self._write(data)
-        self._table[place] = self._end - len(data), len(data)
-
-    def _write(self, data: bytes) -> None:
+        self._table[place] = self._file.end, len(data)
         self._file.write(data)
-        self._sha.update(data)
-        self._end += len(data)
 
     def finish(self) -> tuple[int, str] | None:
         """Write the table and give the file its name; size and sha256, None: nothing but zeros."""
-        if self._file is None:
+        if not self._file.end:
             return None
-        crc = need("google_crc32c", self._path).value(self._table.tobytes())
-        self._write(self._table.tobytes() + crc.to_bytes(4, "little"))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._scratch, self._path)
-        return self._end, self._sha.hexdigest()
+        crc = need("google_crc32c", self._file.path).value(self._table.tobytes())
+        self._file.write(self._table.tobytes() + crc.to_bytes(4, "little"))
+        return self._file.finish()
 
     def close(self) -> None:
         """Give up what is not finished; harmless afterwards."""
-        if self._file is not None and not self._file.closed:
-            self._file.close()
-            self._scratch.unlink(missing_ok=True)
+        self._file.close()
 
 
 def _has_negative_zero(chunk: NDArray[Any]) -> bool:

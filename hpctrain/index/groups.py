@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hpctrain.errors import DataError
 from hpctrain.index.table import Columns, Row
+from hpctrain.index.windows.place import AXES
 
 TIMES = {"year": 4, "month": 7, "day": 10, "hour": 13}
 """Parts of a time stamp by the length of its text."""
@@ -21,7 +22,8 @@ def group_maker(by: Sequence[str], columns: Columns) -> Grouping:
     Args:
         by: each of: a column; year, month, day or hour; id:REGEX (first group, else all);
             region:Y=SIZE/WINDOW,... (Y and so on are columns with the first cell of a window of
-            WINDOW cells; a window that crosses the border of a region belongs to none).
+            WINDOW cells; a window that crosses the border of a region belongs to none; without
+            /WINDOW it is as large as the row's own, see `hpctrain.index.windows`, or one cell).
         columns: of the index.
 
     Raises:
@@ -80,21 +82,29 @@ def _region(text: str, columns: Columns) -> Grouping:
                 f"--by region: found {part!r}; allowed: COLUMN=CELLS or COLUMN=CELLS/WINDOW, with "
                 f"a column of the first cell: {', '.join(columns.free) or 'this index has none'}"
             )
-        axes.append((columns.places[match[1]], int(match[2]), int(match[3] or 1)))
+        own = columns.places.get(AXES.get(match[1], ""))
+        is_given = match[3] is not None or own is None
+        window = (None, int(match[3] or 1)) if is_given else (own, 0)
+        axes.append((columns.places[match[1]], int(match[2]), *window))
 
     def group(row: Row) -> str | None:
         names = []
-        for place, size, window in axes:
-            try:
-                first = int(row.cells[place])
-            except ValueError as e:
-                name = columns.names[place]
-                raise DataError(
-                    f"--by region: {row.id}: {name} is {row.cells[place]!r}, no whole number"
-                ) from e
+        for place, size, own, given in axes:
+            first = _whole(row, place)
+            window = given if own is None else _whole(row, own)
             if first // size != (first + window - 1) // size:
                 return None
             names.append(str(first // size))
         return "/".join(names)
 
     return group
+
+
+def _whole(row: Row, place: int) -> int:
+    try:
+        return int(row.cells[place])
+    except ValueError as e:
+        name = row.columns.names[place]
+        raise DataError(
+            f"--by region: {row.id}: {name} is {row.cells[place]!r}, no whole number"
+        ) from e

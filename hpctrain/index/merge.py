@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import DataError
-from hpctrain.index.split import check_leaks
+from hpctrain.index.leaks import check_leaks
 from hpctrain.index.table import SEPARATOR, Columns, Index, Row, tool_facts
+from hpctrain.index.windows.place import Window, window_of
 
 _SHOWN = 5
 
@@ -87,11 +88,12 @@ def _without_copies(
     chosen = facts.get("rule", {}).get("duplicates", "first")
     found = list(rows)
     for name in columns.modalities[:1] if chosen == "first" else chosen:
-        first: dict[str, Row] = {}
+        first: dict[tuple[str, Window | None], Row] = {}
         places = [n for n, r in enumerate(found) if r.status == "ok" and r[f"{name}_sha256"]]
         for place in sorted(places, key=lambda n: not found[n].split):  # with a split first
             row = found[place]
-            other = first.setdefault(row[f"{name}_sha256"], row)
+            # windows of one volume have its files in common
+            other = first.setdefault((row[f"{name}_sha256"], window_of(row)), row)
             if other is not row and row.split in ("", other.split):
                 reason = f"duplicate: {name}: same content as {other.id}"
                 found[place] = row.replace(status="bad", split="", reason=reason)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from hpctrain.errors import DataError
 from hpctrain.index.digests import digests
 from hpctrain.index.store import load_index
-from hpctrain.index.table import Index, Row
+from hpctrain.index.table import File, Index
 from hpctrain.log import logger
 
 
@@ -39,14 +40,34 @@ def verify_index(
     Raises:
         DataError: the first file that is missing or not the one that was indexed.
     """
-    files = [file for row in index.rows if row.status == "ok" for file in _files(index, row)]
+    rows = (row for row in index.rows if row.status == "ok")
+    files = [
+        file._replace(name=str(index.root / file.name)) for row in rows for file in row.files()
+    ]
+    compare_files(files, content, known)
+
+
+def compare_files(
+    files: Sequence[File], content: bool = False, known: dict[Path, Stamp] | None = None
+) -> None:
+    """Compare files with what was written down of them.
+
+    Args:
+        files: with paths that can be opened.
+        content: see `verify_index`.
+        known: see `verify_index`.
+
+    Raises:
+        DataError: see `verify_index`.
+    """
+    files = list(dict.fromkeys(files))  # samples may share some, as windows of a volume do
     with ThreadPoolExecutor(8) as pool:  # network file systems answer slowly, but many at a time
         stamps = dict(zip(files, pool.map(_stamp, files), strict=True))
     known = {} if known is None else known
     suspects = {
-        file.path: file.sha256
+        Path(file.name): file.sha256
         for file, stamp in stamps.items()
-        if content or (stamp.mtime_ns != file.mtime_ns and stamp != known.get(file.path))
+        if content or (stamp.mtime_ns != file.mtime_ns and stamp != known.get(Path(file.name)))
     }
     for path, digest in digests(list(suspects), logger.info, has_cache=not content).items():
         if digest != suspects[path]:
@@ -54,7 +75,8 @@ def verify_index(
                 f"{path}: content has changed since the job was rendered; restore the file or "
                 "render the job again"
             )
-    known.update((file.path, stamp) for file, stamp in stamps.items() if file.path in suspects)
+    looked_at = ((Path(file.name), stamp) for file, stamp in stamps.items())
+    known.update((path, stamp) for path, stamp in looked_at if path in suspects)
 
 
 class Stamp(NamedTuple):
@@ -65,30 +87,18 @@ class Stamp(NamedTuple):
     inode: int
 
 
-class _File(NamedTuple):
-    path: Path
-    size: int
-    sha256: str
-    mtime_ns: int
-
-
-def _files(index: Index, row: Row) -> Iterator[_File]:
-    for file in row.files():
-        yield _File(index.root / file.name, *file[1:])
-
-
-def _stamp(file: _File) -> Stamp:
+def _stamp(file: File) -> Stamp:
     """Raises DataError when the file is missing or of another size."""
     try:
-        status = file.path.stat()
+        status = os.stat(file.name)
     except OSError as e:
         raise DataError(
-            f"{file.path}: cannot be read ({e.strerror}), and was there when the job was rendered; "
+            f"{file.name}: cannot be read ({e.strerror}), and was there when the job was rendered; "
             "restore the file or render the job again"
         ) from e
     if status.st_size != file.size:
         raise DataError(
-            f"{file.path}: {status.st_size} bytes, {file.size} when the job was rendered; "
+            f"{file.name}: {status.st_size} bytes, {file.size} when the job was rendered; "
             "restore the file or render the job again"
         )
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)

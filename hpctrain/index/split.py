@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpctrain.errors import DataError
 from hpctrain.index.groups import group_maker
-from hpctrain.index.table import SEPARATOR, Index, Row
+from hpctrain.index.leaks import check_leaks
+from hpctrain.index.table import Index, Row
 
 REST = "train"
 """Split of all groups that no other takes."""
-_SHOWN = 5
 
 
 class Part(NamedTuple):
@@ -141,52 +140,6 @@ def kept_places(old: Index, new: Index, by: Sequence[str]) -> dict[str, str]:
         if split and group is not None and group not in places:
             by_content[group][split] += 1
     return places | {group: found.most_common(1)[0][0] for group, found in by_content.items()}
-
-
-def check_leaks(index: Index) -> None:
-    """Refuse a file, or equal content of two files, in two splits.
-
-    All modalities are compared, or those that the rule's `duplicates` names: others may be shared
-    by design, such as a mask. Several files of a modality are compared one by one. Regions of one
-    file do not overlap, so that it may be in several splits.
-
-    Raises:
-        DataError: names the samples.
-    """
-    rule, recipe = index.facts.get("rule"), index.facts.get("split")
-    chosen = rule.get("duplicates", "first") if isinstance(rule, dict) else "first"
-    names = index.columns.modalities if chosen == "first" else tuple(chosen)
-    by = recipe.get("by", ()) if isinstance(recipe, dict) else ()
-    has_regions = any(str(one).startswith("region:") for one in by)
-    rows = [row for row in index.rows if row.status == "ok" and row.split]
-    for name in names:
-        found = list(_leaks(rows, name, has_regions))
-        if found:
-            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            others = ", ".join(n for n in index.columns.modalities if n != name)
-            raise DataError(
-                f"equal content in two splits: {name} of {'; '.join(found[:_SHOWN])}{more}; split "
-                f"by something that they share; or write `duplicates` into the rule and build the "
-                f"index again: with {name} in its list later copies become bad, and without it "
-                f"(duplicates: [{others}]) any samples may share {name}, such as a mask"
-            )
-
-
-def _leaks(rows: Sequence[Row], name: str, has_regions: bool) -> Iterator[str]:
-    """Pairs of samples of two splits with a file of a modality, or its content, in common."""
-    first: dict[str, tuple[Row, str]] = {}
-    for row in rows:
-        split, cell, digests = row.split, row[name], row[f"{name}_sha256"]
-        is_one = SEPARATOR not in cell
-        paths = (cell,) if is_one else cell.split(SEPARATOR)
-        contents = (digests,) if is_one else digests.split(SEPARATOR)
-        for path, content in zip_longest(paths, contents, fillvalue=""):
-            # a path has a '/' before it, which is in no digest
-            for key in filter(None, (content, path and f"/{path}")):
-                other, place = first.setdefault(key, (row, path))
-                if other.split != split and not (has_regions and place == path):
-                    yield f"{row.id} ({split}) and {other.id} ({other.split})"
-                    break
 
 
 def _strata(

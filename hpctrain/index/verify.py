@@ -74,7 +74,8 @@ def verify_files(
             "where the data are now"
         )
     rows = _drawn(index.rows, sample, seed)
-    files = [file for row in rows for file in _files(index, row)]
+    seen: set[tuple[str, ...]] = set()
+    files = [file for row in rows for file in _files(index, row, seen)]
     faults, to_read, moved_clock = [], [], set()
     for file in files:
         fault, is_touched = _compare(index.root, file)
@@ -118,11 +119,14 @@ def _drawn(rows: Sequence[Row], sample: int | None, seed: int) -> Sequence[Row]:
     return [rows[i] for i in chosen]
 
 
-def _files(index: Index, row: Row) -> Iterator[_File]:
+def _files(index: Index, row: Row, seen: set[tuple[str, ...]]) -> Iterator[_File]:
+    """Files of a row but those of earlier ones, as windows of a volume share; adds to `seen`."""
     for name in index.columns.modalities:
         facets = (row[f"{name}{facet}"].split(SEPARATOR) for facet in FACETS[1:])
         for path, size, digest, mtime in zip(row.paths(name), *facets, strict=False):
-            if digest:  # what could not be read when it was indexed has none
+            key = (path, size, digest, mtime)
+            if digest and key not in seen:  # what could not be read when it was indexed has none
+                seen.add(key)
                 members = _members(index, name, path) if path.endswith("/") else ()
                 yield _File(row.id, path, size, digest, mtime, members)
 

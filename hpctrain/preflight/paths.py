@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
+from hpctrain.index.beside import fault_of, named_files, place_of
 
 LITTLE_BYTES = 5_000_000_000
 """Less room than this is said: how large checkpoints are is known only to the trainer."""
@@ -31,6 +32,9 @@ def _data(job: Job) -> Iterator[Finding]:
         found = "is no folder" if root.exists() else "does not exist"
         yield error("data.root", f"{root} {found}; give the folder of the data")
         return
+    for key, path in named_files(job).items():
+        if fault := fault_of(key, place_of(path, root)):
+            yield error(*fault.split(": ", 1))
     missing = False
     for key in ("targets", "inputs", "validation_targets", "validation_inputs"):
         for pattern in getattr(fields, key):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hpctrain.index.beside import record, recorded
 from hpctrain.render.existing import manifest
 from hpctrain.render.texts import File
 
@@ -29,6 +31,18 @@ def diff(files: Mapping[str, File], target: Path) -> Iterator[str]:
         new = files[name].content if name in files else None
         if old != new:
             yield from _file_diff(name, old, new)
+    was, now = (_beside(page) for page in (manifest(target), json.loads(_manifest(files))))
+    if was != now:
+        yield from _file_diff("manifest.json", was, now)
+
+
+def _manifest(files: Mapping[str, File]) -> bytes:
+    return files["manifest.json"].content if "manifest.json" in files else b"{}"
+
+
+def _beside(page: Mapping[str, Any]) -> bytes:
+    """What a manifest says of files beside the index: no other file says when these change."""
+    return json.dumps(record(recorded(page)), indent=1).encode()
 
 
 def _known(table: Any) -> set[str]:

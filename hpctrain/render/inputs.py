@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hpctrain.index.beside import Beside
+
 
 @dataclass(frozen=True)
 class CodeTree:
@@ -64,6 +66,7 @@ class Inputs:
         code: the code that will run.
         index_csv: the index of the input files.
         index_json: its page about the whole.
+        beside: what the manifest says of files that decide the training and are not in the index.
         container_files: files that the container's definition copies, by path in the run directory.
         is_slot: whether the run shares a job with others, each on nodes of its own.
         macros_place: where the job file says, or could say, `macros:`; for messages only.
@@ -76,6 +79,7 @@ class Inputs:
     code: CodeTree
     index_csv: str
     index_json: str
+    beside: Mapping[str, Beside] = field(default_factory=dict)
     container_files: Mapping[str, bytes] = field(default_factory=dict)
     is_slot: bool = False
     macros_place: str = ""

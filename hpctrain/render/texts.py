@@ -13,6 +13,7 @@ from typing import Any
 from hpctrain.config.binds import with_source
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
+from hpctrain.index.beside import record
 from hpctrain.render.container import definition, has_definition
 from hpctrain.render.inputs import Inputs, digest
 from hpctrain.render.order import with_parts
@@ -77,6 +78,7 @@ def manifest(files: Mapping[str, File], site: Site, inputs: Inputs) -> str:
             "git_revision": inputs.code.revision,
             "dirty": bool(inputs.code.diff),
             "index_digest": digest(inputs.index_csv.encode()),
+            **record(inputs.beside),
         },
         "files": {path: known.get(path) or digest(f.content) for path, f in sorted(files.items())},
     }

@@ -17,6 +17,7 @@ from hpctrain.config.together import num_points
 from hpctrain.config.walltime import format_walltime
 from hpctrain.errors import ConfigError
 from hpctrain.index import Index
+from hpctrain.index.beside import named_files, take_digests
 from hpctrain.render import Inputs
 from hpctrain.sweep.existing import refuse_to_replace, restore, sweep_changes
 from hpctrain.sweep.plan import Plan, choose
@@ -31,7 +32,7 @@ from hpctrain.sweep.points import (
     try_points,
 )
 from hpctrain.sweep.script import sweep_scripts, whole_job
-from hpctrain.sweep.write import FACTS, IndexOf, Rendered, facts, point_files, put_sweep
+from hpctrain.sweep.write import FACTS, Data, DataOf, Rendered, facts, point_files, put_sweep
 
 BuildIndex = Callable[[Fields, int], Index]
 """Builds the index of a data block for an upscale factor."""
@@ -83,11 +84,11 @@ def write_sweep(
     scripts = sweep_scripts(job, site, inputs, plan, count, name_width(count))
     own = {**scripts, **(extra or {})}
     texts = {**own, FACTS: facts(job, site.name, plan, count, own)}
-    index_of = _known_indexes(build_index)
+    data_of = _known_data(build_index)
     shared = replace(inputs, is_slot=plan.how == "ensemble" and site.scheduler != "local")
 
     def rendered() -> Iterator[Rendered]:
-        return point_files(resolve_points(resolved), shared, index_of)
+        return point_files(resolve_points(resolved), shared, data_of)
 
     if not target.exists():
         put_sweep(target, texts, rendered(), sweep.keys)
@@ -144,19 +145,19 @@ def _queue_notes(job: Job, site: Site, plan: Plan, count: int) -> Iterator[str]:
         )
 
 
-def _known_indexes(build: BuildIndex) -> IndexOf:
+def _known_data(build: BuildIndex) -> DataOf:
     """Build the index of a data block once, and keep those used last."""
-    kept: OrderedDict[str, tuple[str, str]] = OrderedDict()
+    kept: OrderedDict[str, Data] = OrderedDict()
 
-    def index_of(job: Job) -> tuple[str, str]:
+    def data_of(job: Job) -> Data:
         factor = job.train.upscale_factor
-        key = f"{factor} {job.data.model_dump_json()}"
+        key = f"{factor} {named_files(job)} {job.data.model_dump_json()}"
         if key not in kept:
             index = build(job.data, factor)
-            kept[key] = (index.csv_text, index.json_text)
+            kept[key] = Data(index.csv_text, index.json_text, take_digests(job, index.home))
         kept.move_to_end(key)
         if len(kept) > _KEPT:
             kept.popitem(last=False)
         return kept[key]
 
-    return index_of
+    return data_of

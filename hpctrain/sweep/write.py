@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hpctrain.config.job import Job
 from hpctrain.errors import RenderError
+from hpctrain.index.beside import Beside
 from hpctrain.render import File, Inputs, render
 from hpctrain.render.inputs import digest
 from hpctrain.render.writer import fill_folder, write_file
@@ -29,22 +31,31 @@ FACTS = "sweep.json"
 Rendered = tuple[Point, dict[str, File]]
 """A point and the files of its run directory."""
 
-IndexOf = Callable[[Job], tuple[str, str]]
-"""Texts of index.csv and index.json for a job; the same data block gives the same texts."""
+
+class Data(NamedTuple):
+    """What rendering takes of a job's data."""
+
+    index_csv: str
+    index_json: str
+    beside: Mapping[str, Beside]
+    """Files that decide the training and are not in the index."""
 
 
-def point_files(points: Iterable[Point], inputs: Inputs, index_of: IndexOf) -> Iterator[Rendered]:
+DataOf = Callable[[Job], Data]
+"""The data of a job; the same data block gives the same index."""
+
+
+def point_files(points: Iterable[Point], inputs: Inputs, data_of: DataOf) -> Iterator[Rendered]:
     """The files of each point's run directory, one point at a time.
 
     Args:
         points: the points.
         inputs: with the sweep's own folder as run directory.
-        index_of: builds an index, or knows it.
+        data_of: builds an index, or knows it.
     """
     for point in points:
-        index_csv, index_json = index_of(point.job)
         run_dir = f"{inputs.run_dir}/{POINTS}/{point.name}"
-        own = replace(inputs, run_dir=run_dir, index_csv=index_csv, index_json=index_json)
+        own = replace(inputs, run_dir=run_dir, **data_of(point.job)._asdict())
         yield point, render(_with_code_bound(point.job, inputs.run_dir), point.site, own)
 
 

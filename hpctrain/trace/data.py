@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from hpctrain.errors import DataError
-from hpctrain.trace.beside import files_beside_index
+from hpctrain.provenance.run import read_manifest
+from hpctrain.trace.beside import BesideFile, files_beside_index
 from hpctrain.trace.card import read_card
 from hpctrain.trace.inputs import differences, read_inputs
 from hpctrain.trace.link import Link, Verdict
@@ -18,9 +19,9 @@ _MOST = 10
 def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -> Iterator[Link]:
     """The input files, those that the index does not list, and the data card of their folder."""
     with suppress(OSError):
-        for key, path in files_beside_index((run_dir / "config.yaml").read_bytes()):
-            verdict: Verdict = "unknown" if path.is_file() else "missing"
-            yield Link(key, str(path), verdict, "not in the index: its digest was not taken")
+        config = (run_dir / "config.yaml").read_bytes()
+        for file in files_beside_index(config, read_manifest(run_dir), has_content):
+            yield _beside_link(file)
     try:
         texts = [(run_dir / name).read_text() for name in ("index.csv", "index.json")]
         inputs = read_inputs(texts[0], texts[1])
@@ -33,7 +34,7 @@ def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -
     details = tuple(f"{what}: {name}" for name, what in found[:_MOST])
     if len(found) > _MOST:
         details += (f"and {len(found) - _MOST} more",)
-    verdict = "same"
+    verdict: Verdict = "same"
     if found:
         is_gone = all(what.startswith("missing") for _, what in found)
         verdict = "missing" if is_gone and len(found) == len(inputs.files) else "changed"
@@ -47,6 +48,17 @@ def input_links(run_dir: Path, has_content: bool, tell: Callable[[str], None]) -
             if value
         )
         yield Link("data card", card.path.name, "", card.title, card.digest, details)
+
+
+def _beside_link(file: BesideFile) -> Link:
+    if file.size is None:
+        text = "the manifest has no digest of it"
+        return Link(file.key, str(file.path), "unknown", text)
+    verdict: Verdict = "same"
+    if file.difference:
+        verdict = "missing" if file.difference.startswith("missing") else "changed"
+    details = (file.difference,) if file.difference else ()
+    return Link(file.key, str(file.path), verdict, _size(file.size), file.sha256, details)
 
 
 def _size(num_bytes: float) -> str:

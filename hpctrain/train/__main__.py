@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -19,6 +19,8 @@ from hpctrain.comm import Communicator, Ranks, start
 from hpctrain.comm.control import let_all_connect
 from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
 from hpctrain.index import verify_index
+from hpctrain.index.beside import WEIGHTS, verify_beside
+from hpctrain.provenance.run import read_manifest
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import proof
 from hpctrain.train.faults import failure
@@ -109,29 +111,17 @@ def _fit(
     state = RunState(run.path)
     facts = proof.facts(comm, claims)
     if comm.rank == 0:
-        run.launches.begin(facts)
-        state.begin(
-            epochs=run.job.train.epochs,
-            **{key: facts[key] for key in ("world_size", "comm", "device")},
-        )
-        log.logger.info(
-            "%s on %s, %s, %s",
-            _count(comm.world_size, "rank"),
-            _count(len(facts["hosts"]), "node"),
-            comm.kind,
-            facts["device"],
-        )
-        verify_index(run.read_index(), content=run.job.data.verify == "digests")
+        _begin(run, state, facts)
+        _verify_data(run)
     with closing(StopRequest(comm, run.path)) as stop:
         stages.is_leaving = lambda: bool(stop.reason)
         staged = stage_data(run, comm, [claim.host for claim in claims], stages, state, stop)
         is_finished = False
         if not staged.is_stopped:
             place = Place(run.path, comm.rank, comm.device, staged.root, run.read_index().root)
-            task = resolve(tasks()[run.job.train.task])(run.job, place)
             trainer = Trainer(
                 run,
-                task,
+                resolve(tasks()[run.job.train.task])(run.job, place),
                 comm,
                 state,
                 is_schedule_change_allowed=is_schedule_change_allowed,
@@ -145,6 +135,32 @@ def _fit(
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)
         run.launches.end(0 if is_finished else EXIT_STOPPED)
     return is_finished, staged
+
+
+def _begin(run: Run, state: RunState, facts: dict[str, Any]) -> None:
+    """Write down what runs where, and say so."""
+    run.launches.begin(facts)
+    state.begin(
+        epochs=run.job.train.epochs,
+        **{key: facts[key] for key in ("world_size", "comm", "device")},
+    )
+    log.logger.info(
+        "%s on %s, %s, %s",
+        _count(facts["world_size"], "rank"),
+        _count(len(facts["hosts"]), "node"),
+        facts["comm"],
+        facts["device"],
+    )
+
+
+def _verify_data(run: Run) -> None:
+    """Refuse files that are not those of which the run has the digests."""
+    index, has_content = run.read_index(), run.job.data.verify == "digests"
+    verify_index(index, content=has_content)
+    # of a run that goes on, nobody reads the weights that it began with
+    is_resumed = next((run.path / "checkpoints").glob("state_*.pt"), None) is not None
+    not_needed = (WEIGHTS,) if is_resumed else ()
+    verify_beside(run.job, read_manifest(run.path), index.home, content=has_content, but=not_needed)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

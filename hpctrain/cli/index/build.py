@@ -12,9 +12,13 @@ from hpctrain.cli.index.place import counted, reasons, summary
 from hpctrain.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpctrain.config.index_rule import Rule
     from hpctrain.index import Index
     from hpctrain.index.pairing.judge import Settled
+
+_WARNING = "warning: "
 
 
 def command(
@@ -106,24 +110,28 @@ def run_build(
 def _build_and_tell(
     root: Path, rule: Rule, place: Path, page: dict[str, Any] | None, is_move: bool
 ) -> None:
+    from hpctrain.index.advice import exclude_warnings
     from hpctrain.index.last_build import remember
     from hpctrain.index.store import digests_of, save_index
 
     index, inputs = _built(root, rule, place, page, has_shortcut=not is_move)
     if index is None:
-        for line in _told(place, root, inputs):
-            typer.echo(line)
+        _tell(_told(place, root, inputs))
         return
     if is_move and _move(index):
         index, inputs = _built(root, rule, place, page, has_shortcut=False)
         assert index is not None  # noqa: S101 - it was asked for
     is_new = save_index(index, place)
-    lines = [summary(index), *reasons(index)]
+    warnings = (f"{_WARNING}{text}" for text in exclude_warnings(index, rule))
+    lines = [summary(index), *reasons(index), *warnings]
     if inputs:
         remember(root, place, inputs, {"files": digests_of(place), "lines": lines})
-    typer.echo(f"{place}: {'written' if is_new else 'nothing changed'}; {lines[0]}")
-    for line in lines[1:]:
-        typer.echo(line)
+    _tell([f"{place}: {'written' if is_new else 'nothing changed'}; {lines[0]}", *lines[1:]])
+
+
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(line, err=line.startswith(_WARNING))
 
 
 def _told(place: Path, root: Path, inputs: str) -> list[str]:
@@ -149,6 +157,11 @@ def _places(root: Path | None, out: Path | None) -> tuple[Path, Path, dict[str, 
     page = load_page(place)
     if page is None and all(path.is_file() for path in index_paths(place)):
         load_altered(place)  # says what is lost
+    if page is not None and "windows" in page:
+        raise ConfigError(
+            f"{place}: lists windows of volumes; build the index of the volumes again, and "
+            f"make the windows anew with: hpctrain index windows INDEX --window Z,Y,X --out {place}"
+        )
     if root is None:
         if page is None:
             raise ConfigError(f"{place}: no index yet; give ROOT, the folder of the data")

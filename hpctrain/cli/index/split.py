@@ -34,6 +34,7 @@ def command(
     Only the column `split` changes. Building the index again keeps every group where it is. Equal
     content in two splits is refused.
     """
+    from hpctrain.index.advice import check_groups
     from hpctrain.index.split import split_index
     from hpctrain.index.store import save_index
 
@@ -47,6 +48,10 @@ def command(
         )
     index = load(place)
     recipe = {"by": by, "parts": given, "seed": seed, "stratify": stratify}
+    notes = [*check_groups(index, "--by", by)]
+    notes += check_groups(index, "--stratify", [stratify] if stratify else [])
     index = split_index(index, recipe, {})
+    for note in notes:
+        typer.echo(f"warning: {note}", err=True)
     is_new = save_index(index, place)
     typer.echo(f"{place}: {'written' if is_new else 'nothing changed'}; {summary(index)}")

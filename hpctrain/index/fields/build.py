@@ -16,6 +16,7 @@ from hpctrain.index.fields.split import split_rows
 from hpctrain.index.headers.arrays import FileHeader
 from hpctrain.index.headers.file import read_header
 from hpctrain.index.headers.netcdf3 import read_values
+from hpctrain.index.leaks import check_copies
 from hpctrain.index.read import verify_index
 from hpctrain.index.table import SEPARATOR, Index, Row, tool_facts
 
@@ -59,7 +60,7 @@ def build_fields_index(
     _check_groups(fields, upscale_factor, root, used, headers)
     stamps = digests(list(headers), progress)
     rows = [_stamped(row, root, stamps) for row in rows]
-    _check_leak(rows)
+    check_copies(rows, "target")
     return Index(root, tuple(rows), {"rule": _rule(fields, upscale_factor), **tool_facts()})
 
 
@@ -167,17 +168,6 @@ def _stamped(row: Row, root: Path, stamps: dict[Path, str]) -> Row:
         values[f"{side}_mtime"] = SEPARATOR.join(str(s.st_mtime_ns) for s in status)
         values[f"{side}_sha256"] = SEPARATOR.join(stamps.get(root / n, "") for n in names)
     return row.replace(**values)
-
-
-def _check_leak(rows: list[Row]) -> None:
-    """A copy of a training file under another name is no validation."""
-    trained = {row["target_sha256"]: row["target"] for row in rows if row.split == "train"}
-    for row in rows:
-        if row.split == "validation" and row["target_sha256"] in trained:
-            raise DataError(
-                f"{row['target']}: is to validate on, but has the same content as "
-                f"{trained[row['target_sha256']]}, which is trained on; leave one of them out"
-            )
 
 
 def _rule(fields: Fields, upscale_factor: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpctrain.errors import DataError
+from hpctrain.index.leaks import check_leaks
 from hpctrain.index.store import load_index
 from hpctrain.index.table import FIELDS, Columns, Row
 
@@ -21,7 +22,8 @@ def rows_of_index(fields: Fields, cwd: Path) -> list[Row]:
         cwd: folder that a relative path starts from.
 
     Raises:
-        DataError: it cannot be read, has other modalities, or has nothing for one of the splits.
+        DataError: it cannot be read, has other modalities, has nothing for one of the splits, or
+            has content in two of them.
     """
     where = f"data.index: {fields.index}"
     table = load_index(cwd / Path(str(fields.index)).expanduser())
@@ -31,6 +33,10 @@ def rows_of_index(fields: Fields, cwd: Path) -> list[Row]:
             f"{where}: has the modalities {', '.join(modalities)}; allowed: target, or target and "
             "input; build it with --modality target=... and --modality input=..."
         )
+    try:
+        check_leaks(table)
+    except DataError as e:
+        raise DataError(f"{where}: {e}") from e
     columns = Columns(FIELDS.modalities, table.columns.free)
     rows = [
         Row.make(columns, **dict(zip(row.columns.names, row.cells, strict=True)))

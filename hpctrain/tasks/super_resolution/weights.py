@@ -12,6 +12,7 @@ from torch import nn
 
 from hpctrain.config.task import InitialWeights
 from hpctrain.errors import ConfigError
+from hpctrain.index.beside import place_of
 from hpctrain.log import logger
 from hpctrain.models.map2map import load_map2map
 
@@ -30,7 +31,7 @@ def begin_with(
     Raises:
         ConfigError: no such file, no state of map2map, or weights of another network.
     """
-    path = root / Path(weights.path).expanduser()
+    path = place_of(weights.path, root)
     state = _read(path)
     load_map2map(generator, state["model"], weights.layout)
     if critic is not None and "adv_model" in state:

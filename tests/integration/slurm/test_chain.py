@@ -145,13 +145,14 @@ def assert_equals_one_long_job(
     assert_equal_bits(whole, run)
 
 
-def test_chain__scancel_ends_it(cluster: Cluster, small: SmallRun, chains: Chains) -> None:
-    run = render(small, *cluster.two_ranks, *ENDLESS, *slow(0.05), *MINUTE, "chain.max_jobs=3")
+def test_chain__scancel_ends_it(cluster: Cluster, small: SmallRun) -> None:
+    time = ("resources.walltime='00:05:00'", "chain.max_jobs=3")
+    run = render(small, *cluster.two_ranks, *ENDLESS, *slow(0.05), *time)
     job_id = submit(cluster, run)
-    wait_until(lambda: has_begun(run, 3), 60)
+    wait_until(lambda: has_begun(run, 3), 180)
     cluster.run("scancel", job_id)
     assert cluster.wait(job_id)["JobState"] == "CANCELLED"
-    wait_until(lambda: not processes_of(run), 15)
+    wait_until(lambda: not processes_of(run), 60)
     assert not jobs_in_queue(cluster, run)
     assert current_job(run) == job_id
     # Slurm ends the launcher's daemons, too, so that not every launcher leaves time to save

@@ -96,7 +96,7 @@ def test_cancel__leaves_nothing_running(cluster: Cluster, small: SmallRun) -> No
     assert {"rank 0", "rank 1"} <= processes_of(run).keys()
     ask(cluster, small, "cancel", str(run))
     assert cluster.wait(job_id)["JobState"] == "CANCELLED"
-    wait_until(lambda: not processes_of(run), 15)
+    wait_until(lambda: not processes_of(run), 60)
     assert state(run)["status"] in ("stopped", "failed"), log(run)
 
 

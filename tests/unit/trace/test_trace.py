@@ -8,10 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hpctrain.provenance import Stamp, embed, stamp_run
-from hpctrain.trace.beside import files_beside_index
 from tests.started import amend, make_started, product, run
 
 
@@ -286,25 +284,3 @@ def test_trace__bad_files_of_others_are_no_traceback(run_dir, tmp_path, capsys) 
         assert f"{path}: " in capsys.readouterr().err
     (run_dir / "index.csv").write_bytes(b"\xff\xfe")
     assert links(capsys, run_dir)[1]["inputs"] == "unknown"
-
-
-def test_trace__files_that_the_index_does_not_list(run_dir, capsys) -> None:
-    assert files_beside_index((run_dir / "config.yaml").read_bytes()) == []
-    page = yaml.safe_load((run_dir / "config.yaml").read_text())
-    page["data"]["styles"] = "styles.csv"
-    page["train"]["initial_weights"] = {"path": "/gone/state_1.pt"}
-    (run_dir / "config.yaml").write_text(yaml.safe_dump(page))
-    (run_dir.parents[1] / "data" / "styles.csv").write_text("file,z\n")
-    code, verdicts, _ = links(capsys, run_dir)
-    assert code == 2
-    assert verdicts["data.styles"] == "unknown"
-    assert verdicts["train.initial_weights.path"] == "missing"
-    capsys.readouterr()
-    assert run("export", run_dir, "--ro-crate", "--out", "x.zip") == 0
-    err = capsys.readouterr().err
-    assert "note: data.styles: " in err
-    assert "note: train.initial_weights.path: /gone/state_1.pt: is not in the crate" in err
-    assert run("reproduce", "x.zip", "--as", "b") == 2
-    out = capsys.readouterr().out
-    assert "DIFFERS  data.styles " in out
-    assert "/gone/state_1.pt is not here" in out
