@@ -37,7 +37,7 @@ def command(
         if not (run / "config.yaml").is_file():
             raise ConfigError(f"{job}: is a sweep; hpctrain smoke takes a job of one run")
         outcome = smoke(run, share, seconds, typer.echo)
-    reached = f"{outcome.ratio:.3f} times {outcome.yardstick} after {outcome.steps} steps"
+    reached = f"{outcome.ratio:.3g} times {outcome.yardstick} after {outcome.steps} steps"
     if outcome.is_learning:
         typer.echo(f"the set-up can learn: RMSE {reached}, in {outcome.seconds:.0f} s")
     else:

@@ -129,7 +129,7 @@ class _Trial:
                 observed.is_learned = ratio <= share
                 is_over = observed.is_learned or now >= seconds or not ratio < float("inf")
                 if is_over or now - told >= seconds / 10 or step == 0:
-                    say(f"  step {step:5}  RMSE {ratio:7.3f} times {self.yardstick}")
+                    say(f"  step {step:5}  RMSE {ratio:9.4g} times {self.yardstick}")
                     told = now
                 if is_over:
                     return observed

@@ -38,6 +38,8 @@ def test_bias__gives_a_slope():
 def test_ties__are_shared_out():
     shares = rank_histogram(np.zeros(5), np.zeros((3, 5)))
     np.testing.assert_allclose(shares, 0.25)
+    mixed = rank_histogram(np.array([0.0, 5.0]), np.array([[0.0, 1.0]] * 3))
+    np.testing.assert_allclose(mixed, [1 / 8, 1 / 8, 1 / 8, 5 / 8])  # each cell counts once
 
 
 def test_weights__count():
