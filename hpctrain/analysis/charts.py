@@ -11,7 +11,7 @@ from hpctrain.analysis.record import Record, keys, series
 from hpctrain.analysis.svg import Axis, Chart, Curve
 from hpctrain.run_state import finite
 
-YARDSTICKS = ("trilinear", "input")
+YARDSTICKS = ("trilinear", "input", "tricubic")
 """What a generator is compared with: upsampling, or at one resolution the input itself."""
 KINDS = ("truth", *YARDSTICKS, "generator")
 

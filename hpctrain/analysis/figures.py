@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 COLORS = {
     "truth": "#1b1b1b",
     "trilinear": "#d9822b",
+    "tricubic": "#b3488a",
     "input": "#d9822b",
     "generator": "#1f6fb4",
     "generated": "#1f6fb4",
@@ -222,8 +223,8 @@ def _slice_figure(
         return figure.add_axes((x / size[0], y / size[1], w / size[0], h / size[1]))
 
     truth = np.stack([row["truth"] for row in rows])
-    diverging = _is_diverging(variable, truth)
-    scale = _readable_unit(max(map(abs, _color_range(truth, diverging))), unit)
+    diverging = is_diverging(variable, truth)
+    scale = readable_unit(max(map(abs, color_range(truth, diverging))), unit)
     for i, (row, layer) in enumerate(zip(rows, titles, strict=True)):
         bottom = foot + (len(rows) - 1 - i) * row_height
         axes = [place(0.3 + c * (width + 0.1), bottom, width, height) for c in range(count)]
@@ -253,7 +254,7 @@ def _draw_row(
 ) -> None:
     """Draw input, trilinear, generated and truth of one layer with one colour bar."""
     truth = row["truth"]
-    low, high = _color_range(truth, diverging)
+    low, high = color_range(truth, diverging)
     factor, unit_text = scale
     for panel, (name, field) in zip(axes, row.items(), strict=True):
         # `auto` fills the panel, whose proportions are those of the truth, also with coarse cells.
@@ -307,7 +308,7 @@ def _panel_size(shape: Sequence[int]) -> tuple[float, float]:
     return width, width / proportion
 
 
-def _color_range(truth: Array, diverging: bool) -> tuple[float, float]:
+def color_range(truth: Array, diverging: bool) -> tuple[float, float]:
     """Range of all but the truth's most extreme values; around 0 when diverging."""
     low, high = (float(v) for v in np.percentile(truth, (0.5, 99.5)))
     if diverging:
@@ -320,7 +321,7 @@ def _color_range(truth: Array, diverging: bool) -> tuple[float, float]:
     return low, high
 
 
-def _is_diverging(variable: str, truth: Array) -> bool:
+def is_diverging(variable: str, truth: Array) -> bool:
     """True for fields around 0: by name, or as both signs are strong."""
     words = variable.lower().replace("_", " ").split()
     if "anomaly" in words or "velocity" in words or words[0] in ("vx", "vy", "vz"):
@@ -329,7 +330,7 @@ def _is_diverging(variable: str, truth: Array) -> bool:
     return low < 0 < high and min(-low, high) > 0.15 * max(-low, high)
 
 
-def _readable_unit(largest: float, unit: str) -> tuple[float, str]:
+def readable_unit(largest: float, unit: str) -> tuple[float, str]:
     """Factor and text of a unit in which values lie between 0.01 and 100 000."""
     if not 0 < largest < math.inf or 1e-2 <= largest < 1e5:
         return 1.0, unit

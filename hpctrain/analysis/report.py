@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
 from hpctrain.analysis.charts import YARDSTICKS
+from hpctrain.analysis.newest import stamp_of_newest
 from hpctrain.analysis.record import Record, read_record
-from hpctrain.errors import HpctrainError, RenderError
-from hpctrain.provenance import Stamp, embed, stamp_run
-from hpctrain.provenance.files import read_stamp
+from hpctrain.errors import RenderError
+from hpctrain.provenance import embed
 from hpctrain.run_state import finite
 
 TEMPLATE = "report.html.j2"
@@ -46,8 +45,8 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
     path = Path(run_dir, "report.html") if out is None else Path(out)
     if path.is_dir():
         raise RenderError(f"{path}: is a folder; give a file, such as {path / 'report.html'}")
-    page = render(read_record(Path(run_dir)), time.time())
-    stamp = _stamp(Path(run_dir))
+    record, stamp = read_record(Path(run_dir)), stamp_of_newest(Path(run_dir), "report")
+    page = render(record, time.time(), _whole(record))
     part = path.with_name(f".{path.stem}.{os.getpid()}.part.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,23 +62,30 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
     return path
 
 
-def _stamp(run_dir: Path) -> Stamp:
-    """Stamp of a page about a run: of its newest checkpoint, if that has a stamp itself."""
-    stamp, latest = stamp_run(run_dir, "report"), run_dir / "checkpoints" / "latest"
-    with suppress(HpctrainError):
-        newest = read_stamp(latest)
-        return replace(
-            stamp,
-            checkpoint=latest.resolve().name,
-            checkpoint_digest=newest.content_digest,
-            epoch=newest.epoch,
-            global_step=newest.global_step,
+def _whole(record: Record) -> list[dict[str, str]]:
+    """Pictures of whole fields, drawn now if need be; a failure is told on the page."""
+    if not (record.path / "eval" / "whole.npz").is_file():
+        return []
+    try:
+        from hpctrain.analysis.globe_pictures import draw_whole  # matplotlib, where it is needed
+
+        drawn = draw_whole(record.path, stamp_of_newest(record.path, "figure"))
+    except ImportError as e:
+        record.problems.append(f"whole fields are not drawn, as {e.name} is not installed")
+        return []
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        record.problems.append(
+            f"eval/whole.json or whole.npz is damaged ({run_state.first_line(e)})"
         )
-    return stamp
+        return []
+    kinds = {".png": "png", ".gif": "gif"}
+    return [
+        {"name": d.title, "uri": _data_uri(d.path, f"image/{kinds[d.path.suffix]}")} for d in drawn
+    ]
 
 
-def render(record: Record, now: float) -> str:
-    """The page as text; the same record and time give the same page."""
+def render(record: Record, now: float, whole: Sequence[Mapping[str, str]] = ()) -> str:
+    """The page as text; the same record, time and pictures give the same page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -104,6 +110,7 @@ def render(record: Record, now: float) -> str:
         validations=charts.validations(record),
         spectra=charts.spectra(record.spectra),
         pictures=_pictures(record),
+        whole=whole,
         figures_epoch=record.figures_epoch,
         facts=facts.tables(record),
         launches=facts.launches(record),
@@ -195,11 +202,14 @@ def _pictures(record: Record) -> list[dict[str, str]]:
         if name == "spectra" and record.spectra:
             continue
         try:
-            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            pictures.append({"name": name, "uri": _data_uri(path, "image/png")})
         except OSError:
             continue
-        pictures.append({"name": name, "uri": f"data:image/png;base64,{data}"})
     return pictures
+
+
+def _data_uri(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    evaluate,
     export,
     generate,
     import_map2map,
@@ -34,6 +35,7 @@ from hpctrain.cli import (
     schema,
     show,
     site,
+    smoke,
     status,
     submit,
     table,
@@ -46,10 +48,10 @@ from hpctrain.errors import HpctrainError
 
 _ORDER = (
     *("init", "sample", "index", "convert", "import-map2map", "models"),
-    *("show", "check", "lint", "cost", "render", "submit", "scale"),
+    *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
-    *("predict", "generate", "report", "profile", "table"),
+    *("predict", "generate", "evaluate", "report", "profile", "table"),
     *("schema", "site", "template"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
@@ -98,6 +100,8 @@ app.command("predict", short_help="Predict whole fields with a run's network.")(
 app.command("generate", short_help="Make fields out of noise.")(generate.command)
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
+app.command("smoke", short_help="Say within a minute whether a job can learn.")(smoke.command)
+app.command("evaluate", short_help="Say how good whole fields of a run are.")(evaluate.command)
 app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)

@@ -5,6 +5,7 @@ from hpctrain.models.noise import SampleNoise as SampleNoise
 from hpctrain.models.noise import ZeroNoise as ZeroNoise
 from hpctrain.models.patch import PatchDiscriminator as PatchDiscriminator
 from hpctrain.models.resample import crop_to as crop_to
+from hpctrain.models.resample import upsample_tricubic as upsample_tricubic
 from hpctrain.models.resample import upsample_trilinear as upsample_trilinear
 from hpctrain.models.srsgan import SrDiscriminator as SrDiscriminator
 from hpctrain.models.srsgan import SrGenerator as SrGenerator
@@ -17,5 +18,6 @@ __all__ = [
     "SrGenerator",
     "ZeroNoise",
     "crop_to",
+    "upsample_tricubic",
     "upsample_trilinear",
 ]

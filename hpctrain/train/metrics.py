@@ -112,6 +112,8 @@ class Recorder:
         step: int,
         draw: Callable[[], Any],
         make_stamp: Callable[[], Stamp] | None = None,
+        *,
+        is_kept: bool = True,
     ) -> None:
         """Draw a figure in the background; into TensorBoard and eval/figures.
 
@@ -121,6 +123,7 @@ class Recorder:
             step: where TensorBoard shows it.
             draw: makes the figure.
             make_stamp: called after the drawing; may wait.
+            is_kept: False: into TensorBoard alone.
         """
 
         def write(writer: Any) -> None:
@@ -129,8 +132,9 @@ class Recorder:
             from hpctrain.analysis import figures  # matplotlib, in this thread only
 
             figure = draw()
-            stamp = make_stamp() if make_stamp else None
-            figures.save(figure, figures.figure_path(self._figures, epoch, name), stamp)
+            if is_kept:
+                stamp = make_stamp() if make_stamp else None
+                figures.save(figure, figures.figure_path(self._figures, epoch, name), stamp)
             writer.add_image(name, figures.to_array(figure), step, dataformats="HWC")
 
         self._work.put(write)

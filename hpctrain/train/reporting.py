@@ -138,6 +138,13 @@ class Reporter:
         for name, draw in task.figures(at.epoch):
             self._recorder.figure(name, at.epoch, at.global_step, draw, make_stamp)
 
+    def curves(self, at: Position, task: Task) -> None:
+        """Draw the curves of a validation into TensorBoard, beside the training."""
+        if self._recorder is None:
+            return
+        for name, draw in task.curves(at.epoch):
+            self._recorder.figure(name, at.epoch, at.global_step, draw, is_kept=False)
+
     def skipped(self, at: Position, remedy: Remedy) -> None:
         """Tell of a step that was left out.
 

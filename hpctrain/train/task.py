@@ -125,6 +125,13 @@ class Task(ABC):
         """
         return ()
 
+    def curves(self, epoch: int) -> Sequence[tuple[str, Any]]:
+        """The same of what a validation has measured; drawn after each, for TensorBoard alone.
+
+        Called on rank 0 behind `validation_result`; must not compute anything large.
+        """
+        return ()
+
     def state(self) -> dict[str, Any]:
         """What the task must remember in a checkpoint beside models and optimizers."""
         return {}

@@ -259,6 +259,8 @@ class Trainer:
             if figures_every and self._is_epoch_due(figures_every):
                 self.stages.enter("aside")
                 self.reporter.figures(self.position, self.task)
+            elif figures_every and scalars:
+                self.reporter.curves(self.position, self.task)
         return scalars
 
     def _lacks_validation(self) -> bool:

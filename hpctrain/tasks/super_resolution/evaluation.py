@@ -1,4 +1,4 @@
-"""How good the generated fields are: errors and spectra against trilinear upsampling, pictures."""
+"""How good the generated fields are: errors and spectra against plain upsampling, pictures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hpctrain.analysis import figures
 from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error
 from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
+from hpctrain.models import upsample_tricubic
+from hpctrain.tasks.super_resolution.likeness import correlation, distances, moments
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.tasks.super_resolution.picture import Picture, draw_picture
 from hpctrain.train.task import Validation
@@ -34,6 +36,8 @@ class Evaluation:
         self.baseline = baseline_of(dataset)
         """Name of what the generator is compared with; None where nothing is comparable."""
         self._kinds = ("truth", "generator", *([self.baseline] if self.baseline else []))
+        if self.baseline == "trilinear":
+            self._kinds += ("tricubic",)
         self._spectra: dict[str, list[list[float]]] = {}
         self._k: list[float] = []
 
@@ -49,6 +53,9 @@ class Evaluation:
         }
         if self.baseline:
             fields[self.baseline] = self._as_target(pair.condition.float())
+        if "tricubic" in self._kinds:
+            cubic = upsample_tricubic(batch.input.float(), self.factor, self.halo)
+            fields["tricubic"] = self._as_target(cubic)
         sums = {"samples": torch.tensor(float(len(batch.ids)), dtype=torch.float64)}
         for kind, field in fields.items():
             spectrum = SpectrumSum(field.shape[1], field.shape[2:], device=field.device)
@@ -60,6 +67,8 @@ class Evaluation:
                 if self.scales.norms:  # no scale turns these errors into physical ones
                     physical = (self.scales.denormalize(x.double()) for x in (field, batch.target))
                     sums[f"physical_error/{kind}"] = _squares(*physical)
+                sums[f"moments/{kind}"] = moments(field, batch.target)
+                sums[f"histogram_distance/{kind}"] = distances(field, batch.target)
         return sums
 
     def result(self, sums: Mapping[str, Tensor]) -> Validation:
@@ -75,19 +84,33 @@ class Evaluation:
             physical = mean.sqrt() * torch.tensor(self.scales.scale, dtype=torch.float64)
             if self.scales.norms:
                 physical = (sums[f"physical_error/{kind}"] / samples).sqrt()
-            rmse[kind] = dict(zip(self.dataset.variables, physical.tolist(), strict=True))
+            rmse[kind] = self._named(physical.tolist())
             normalized[kind] = math.sqrt(float(mean.mean()))
             scalars[f"rmse/{kind}"] = normalized[kind]
         spectral = {
             kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in self._kinds[1:]
         }
         scalars.update({f"log_spectrum_error/{kind}": v for kind, v in spectral.items()})
+        likeness = {
+            "correlation": {
+                k: correlation(sums[f"moments/{k}"] / samples) for k in self._kinds[1:]
+            },
+            "histogram_distance": {
+                k: sums[f"histogram_distance/{k}"] / samples for k in self._kinds[1:]
+            },
+        }
+        for name, found in likeness.items():
+            scalars.update({f"{name}/{kind}": float(v.mean()) for kind, v in found.items()})
         summary = {
             "samples": int(samples),
             "variables": list(self.dataset.variables),
             "rmse": rmse,
             "rmse_normalized": normalized,
             "log_spectrum_error": spectral,
+            **{
+                name: {kind: self._named(v.tolist()) for kind, v in found.items()}
+                for name, found in likeness.items()
+            },
         }
         spectrum_file = {"k": self._k, "k_unit": "cycles per sample width", **self._by_variable()}
         return Validation(scalars, {"summary.json": summary, "spectra.json": spectrum_file})
@@ -101,19 +124,18 @@ class Evaluation:
             (name.replace("/", "_"), partial(draw_picture, picture, i, epoch))
             for i, name in enumerate(self.dataset.variables)
         ]
-        if self._k:
-            curves = {
-                "generated" if kind == "generator" else kind: torch.tensor(
-                    self._spectra[kind]
-                ).numpy()
-                for kind in self._kinds
-            }
-            k = torch.tensor(self._k).numpy()
-            draw = partial(
-                figures.spectra, k, curves, self.dataset.variables, f"validation, epoch {epoch}"
-            )
-            draws.append(("spectra", draw))
-        return draws
+        return [*draws, *self.curves(epoch)]
+
+    def curves(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
+        """Draw function of the spectra of the last pass."""
+        if not self._k:
+            return ()
+        curves = {
+            "generated" if kind == "generator" else kind: torch.tensor(self._spectra[kind]).numpy()
+            for kind in self._kinds
+        }
+        k, title = torch.tensor(self._k).numpy(), f"validation, epoch {epoch}"
+        return [("spectra", partial(figures.spectra, k, curves, self.dataset.variables, title))]
 
     def _as_target(self, condition: Tensor) -> Tensor:
         """The input in the target's units, where the two have scales of their own."""
@@ -126,11 +148,12 @@ class Evaluation:
         self._k = SpectrumSum(1, size).k.tolist()
         self._spectra = {kind: value.tolist() for kind, value in spectra.items()}
 
-    def _by_variable(self) -> dict[str, dict[str, list[float]]]:
-        return {
-            kind: dict(zip(self.dataset.variables, self._spectra[kind], strict=True))
-            for kind in self._kinds
-        }
+    def _by_variable(self) -> dict[str, dict[str, Any]]:
+        return {kind: self._named(self._spectra[kind]) for kind in self._kinds}
+
+    def _named(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Values of the channels by variable."""
+        return dict(zip(self.dataset.variables, values, strict=True))
 
 
 def baseline_of(dataset: FieldDataset) -> str | None:

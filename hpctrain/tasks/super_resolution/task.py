@@ -125,6 +125,10 @@ class SuperResolutionTask(Task):
         """Slices of a validation field, and the spectra of all of them."""
         return self.evaluation.figures(self._generator, self.place.device, epoch)
 
+    def curves(self, epoch: int) -> Sequence[tuple[str, Any]]:
+        """The spectra of the validation fields."""
+        return self.evaluation.curves(epoch)
+
     def state(self) -> dict[str, Any]:
         """The scales, without which no output has a meaning."""
         return {"scales": self.scales.to_dict()}

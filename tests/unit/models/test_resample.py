@@ -10,6 +10,7 @@ from hpctrain.models.resample import (
     num_halvings,
     required_halo,
     upsample2,
+    upsample_tricubic,
     upsample_trilinear,
 )
 
@@ -114,3 +115,32 @@ def test_upsample_trilinear__without_halo_is_plain():
     x = torch.randn(1, 2, 3, 4, 5)
     expected = F.interpolate(x, scale_factor=4.0, mode="trilinear", align_corners=False)
     torch.testing.assert_close(upsample_trilinear(x, 4, 0), expected)
+
+
+@pytest.mark.parametrize(("factor", "halo"), [(2, 2), (4, 2), (4, 3), (8, (2, 3, 4))])
+def test_upsample_tricubic__is_exact_for_parabolas(factor, halo):
+    halos = (halo,) * 3 if isinstance(halo, int) else halo
+    cells = (3, 4, 5)
+    fine = [
+        (torch.arange(n * factor, dtype=torch.float64) + 0.5) / factor - 0.5 + h
+        for n, h in zip(cells, halos, strict=True)
+    ]
+    coarse = [
+        torch.arange(n + 2 * h, dtype=torch.float64) for n, h in zip(cells, halos, strict=True)
+    ]
+
+    def parabola(axes):
+        z, y, x = torch.meshgrid(*axes, indexing="ij")
+        return (z**2 - 3 * y**2 + x**2 + x * y * z)[None, None]
+
+    y = upsample_tricubic(parabola(coarse), factor, halo)
+    torch.testing.assert_close(y, parabola(fine))
+
+
+def test_upsample_tricubic__repeats_the_edge_without_halo():
+    x = torch.randn(2, 3, 4, 5, 6)
+    y = upsample_tricubic(x, 4, 0)
+    padded = F.pad(x, [2] * 6, mode="replicate")
+    torch.testing.assert_close(y, upsample_tricubic(padded, 4, 2))
+    assert y.shape == (2, 3, 16, 20, 24)
+    torch.testing.assert_close(upsample_tricubic(x, 1, 1), x[..., 1:-1, 1:-1, 1:-1])

@@ -1,0 +1,122 @@
+"""Draw what `hpctrain evaluate` has left in eval/: figures and animations of whole fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpctrain.analysis import figures, globe_figures
+from hpctrain.analysis.animation import animate
+from hpctrain.provenance import Stamp, embed
+
+NUMBERS, PICTURES = "whole.json", "whole.npz"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture."""
+
+    title: str
+    path: Path
+
+
+def draw_whole(run_dir: Path, stamp: Stamp) -> list[Drawn]:
+    """Draw all figures of an evaluation into eval/whole/; those that are new enough stay.
+
+    Args:
+        run_dir: with eval/whole.json and eval/whole.npz; without them nothing is drawn.
+        stamp: what the files say of where they are from.
+
+    Returns:
+        The pictures in the order of the page.
+    """
+    source = run_dir / "eval" / PICTURES
+    if not source.is_file() or not (run_dir / "eval" / NUMBERS).is_file():
+        return []
+    page = json.loads((run_dir / "eval" / NUMBERS).read_text())
+    if not page["steps"]:
+        return []
+    folder = run_dir / "eval" / "whole"
+    folder.mkdir(exist_ok=True)
+    made = _Folder(folder, source.stat().st_mtime, stamp)
+    made.figure("spectra", "Power spectra", lambda: globe_figures.spectra(page))
+    made.figure("profiles", "Errors by depth", lambda: globe_figures.profiles(page))
+    if page["members"] > 1:
+        made.figure("calibration", "Calibration", lambda: globe_figures.calibration(page))
+    if page["geometry"] in ("globe", "band"):
+        with np.load(source) as arrays:
+            _maps(made, page, {key: arrays[key] for key in arrays.files})
+    return made.drawn
+
+
+class _Folder:
+    """Pictures in a folder, drawn where they are older than their numbers."""
+
+    def __init__(self, path: Path, newer_than: float, stamp: Stamp) -> None:
+        self.path, self.drawn = path, list[Drawn]()
+        self._newer_than, self._stamp = newer_than, stamp
+
+    def is_new(self, path: Path) -> bool:
+        return path.is_file() and path.stat().st_mtime >= self._newer_than
+
+    def figure(self, name: str, title: str, draw: Any) -> None:
+        path = self.path / f"{name.replace('/', '_').replace(' ', '_')}.png"
+        if not self.is_new(path):
+            figures.save(draw(), path, self._stamp)
+        self.drawn.append(Drawn(title, path))
+
+    def animation(self, name: str, title: str, write: Any) -> None:
+        path = self.path / f"{name.replace('/', '_').replace(' ', '_')}.gif"
+        if not self.is_new(path):
+            for file in write(path):
+                embed(file, self._stamp)
+        self.drawn.append(Drawn(title, path))
+
+
+def _maps(made: _Folder, page: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    axes = arrays["latitudes"], arrays["longitudes"]
+    radii = arrays.get("radii")
+    titles = globe_figures.shell_titles(radii, arrays["layers"].tolist())
+    names = [step["name"] for step in page["steps"]]
+    for c, variable in enumerate(page["variables"]):
+        unit = page["units"][c] if page["units"] else ""
+        shells, sections = (_of(arrays, part, c) for part in ("shells", "section"))
+        last = {kind: field[-1] for kind, field in shells.items()}
+        made.figure(
+            f"maps_{variable}",
+            f"Shells of {variable}",
+            lambda v=variable, u=unit, f=last: globe_figures.shell_maps(
+                f, v, u, axes, titles, names[-1]
+            )[0],
+        )
+        if radii is not None:
+            slices = {kind: field[-1] for kind, field in sections.items()}
+            made.figure(
+                f"section_{variable}",
+                f"Section of {variable} along one meridian",
+                lambda v=variable, u=unit, f=slices: globe_figures.section(
+                    f, v, u, (radii, axes[0]), names[-1]
+                ),
+            )
+        if len(names) > 1:
+            middle = len(titles) // 2
+            one = {kind: field[:, middle] for kind, field in shells.items()}
+            made.animation(
+                f"time_{variable}",
+                f"{variable} over time, {titles[middle]}",
+                lambda path, v=variable, u=unit, f=one, t=titles[middle]: animate(
+                    f, v, u, axes, t, names, path
+                ),
+            )
+
+
+def _of(arrays: Mapping[str, Any], part: str, channel: int) -> dict[str, Any]:
+    """Arrays of one variable by kind, the time step first."""
+    prefix = f"{part}/"
+    found = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
+    return {kind: values[:, channel] for kind, values in found.items()}

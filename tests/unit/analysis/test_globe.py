@@ -1,0 +1,75 @@
+"""Numbers of whole fields: on each kind of grid, and on real convection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpctrain.analysis.globe import Grid, measure, wave_numbers
+from tests.requires import SHARED_DATA, requires
+
+LONGITUDES = np.arange(24) * 15.0
+RADII = np.linspace(3500, 6300, 5)
+
+
+def grid(latitudes, geometry="sphere", longitudes=LONGITUDES):
+    return Grid.of((RADII, np.asarray(latitudes), longitudes), geometry)
+
+
+GLOBE, BAND = np.linspace(84, -84, 15), np.linspace(50, -50, 15)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "counts"),
+    [
+        (grid(GLOBE), "globe", 7),
+        (grid(BAND), "band", 12),
+        (grid(GLOBE, longitudes=LONGITUDES / 2), "region", None),
+        (grid(GLOBE, geometry="box"), "box", None),
+    ],
+)
+def test_measure__of_each_kind_of_grid(found, kind, counts):
+    assert found.kind == kind
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(1, 5, 15, 24)).astype(np.float32)
+    fields = {"truth": truth, "generator": 2 * truth}
+    members = truth + rng.normal(size=(3, *truth.shape)).astype(np.float32)
+    page = measure(fields, members, ["temperature"], found)
+    k, _ = wave_numbers(found, truth.shape[1:])
+    assert len(k) == len(page["spectrum"]["truth"]["temperature"])
+    assert counts is None or len(k) == counts
+    # twice the field: four times the power, which is 0.602 decades, and an error of its own size
+    assert page["log_spectrum_error"]["generator"]["temperature"] == pytest.approx(np.log10(4))
+    np.testing.assert_allclose(page["correlation"]["generator"]["temperature"], 1)
+    assert len(page["rmse"]["generator"]["temperature"]) == 5
+    assert len(page["rank_histogram"]["temperature"]) == 4
+    assert "divergence" not in page
+
+
+def test_divergence__needs_a_flow_on_shells():
+    names = ["vx", "vy", "vz"]
+    truth = np.random.default_rng(0).normal(size=(3, 5, 15, 24)).astype(np.float32)
+    fields = {"truth": truth, "generator": 3 * truth}
+    found = measure(fields, None, names, grid(GLOBE))["divergence"]
+    assert found["generator"] == pytest.approx(3 * found["truth"])
+    assert "divergence" not in measure(fields, None, names, grid(GLOBE, "box"))
+
+
+@requires(shared_data=True)
+def test_real_convection__has_the_degree_that_it_began_with():
+    """CitcomS' cookbook 8 starts from degree 3, order 2, which stays the strongest."""
+    h5py = pytest.importorskip("h5py")
+    path = SHARED_DATA / "mantle" / "citcoms_cookbook8_sphere_64x33x128.nc"
+    with h5py.File(path) as file:
+        axes = [file[name][:].astype(float) for name in ("r", "lat", "lon")]
+        names = ["temperature", "vx", "vy", "vz"]
+        truth = np.stack([file[name][:].transpose(1, 0, 2) for name in names])
+    found = Grid.of(axes, "sphere")
+    assert found.kind == "globe"
+    page = measure({"truth": truth, "generator": truth}, None, names, found)
+    power = np.array(page["spectrum"]["truth"]["temperature"])
+    assert np.argmax(power) == 3 - 1
+    assert power[0] < 1e-6 * power.max()  # and no degree that the start's symmetry forbids
+    # a Cartesian component of a flow of degree 3 has degrees 2 and 4
+    flow = np.array(page["spectrum"]["truth"]["vx"])
+    assert set(np.argsort(flow)[-2:] + 1) == {2, 4}

@@ -1,0 +1,107 @@
+"""Whole fields of a small real run: put together, measured, drawn and shown on the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from scipy.io import netcdf_file
+from typer.testing import CliRunner
+
+from hpctrain.analysis.report import write_report
+from hpctrain.cli.app import app
+from hpctrain.errors import CheckpointError
+from hpctrain.provenance.files import read
+from hpctrain.tasks.super_resolution.evaluate import evaluate_run
+from hpctrain.tasks.super_resolution.whole import Tiles
+from tests.runs import VARIABLES
+from tests.unit.train.test_trainer import run_dir, trainer, write_job
+
+__all__ = ["run_dir"]
+
+
+@pytest.fixture
+def trained(run_dir: Path) -> Path:
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"] |= {"validation_steps": 2, "variables": ["temperature"]}
+    job["train"]["epochs"] = 1
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    return run_dir
+
+
+def test_tiles__make_the_file_again(run_dir: Path) -> None:
+    made = trainer(run_dir)
+    task = made.task
+    tiles = Tiles(
+        made.data.validation, task.models["generator"], 2, task.halo, torch.device("cpu"), 0
+    )
+    fields = tiles.fields(0, [0, 1])
+    with netcdf_file(run_dir.parent / tiles.name(0), mmap=False) as file:
+        stored = {v: file.variables[v][:].transpose(1, 0, 2).copy() for v in VARIABLES}
+        axes = [file.variables[name][:].copy() for name in ("r", "lat", "lon")]
+    shape = fields["truth"].shape[1:]
+    for channel, variable in enumerate(VARIABLES):
+        part = stored[variable]
+        cut = [(n - m) // 2 for n, m in zip(part.shape, shape, strict=True)]
+        expected = part[tuple(slice(c, c + m) for c, m in zip(cut, shape, strict=True))]
+        np.testing.assert_allclose(fields["truth"][channel], expected, rtol=2e-5, atol=1e-6)
+    for values, stored_axis in zip(tiles.coordinates(), axes, strict=True):
+        assert values is not None
+        assert set(np.round(values, 4)) <= set(np.round(stored_axis, 4))
+    assert fields["members"].shape == (2, *fields["truth"].shape)
+    assert fields["tricubic"].shape == fields["trilinear"].shape == fields["truth"].shape
+
+
+def test_evaluate__numbers_agree_with_plain_formulas(trained: Path) -> None:
+    page = evaluate_run(trained, members=3, fields=None)
+    stored = json.loads((trained / "eval" / "whole.json").read_text())
+    assert stored["steps"] == page["steps"]
+    assert read(trained / "eval" / "whole.json").stamp.product == "evaluation"
+    arrays = np.load(trained / "eval" / "whole.npz")
+    layer = int(arrays["layers"][0])
+    truth, made = (arrays[f"shells/{kind}"][0, 0, 0] for kind in ("truth", "generator"))
+    step = page["steps"][0]
+    assert page["geometry"] == "globe"
+    weights = np.cos(np.deg2rad(arrays["latitudes"]))[:, None]
+    error = np.average((made - truth) ** 2, weights=np.broadcast_to(weights, truth.shape))
+    found = step["rmse"]["generator"]["temperature"][layer]
+    assert found == pytest.approx(np.sqrt(error), rel=0.05)  # rows weigh as their cosine, nearly
+    for variable in page["variables"]:
+        assert sum(step["rank_histogram"][variable]) == pytest.approx(1)
+        assert len(step["rank_histogram"][variable]) == 4
+        assert len(step["spectrum"]["truth"][variable]) == len(page["k"])
+        assert step["log_spectrum_error"]["generator"][variable] > 0
+
+
+def test_report__shows_what_was_evaluated(trained: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", str(trained), "--members", "2"])
+    assert done.exit_code == 0, done.output
+    assert "temperature RMSE" in done.output
+    html = write_report(trained).read_text()
+    assert "Whole fields" in html
+    folder = trained / "eval" / "whole"
+    assert {"spectra.png", "profiles.png", "calibration.png"} <= {p.name for p in folder.iterdir()}
+    page = json.loads((trained / "eval" / "whole.json").read_text())
+    with Image.open(folder / "time_temperature.gif") as image:
+        assert image.n_frames == len(page["steps"]) == 2
+    assert read(folder / "time_temperature.gif").stamp.product == "figure"
+    before = (folder / "spectra.png").stat().st_mtime_ns
+    write_report(trained)
+    assert (folder / "spectra.png").stat().st_mtime_ns == before  # nothing is drawn twice
+
+
+def test_report__says_when_the_evaluation_is_damaged(trained: Path) -> None:
+    evaluate_run(trained, members=0, fields=1)
+    (trained / "eval" / "whole.json").write_text("{")
+    assert "is damaged" in write_report(trained).read_text()
+
+
+def test_evaluate__without_a_checkpoint_is_refused(run_dir: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        evaluate_run(run_dir, members=0, fields=None)
