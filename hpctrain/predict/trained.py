@@ -15,13 +15,12 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.config.task import FieldTraining
 from hpctrain.data import Scales
-from hpctrain.errors import CheckpointError, ConfigError, ProvenanceError
+from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.models.planar import Planar
 from hpctrain.predict.options import Weights
-from hpctrain.provenance.digest import digest_of
-from hpctrain.provenance.files import read_stamp
 from hpctrain.tasks.super_resolution.networks import make_generator, on_fields
 from hpctrain.train.checkpoint import CheckpointFolder, load
+from hpctrain.train.stamps import checkpoint_facts
 
 _GENERATOR = "generator"
 
@@ -120,19 +119,12 @@ def load_trained(
             f"{path}: holds another generator than config.yaml asks for "
             f"({str(e).splitlines()[0]}); put the run's train block back"
         ) from e
-    at = state.get("position", {})
-    facts = {
-        "checkpoint": path.name,
-        "checkpoint_digest": _digest(path),
-        "epoch": at.get("epoch"),
-        "global_step": at.get("global_step"),
-    }
     return Trained(
         network.eval(),
         meta.eval(),
         scales,
         settings,
-        facts,
+        checkpoint_facts(path, state),
         kind,
         state.get("precision") or {},
         channels,
@@ -174,10 +166,3 @@ def _which(weights: Weights, settings: FieldTraining, *, has_averages: bool, pat
 def _put(network: nn.Module, averages: Mapping[str, Tensor]) -> None:
     for key, value in (*network.named_parameters(), *network.named_buffers()):
         value.copy_(averages[key])
-
-
-def _digest(path: Path) -> str:
-    try:
-        return read_stamp(path).content_digest
-    except ProvenanceError:  # of an older version
-        return digest_of(path)

@@ -7,8 +7,10 @@ and documents of the same step wait for it in their own thread, never in the loo
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hpctrain.errors import ProvenanceError
 from hpctrain.log import logger
@@ -19,6 +21,30 @@ from hpctrain.train.task import Position
 
 _PATIENCE_S = 600.0
 """How long a figure waits for the digest of its checkpoint."""
+
+
+def checkpoint_facts(path: Path, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the stamp of what is made from a checkpoint.
+
+    Args:
+        path: the checkpoint's file, no link.
+        state: what it holds.
+    """
+    at = state.get("position", {})
+    return {
+        "checkpoint": path.name,
+        "checkpoint_digest": _checkpoint_digest(path),
+        "epoch": at.get("epoch"),
+        "global_step": at.get("global_step"),
+    }
+
+
+def _checkpoint_digest(path: Path) -> str:
+    try:
+        return read_stamp(path).content_digest
+    except ProvenanceError as e:  # of an older version
+        logger.debug("%s has no stamp: %s", path, e)
+        return digest_of(path)
 
 
 class Stamps:
@@ -34,11 +60,7 @@ class Stamps:
     def went_on_from(self, name: str, global_step: int) -> None:
         """Say which checkpoint the training goes on from, and of which step that is."""
         path = self._run_dir / "checkpoints" / name
-        try:
-            digest = read_stamp(path).content_digest
-        except ProvenanceError as e:  # of an older version
-            logger.debug("%s has no stamp: %s", path, e)
-            digest = digest_of(path)
+        digest = _checkpoint_digest(path)
         self._parent = {"checkpoint": name, "checkpoint_digest": digest}
         self._saved[global_step] = name, digest
 

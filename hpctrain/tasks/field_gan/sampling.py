@@ -10,13 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hpctrain.analysis.products import publish
 from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.load import read_resolved
 from hpctrain.data import Scales
 from hpctrain.errors import CheckpointError, ConfigError
+from hpctrain.provenance import embed, stamp_run
+from hpctrain.provenance.sidecar import sidecar_path
 from hpctrain.tasks.field_gan.networks import make_generator
 from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.checkpoint import load
+from hpctrain.train.stamps import checkpoint_facts
 
 _AT_ONCE = 64
 _STREAM = 5
@@ -32,6 +36,8 @@ def make_fields(
     checkpoint: str | None = None,
 ) -> str:
     """Write physical fields as npy: (N, C, H, W) of slices, (N, C, D, H, W) of cubes.
+
+    The stamp is in a page beside it, NAME.provenance.json.
 
     Field i follows from seed and i alone, whatever the number of fields.
 
@@ -57,7 +63,8 @@ def make_fields(
     name = checkpoint or ("best.pt" if (folder / "best.pt").is_file() else "latest")
     if not (folder / name).is_file():
         raise ConfigError(f"{folder / name}: there is none; train first, or name another")
-    state = load(folder / name)
+    place = (folder / name).resolve()
+    state = load(place)
     known = state["task"]
     scales, style_scale = Scales.from_dict(known["scales"]), known["style_scale"]
     size = len(style_scale[0]) if style_scale else 0
@@ -86,11 +93,13 @@ def make_fields(
                 made = physical(scales, generator(noise, rows), limits)
                 fields[first : first + len(ids)] = made.numpy().reshape(len(ids), *shape)
         fields.flush()
-        temporary.replace(out)
+        embed(temporary, stamp_run(run, "sample", **checkpoint_facts(place, state)))
+        publish(temporary, out)
     except OSError as e:
         temporary.unlink(missing_ok=True)
+        sidecar_path(temporary).unlink(missing_ok=True)
         raise CheckpointError(f"{out}: cannot be written: {e.strerror}; give another --out") from e
-    return (folder / name).resolve().name
+    return place.name
 
 
 def _noise(seed: int, ids: range, size: int) -> Tensor:

@@ -156,6 +156,10 @@ def test_generate__fields_of_the_best_checkpoint(web: SmallRun) -> None:
     assert np.allclose(generate("--count", "5", "--style", "0.8")[:3], few, atol=1e-5)
     assert not np.allclose(generate("--count", "3", "--style", "0.95"), few)
     assert not np.allclose(generate("--count", "3", "--style", "0.8", "--seed", "1"), few)
+    traced = hpctrain("trace", str(out), cwd=web.folder)
+    assert traced.returncode == 0, traced.stderr
+    assert "best.pt" in traced.stdout
+    assert not list(web.folder.glob(".*.part*"))
     for words, text in (([], "--style: found 0 numbers"), (["--style", "x"], "allowed: numbers")):
         done = hpctrain("generate", str(run), "--out", str(out), *words, cwd=web.folder)
         assert done.returncode == 2
