@@ -164,7 +164,13 @@ def sync(path: Path) -> None:
 
 
 def publish(part: Path, path: Path) -> None:
-    """Rename; the sidecar first, as one that is ahead of its file only says that it differs."""
+    """Rename; the sidecar first, as one that is ahead of its file only says that it differs.
+
+    Raises:
+        ConfigError: a folder is there that is no Zarr group.
+    """
+    if is_foreign_folder(path) or (path.is_dir() and not part.is_dir()):
+        raise ConfigError(f"{path}: is a folder of something else; give another place")
     if sidecar_path(part).is_file():
         sidecar_path(part).replace(sidecar_path(path))
     if path.is_dir():
@@ -174,6 +180,11 @@ def publish(part: Path, path: Path) -> None:
         shutil.rmtree(old)
     else:
         part.replace(path)
+
+
+def is_foreign_folder(path: Path) -> bool:
+    """Whether a folder is there that no product would be replaced in."""
+    return path.is_dir() and not (path.suffix == ".zarr" and (path / "zarr.json").is_file())
 
 
 def remove(part: Path) -> None:

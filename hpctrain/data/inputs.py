@@ -140,6 +140,24 @@ class FieldInputs:
             angle = sense * self._direction * 2 * math.pi * start[2] / self.shape[2]
             rotate_longitude(field, angle, self.frame)
 
+    def check_directions(self, known: tuple[int, int, int]) -> None:
+        """Compare with the files of the training: a mirrored field would look like another one.
+
+        Args:
+            known: see `directions_of`.
+
+        Raises:
+            DataError: an axis runs the other way.
+        """
+        found = directions_of([axis.coordinates for axis in self._axes])
+        for name, own, theirs in zip(self.dims, found, known, strict=True):
+            if own * theirs < 0:
+                words = {1: "rises", -1: "falls"}
+                raise DataError(
+                    f"{self.paths(0)[0]}: {name} {words[own]}, and in the files of the training it "
+                    f"{words[theirs]}; turn the axis and its variables round"
+                )
+
     def _check_names(self) -> None:
         found, known = self._source.names, self.scales.for_inputs.names
         where = self._source.paths(0)[0]
@@ -161,6 +179,12 @@ class FieldInputs:
         longitudes = self._source.longitudes
         self._direction = -1 if longitudes and longitudes[-1] < longitudes[0] else 1
         return names.index("vx"), names.index("vy")
+
+
+def directions_of(coordinates: Sequence[Coordinates | None]) -> tuple[int, int, int]:
+    """Of each axis: 1 where its coordinates rise, -1 where they fall, 0 where that is not known."""
+    a, b, c = (0 if x is None or len(x) < 2 else (1 if x[-1] > x[0] else -1) for x in coordinates)
+    return a, b, c
 
 
 def refined(x: Coordinates, factor: int) -> Coordinates:

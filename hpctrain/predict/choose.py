@@ -79,10 +79,11 @@ def choose_tiles(
     is_exact = not why
     axes, halos = [], []
     for axis in range(3):
-        has_frames = field.has_frames and axis == 2 and field.shape[2] > field.crop[2]
+        is_turned = field.has_frames and axis == 2
         own = sizes[axis]
-        if not asked and (has_frames or not is_exact):
+        if not asked and (is_turned or not is_exact):
             own = chooser.whole_periods(axis, field.crop[axis])
+        has_frames = is_turned and own < field.shape[2]
         is_blended = not is_exact or has_frames
         axes.append(chooser.axis(axis, own, is_blended, overlap))
         halos.append(chooser.halo(axis, axes[-1].tile, is_exact=is_exact))
@@ -159,8 +160,13 @@ class _Chooser:
         if (is_blended and not self.is_flat(axis)) or overlap:
             shared = period * math.ceil(tile / _SHARE / period) if overlap is None else overlap
             shared = _up(shared, period)
-            if shared > tile // 2:
-                shared = period * (tile // 2 // period)
+            most = period * (tile // 2 // period)
+            if overlap is not None and shared > most and size > tile:
+                raise ConfigError(
+                    f"--overlap: {overlap} of a tile of {tile} cells; at most {most}, as no more "
+                    "than two tiles meet in a cell"
+                )
+            shared = min(shared, most)
         if size <= tile and not (is_periodic and shared):
             return AxisTiles(size, self.fitted(size, tile, period), 0, self.factor, is_periodic)
         if not self.is_known:

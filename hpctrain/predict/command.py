@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from hpctrain import log
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.config.job import Job
 from hpctrain.data.inputs import FieldInputs
-from hpctrain.errors import ConfigError
+from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
+from hpctrain.log import logger
 from hpctrain.predict.choose import Field, Tiling, choose_tiles
 from hpctrain.predict.find import (
     Found,
@@ -42,11 +44,12 @@ from hpctrain.predict.ranks import (
     set_threads,
 )
 from hpctrain.predict.tiles import Block
-from hpctrain.predict.trained import load_trained, open_job
+from hpctrain.predict.trained import load_trained, open_job, read_checkpoint
 from hpctrain.provenance import stamp_run
 from hpctrain.tasks.super_resolution.networks import call_without_noise
 from hpctrain.train.draws import sample_seed
 from hpctrain.train.precision import Precision
+from hpctrain.train.stamps import checkpoint_facts
 
 _CPU_MB = 1000
 _BLOCK_CELLS = 1 << 26
@@ -94,6 +97,14 @@ def predict(run_dir: Path, options: Options) -> Done | None:
     return done if ranks.rank == 0 else None
 
 
+class _Settled(NamedTuple):
+    """What all ranks take from the first."""
+
+    checkpoint: Path
+    digest: str
+    found: Found
+
+
 class _Prediction:
     def __init__(self, run_dir: Path, options: Options, comm: Communicator) -> None:
         self.run_dir, self.options, self.comm = run_dir.resolve(), options, comm
@@ -103,6 +114,8 @@ class _Prediction:
         own = tag_here(), self.options.memory_mb or _memory_mb(self.comm.device)
         # devices may differ: all ranks take the tiles of the first
         self.tag, self.memory_mb = self.comm.broadcast_object(own)
+        self._together(self._settle)
+        self.settled = self.comm.broadcast_object(self.settled)
         self._together(self._set_up)
         begin = time.perf_counter()
         blocks = self._blocks()
@@ -118,16 +131,41 @@ class _Prediction:
             _peak_bytes(self.comm.device),
         )
 
+    def _settle(self) -> None:
+        """Checkpoint and files, by the first rank: others may see newer ones in a moment."""
+        self.settled: _Settled | None = None
+        if self.comm.rank:
+            return
+        options = self.options
+        job, settings = open_job(self.run_dir)
+        path, self.state = read_checkpoint(self.run_dir, options.checkpoint)
+        found = find_inputs(
+            job.data,
+            read_index(self.run_dir),
+            options.inputs,
+            settings.upscale_factor,
+            coarsen=options.coarsen,
+        )
+        digest = checkpoint_facts(path, self.state)["checkpoint_digest"]
+        self.settled = _Settled(path, digest, found)
+
     def _set_up(self) -> None:
         options = self.options
         job, settings = open_job(self.run_dir)
         index = read_index(self.run_dir)
         names = style_names(job.data, index)
-        self.trained = load_trained(
-            self.run_dir, settings, options.checkpoint, options.weights, len(names)
-        )
+        assert self.settled is not None  # noqa: S101 - `_settle` has raised otherwise
+        path, found = self.settled.checkpoint, self.settled.found
+        if self.comm.rank:
+            path, self.state = read_checkpoint(self.run_dir, str(path))
+        self.trained = load_trained(settings, path, self.state, options.weights, len(names))
+        del self.state
+        if self.trained.facts["checkpoint_digest"] != self.settled.digest:
+            raise CheckpointError(
+                f"{path}: was replaced while the ranks read it; predict again, or copy it and "
+                "name the copy with --checkpoint"
+            )
         factor = settings.upscale_factor
-        found = find_inputs(job.data, index, options.inputs, factor, coarsen=options.coarsen)
         self.inputs = FieldInputs(
             job.data,
             factor,
@@ -162,9 +200,10 @@ class _Prediction:
         settings = self.trained.settings
         asked = self.options.seed
         self.seed = settings.seed if asked is None else asked
-        units, fine = target_facts(job.data, index, self.trained.scales.names)
+        facts = target_facts(job.data, index, self.trained.scales.names)
+        self.inputs.check_directions(facts.directions)
         is_finer = settings.upscale_factor > 1 and not found.is_coarsened
-        looks_fine = is_finer and self.inputs.shape == fine
+        looks_fine = is_finer and self.inputs.shape == facts.shape
         stamp = stamp_run(self.run_dir, "prediction", **self.trained.facts)
         self.draws: list[tuple[int, Draw]] = []
         self.outputs: list[Output] = []
@@ -173,7 +212,7 @@ class _Prediction:
                 seed = self._seed_of(sample, member)
                 self.draws.append((sample, Draw(seed, self.styles[sample])))
                 notes = self._notes(found, sample, member, precision)
-                sheet = sheet_of(job, self.trained, self.inputs, self.tiling, units, notes)
+                sheet = sheet_of(job, self.trained, self.inputs, self.tiling, facts.units, notes)
                 self.outputs.append(Output(path, sheet, stamp, self.tag))
         tiles = self.tiling.plan.num_tiles * len(self.outputs) // self.comm.world_size
         cells = math.prod(self.tiling.plan.shape) * len(self.outputs)
@@ -256,22 +295,26 @@ class _Prediction:
                     stack.callback(self.outputs[number].discard)
             self._together(lambda: self._create(numbers if is_first else ()))
             self._together(lambda: self._compute(numbers, blocks))
-            if is_first:
-                for number in numbers:
-                    self.outputs[number].publish()
-                stack.pop_all()
+            self._together(lambda: self._publish(numbers if is_first else ()))
+            stack.pop_all()
 
     def _create(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             self.outputs[number].create()
+
+    def _publish(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self.outputs[number].publish()
 
     def _together(self, work: Callable[[], object]) -> None:
         """Work on every rank, after which all go on or none."""
         error: BaseException | None = None
         try:
             work()
-        except Exception as e:  # noqa: BLE001 - told by `agree`
+        except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
             error = e
+            if self.comm.world_size > 1:
+                logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
         agree(self.comm, error)
 
     def _compute(self, numbers: Sequence[int], blocks: Sequence[Block]) -> None:

@@ -7,12 +7,15 @@ import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hpctrain.config.data import Fields
+from hpctrain.data.inputs import directions_of
 from hpctrain.data.styles import read_styles
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.field_files import open_group
 from hpctrain.index import Index
+from hpctrain.index.beside import place_of
 from hpctrain.index.fields.grid import Triple
 
 Groups = list[tuple[str, ...]]
@@ -94,7 +97,7 @@ def style_names(fields: Fields, index: Index) -> tuple[str, ...]:
     """Names of the numbers that the generator is told of each file; empty: none."""
     if not fields.styles:
         return ()
-    path = index.home / fields.styles
+    path = place_of(fields.styles, index.home)
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             names = next(csv.reader(stream), [])
@@ -123,22 +126,30 @@ def styles_of(
         for name in found.styled_by
     ]
     try:
-        _, table = read_styles(index.home / str(fields.styles), files)
+        _, table = read_styles(place_of(str(fields.styles), index.home), files)
     except DataError as e:
         raise ConfigError(f"{e}, or give --style {','.join(names).upper()}") from e
     return [tuple(float(v) for v in row) for row in table]
 
 
-def target_facts(
-    fields: Fields, index: Index, names: Sequence[str]
-) -> tuple[Mapping[str, str], Triple | None]:
-    """Units of the output's variables and cells, as a target file of the run has them, if any."""
+class TargetFacts(NamedTuple):
+    """What a target file of the run says; nothing where there is none."""
+
+    units: Mapping[str, str] = {}
+    shape: Triple | None = None
+    directions: tuple[int, int, int] = (0, 0, 0)
+    """See `directions_of`."""
+
+
+def target_facts(fields: Fields, index: Index, names: Sequence[str]) -> TargetFacts:
+    """Units of the output's variables, cells, and directions of the axes of the training."""
     row = next((row for row in index.rows if row.status == "ok"), None)
     if row is None:
-        return {}, None
+        return TargetFacts()
     try:
         group = open_group([index.root / name for name in row.targets], fields, is_input=False)
     except (DataError, OSError):
-        return {}, None
+        return TargetFacts()
     pairs = zip(names, group.units, strict=False)
-    return {name: unit for name, unit in pairs if unit}, group.shape
+    units = {name: unit for name, unit in pairs if unit}
+    return TargetFacts(units, group.shape, directions_of(group.coordinates))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpctrain.analysis.products import publish, remove, sync
+from hpctrain.analysis.products import is_foreign_folder, publish, remove, sync
 from hpctrain.config.job import Job
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import ConfigError
@@ -73,6 +73,8 @@ def _check(found: Sequence[Sequence[Path]], inputs: FieldInputs, *, is_overwritt
     for path in (path for paths in found for path in paths):
         if path.resolve() in own:
             raise ConfigError(f"--out: {path} is an input itself; give another place")
+        if is_foreign_folder(path):
+            raise ConfigError(f"--out: {path} is a folder of something else; give another place")
         if path.exists() and not is_overwritten:
             raise ConfigError(f"--out: {path} is there already; give another place, or --overwrite")
 

@@ -120,10 +120,12 @@ class Predictor:
         if draw.seed is None or not self.has_noise:
             return ZeroNoise()
         if self._layers is None:
-            # where its layers lie is not known: each tile has draws of its own
+            # where its layers lie is not known: each tile, or plane of one, has draws of its own
             a, b, c = number
-            rows = self.plan.tile[0] if self.trained.is_planar else 1
-            return SampleNoise([sample_seed(draw.seed, a + row, b, c) for row in range(rows)])
+            if not self.trained.is_planar:
+                return SampleNoise([sample_seed(draw.seed, a, b, c)])
+            rows = range(start[0], start[0] + self.plan.tile[0])
+            return SampleNoise([sample_seed(draw.seed, row, b, c) for row in rows])
         first, period = zip(
             *(
                 (s - h, axis.size if axis.is_periodic else None)

@@ -80,25 +80,24 @@ class Trained:
 
 
 def load_trained(
-    run_dir: Path,
     settings: FieldTraining,
-    checkpoint: str | None,
+    path: Path,
+    state: Mapping[str, Any],
     weights: Weights,
     style_size: int,
 ) -> Trained:
-    """Load the generator.
+    """Make the generator of a checkpoint.
 
     Args:
-        run_dir: the run directory.
-        settings: its `train:` block.
-        checkpoint: name in checkpoints/, or a path; None: the newest whole one.
+        settings: the run's `train:` block.
+        path: the checkpoint.
+        state: what is in it.
         weights: last, ema, or auto: those that validations of the run judge.
         style_size: numbers in a style; 0: none.
 
     Raises:
-        CheckpointError: there is no such checkpoint, it is not whole, or of other networks.
+        CheckpointError: it holds other networks.
     """
-    path, state = _read(run_dir, checkpoint)
     try:
         scales = Scales.from_dict(state["task"]["scales"])
         own = state["models"][_GENERATOR]
@@ -131,7 +130,16 @@ def load_trained(
     )
 
 
-def _read(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[str, Any]]:
+def read_checkpoint(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[str, Any]]:
+    """Path and content of a checkpoint.
+
+    Args:
+        run_dir: the run directory.
+        checkpoint: name in checkpoints/, or a path; None: the newest whole one.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is not whole.
+    """
     folder = CheckpointFolder(run_dir / "checkpoints", keep_last=1)
     if checkpoint is None:
         found = folder.load_newest()

@@ -20,9 +20,10 @@ from tests.runs import SmallRun, wait_until
 
 COMMANDS = [
     *("init", "sample", "index", "convert", "import-map2map", "models", "show", "check", "lint"),
-    *("cost", "render", "submit", "scale", "status", "why", "logs", "cancel", "hold", "release"),
-    *("verify", "trace", "export", "reproduce", "report", "profile", "table", "schema", "site"),
-    "template",
+    *("cost", "smoke", "render", "submit", "scale"),
+    *("status", "why", "logs", "cancel", "hold", "release"),
+    *("verify", "trace", "export", "reproduce", "predict", "generate", "evaluate", "report"),
+    *("profile", "table", "schema", "site", "template"),
 ]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")
 

@@ -120,6 +120,48 @@ def test_predict__globe_has_no_seam_although_each_tile_has_its_own_frame(tmp_pat
     assert jumps(overlap=4).max() < 0.35 * cut.max()
 
 
+def test_predict__tiles_of_a_circle_that_the_crop_covers_are_blended(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_spheres(tmp_path / "data", count=2, shape=(8, 12, 16))
+    run = make_run(tmp_path / "data", {**SPHERE, "crop": [4, 4, 8]}, TRAIN)
+    once = values_of(run, tmp_path, has_noise=False)
+    assert "the same as in one piece" in capfd.readouterr().err
+    cut = values_of(run, tmp_path, has_noise=False, tile=(4, 4, 4))
+    assert "velocities stand in the frame of each tile" in capfd.readouterr().err
+    assert np.abs(cut - once).max() > 1e-3, "frames make no difference, so that nothing is tested"
+
+
+@pytest.mark.parametrize("axis", ["lat", "r"])
+def test_predict__axis_that_runs_the_other_way_is_refused(
+    mantle: Path, tmp_path: Path, axis: str
+) -> None:
+    axes = axes_of((4, 6, 8))
+    axes[axis] = axes[axis][::-1]
+    given = write_netcdf3(tmp_path / "given.nc", random_values((4, 6, 8)), axes=axes)
+    with pytest.raises(DataError, match=f"{axis} (rises|falls), and in the files of the training"):
+        run_predict(mantle, tmp_path / "a.nc", inputs=[str(given)])
+    assert not (tmp_path / "a.nc").exists()
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_predict__folder_of_something_else_is_never_replaced(
+    mantle: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    (tmp_path / "out" / name / "mine.txt").write_text("mine")
+    kind = "zarr" if name.endswith("zarr") else "netcdf"
+    (tmp_path / "out" / name).rename(tmp_path / "out" / name.replace("a", "m1", 1))
+    with pytest.raises(ConfigError, match="is a folder of something else"):
+        run_predict(mantle, tmp_path / "out", kind=kind, overwrite=True)
+    assert (tmp_path / "out" / name.replace("a", "m1", 1) / "mine.txt").read_text() == "mine"
+
+
+def test_predict__overlap_of_more_than_half_a_tile_is_refused(mantle: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--overlap: 3 of a tile of 4 cells; at most 2"):
+        run_predict(mantle, tmp_path / "a.nc", tile=(4,), overlap=3)
+
+
 def test_predict__network_that_sees_the_whole_tile_is_blended(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

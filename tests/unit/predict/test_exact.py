@@ -12,7 +12,7 @@ import torch
 from hpctrain.data import FieldDataset, Scales
 from hpctrain.index import read_index
 from hpctrain.models import crop_to
-from hpctrain.predict.trained import load_trained, open_job
+from hpctrain.predict.trained import load_trained, open_job, read_checkpoint
 from hpctrain.tasks.super_resolution.networks import halo_of
 from hpctrain.train.checkpoint import load
 from tests.unit.data.builders import NAMES, axes_of, random_values, write_netcdf3, write_spheres
@@ -46,7 +46,7 @@ def generator_of(options: dict[str, Any]) -> dict[str, Any]:
 def whole(run: Path, field: np.ndarray, pads: list[tuple[str, int, int]], factor: int = 1) -> Any:
     """The network on the whole field, padded along each axis by (mode, cells before, after)."""
     settings = open_job(run)[1]
-    trained = load_trained(run, settings, None, "auto", 0)
+    trained = load_trained(settings, *read_checkpoint(run, None), "auto", 0)
     scales = Scales.from_dict(load(run / "checkpoints" / "state_1.pt")["task"]["scales"])
     x = scales.for_inputs.normalize(field)
     for axis, (mode, before, after) in enumerate(pads, start=1):
@@ -128,7 +128,7 @@ def test_sphere__tiles_stand_in_the_frames_that_samples_have_in_the_training(
     train = {"task": "super_resolution", "upscale_factor": 2, "generator": SR}
     run = make_run(tmp_path / "data", data, train)
     job, settings = open_job(run)
-    trained = load_trained(run, settings, None, "auto", 0)
+    trained = load_trained(settings, *read_checkpoint(run, None), "auto", 0)
     samples = FieldDataset(
         job.data, read_index(run), "validation", 2, halo_of(settings, job.data.crop), 0
     )
