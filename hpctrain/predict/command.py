@@ -108,6 +108,7 @@ class _Settled(NamedTuple):
 class _Prediction:
     def __init__(self, run_dir: Path, options: Options, comm: Communicator) -> None:
         self.run_dir, self.options, self.comm = run_dir.resolve(), options, comm
+        self.settled: _Settled | None = None
 
     def run(self) -> Done:
         """Set up, and compute all outputs; all ranks fail together."""
@@ -133,7 +134,6 @@ class _Prediction:
 
     def _settle(self) -> None:
         """Checkpoint and files, by the first rank: others may see newer ones in a moment."""
-        self.settled: _Settled | None = None
         if self.comm.rank:
             return
         options = self.options

@@ -87,7 +87,8 @@ def in_box(folder: Path, scale: float, constant: bool) -> tuple[str, ...]:
         field[1] = 4.0 if constant else field[1]
         np.save(folder / "data" / f"{name}.npy", field)
     keys = ('data.targets=["*.npy"]', "data.variables=[]", "data.geometry=box", "data.augment={}")
-    return (*(word for key in keys for word in ("--set", key)), "--seconds", "1")
+    words = (word for key in keys for word in ("--set", key))
+    return (*words, "--seconds", "1", "--share", "0.0001")
 
 
 def test_constant_targets__are_named(folder: Path) -> None:
