@@ -26,6 +26,11 @@ from hpctrain.analysis.zonal_spectrum import zonal_spectrum
 
 Array = NDArray[Any]
 VELOCITY = ("vx", "vy", "vz")
+_KM_PER: dict[str, float] = {
+    **dict.fromkeys(("", "km", "kilometer", "kilometers", "kilometre", "kilometres"), 1.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e-3),
+}
+"""By unit of the radii; a file that gives none is taken to mean km."""
 NUMBERS, PICTURES = "whole.json", "whole.npz"
 """Files of an evaluation below eval/."""
 
@@ -35,10 +40,12 @@ class Grid:
     """Where the cells of a field lie.
 
     Attributes:
-        radii, latitudes, longitudes: centres; None where unknown.
+        radii, latitudes, longitudes: centres; None where unknown. Radii are in km, or as they are
+            where their unit is neither km nor m.
         weights: (H,) areas of the rows, where shells go around the whole circle of longitude.
         spectrum: of shells that reach the poles, too.
         is_box: all axes are periodic.
+        is_in_km: the radii are, so that differences along them are derivatives in known units.
     """
 
     radii: Array | None
@@ -47,17 +54,24 @@ class Grid:
     weights: Array | None = None
     spectrum: AngularSpectrum | None = None
     is_box: bool = False
+    is_in_km: bool = True
 
     @classmethod
-    def of(cls, coordinates: Sequence[Array | None], geometry: str) -> Grid:
+    def of(
+        cls, coordinates: Sequence[Array | None], geometry: str, *, radius_unit: str = ""
+    ) -> Grid:
         """The grid of a field.
 
         Args:
             coordinates: along the three axes.
             geometry: 'sphere' or 'box'.
+            radius_unit: of the first axis of a sphere; empty: km.
         """
         radii, latitudes, longitudes = coordinates
         is_box = geometry != "sphere"
+        km = _KM_PER.get(radius_unit.strip().lower())
+        if radii is not None and km is not None and not is_box:
+            radii = radii * km
         if is_box or latitudes is None or longitudes is None:
             return cls(radii, latitudes, longitudes, is_box=is_box)
         step = abs(longitudes[1] - longitudes[0])
@@ -65,9 +79,9 @@ class Grid:
             return cls(radii, latitudes, longitudes)
         weights = area_weights(latitudes)
         spectrum = None
-        if reaches_poles(latitudes):
+        if reaches_poles(latitudes) and min(len(latitudes), len(longitudes)) > 2:
             spectrum = AngularSpectrum(latitudes, len(longitudes))
-        return cls(radii, latitudes, longitudes, weights, spectrum)
+        return cls(radii, latitudes, longitudes, weights, spectrum, is_in_km=km is not None)
 
     @property
     def kind(self) -> str:
@@ -160,8 +174,13 @@ def _window(grid: Grid) -> Window:
 def _divergences(
     fields: Mapping[str, Array], variables: Sequence[str], grid: Grid
 ) -> dict[str, float]:
-    """Root mean square of div v, by kind; empty where there is no flow on a globe."""
+    """Root mean square of div v, by kind; empty where there is none.
+
+    It needs a flow around the globe, radii in a known unit, and three cells along each axis.
+    """
     if grid.weights is None or grid.radii is None or not set(VELOCITY) <= set(variables):
+        return {}
+    if not grid.is_in_km or min(fields["truth"].shape[1:]) < 3:
         return {}
     axes = grid.radii * 1e3, grid.latitudes, grid.longitudes
     channels = [variables.index(v) for v in VELOCITY]

@@ -94,7 +94,7 @@ def _maps(made: _Folder, page: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
                 f, v, u, axes, titles, names[-1]
             )[0],
         )
-        if radii is not None:
+        if radii is not None and len(radii) > 1:
             slices = {kind: field[-1] for kind, field in sections.items()}
             made.figure(
                 f"section_{variable}",

@@ -65,9 +65,8 @@ def evaluate_run(
     )
     has_noise = getattr(generator, "has_noise", False) and members > 1
     draws = range(members) if has_noise else ()
-    coordinates = tiles.coordinates()
-    grid = Grid.of(coordinates, run.job.data.geometry)
-    steps, pictures = [], _Pictures(tiles, coordinates)
+    grid = Grid.of(tiles.coordinates(), run.job.data.geometry, radius_unit=tiles.radius_unit)
+    steps, pictures = [], _Pictures(tiles, (grid.radii, grid.latitudes, grid.longitudes))
     for file in range(min(tiles.num_files, fields or tiles.num_files)):
         found = tiles.fields(file, list(draws))
         drawn = found.pop("members", None)

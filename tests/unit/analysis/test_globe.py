@@ -73,3 +73,31 @@ def test_real_convection__has_the_degree_that_it_began_with():
     # a Cartesian component of a flow of degree 3 has degrees 2 and 4
     flow = np.array(page["spectrum"]["truth"]["vx"])
     assert set(np.argsort(flow)[-2:] + 1) == {2, 4}
+
+
+FLOW = ["vx", "vy", "vz"]
+
+
+@pytest.mark.parametrize("shape", [(2, 15, 24), (5, 2, 24), (5, 15, 2)])
+def test_divergence__needs_three_cells_along_each_axis(shape):
+    rng = np.random.default_rng(0)
+    axes = RADII[: shape[0]], np.linspace(30, -30, shape[1]), np.arange(shape[2]) * 360 / shape[2]
+    truth = rng.normal(size=(3, *shape)).astype(np.float32)
+    page = measure({"truth": truth, "generator": truth}, None, FLOW, Grid.of(axes, "sphere"))
+    assert "divergence" not in page
+    assert len(page["rmse"]["generator"]["vx"]) == shape[0]
+
+
+def test_divergence__is_the_same_in_metres_and_kilometres_and_unknown_in_other_units():
+    truth = np.random.default_rng(0).normal(size=(3, 5, 15, 24)).astype(np.float32)
+
+    def found(radii, unit):
+        on = Grid.of((radii, GLOBE, LONGITUDES), "sphere", radius_unit=unit)
+        return on.radii, measure({"truth": truth}, None, FLOW, on).get("divergence")
+
+    _, expected = found(RADII, "")  # a file that does not say
+    for radii, unit in ((RADII, "km"), (RADII, " Kilometers"), (1e3 * RADII, "m")):
+        kept, here = found(radii, unit)
+        assert here["truth"] == pytest.approx(expected["truth"])
+        np.testing.assert_allclose(kept, RADII)
+    assert found(RADII / 6371, "Earth radii")[1] is None

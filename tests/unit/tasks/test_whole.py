@@ -20,7 +20,7 @@ from hpctrain.provenance.files import read
 from hpctrain.tasks.super_resolution.evaluate import evaluate_run
 from hpctrain.tasks.super_resolution.whole import Tiles
 from tests.runs import VARIABLES
-from tests.unit.train.test_trainer import run_dir, trainer, write_job
+from tests.unit.train.test_trainer import change, run_dir, trainer, write_job
 
 __all__ = ["run_dir"]
 
@@ -105,3 +105,30 @@ def test_report__says_when_the_evaluation_is_damaged(trained: Path) -> None:
 def test_evaluate__without_a_checkpoint_is_refused(run_dir: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         evaluate_run(run_dir, members=0, fields=None)
+
+
+def test_evaluate__two_shells_of_a_flow_have_no_divergence(run_dir: Path) -> None:
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"] |= {"shells": [0, 2], "crop": [1, 4, 4]}
+    job["train"]["epochs"] = 1
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    (step,) = evaluate_run(run_dir, members=0, fields=None)["steps"]
+    assert "divergence" not in step
+    assert len(step["rmse"]["generator"]["vx"]) == 2
+    assert "is damaged" not in write_report(run_dir).read_text()
+
+
+def test_evaluate__radii_in_metres_are_told_from_the_file(run_dir: Path) -> None:
+    change(run_dir, epochs=1)
+    trainer(run_dir).fit()
+    expected = evaluate_run(run_dir, members=0, fields=None)
+    for path in run_dir.parent.glob("step*.nc"):
+        with netcdf_file(path, "a") as file:
+            file.variables["r"][:] *= 1000
+            file.variables["r"].units = "m"
+    found = evaluate_run(run_dir, members=0, fields=None)
+    assert found["radii"] == pytest.approx(expected["radii"])
+    assert np.load(run_dir / "eval" / "whole.npz")["radii"] == pytest.approx(expected["radii"])
+    here, there = (page["steps"][0]["divergence"]["truth"] for page in (found, expected))
+    assert here == pytest.approx(there)
