@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from hpctrain.analysis.shells import (
     shell_deviation,
     shell_rmse,
 )
-from hpctrain.analysis.spectrum import Window, log_spectrum_error, power_spectrum
+from hpctrain.analysis.spectrum import FLOOR, Window, log_spectrum_error, power_spectrum
 from hpctrain.analysis.zonal_spectrum import zonal_spectrum
 
 Array = NDArray[Any]
@@ -111,9 +112,11 @@ def measure(
         `rmse`, `correlation` by kind and variable, a list over shells; `deviation` of the truth;
         `histogram_distance`, `log_spectrum_error` by kind and variable; `spectrum` by kind and
         variable, a mean over shells; `divergence` by kind, in 1/s of a flow in m/s on radii in km;
-        `rank_histogram`, `spread_over_error` by variable.
+        `rank_histogram`, `spread_over_error` by variable. None stands for what does not exist, such
+        as the correlation with a constant shell.
     """
     truth = fields["truth"]
+    structured = _has_structure(truth, grid)
     spectra = {kind: _spectra(field, grid) for kind, field in fields.items()}
     found: dict[str, Any] = {
         "deviation": _named(variables, shell_deviation(truth, grid.weights)),
@@ -134,8 +137,10 @@ def measure(
             for v, a, b in zip(variables, field, truth, strict=True)
         }
         parts["log_spectrum_error"][kind] = {
-            v: log_spectrum_error(torch.from_numpy(p), torch.from_numpy(q))
-            for v, p, q in zip(variables, spectra[kind], spectra["truth"], strict=True)
+            v: log_spectrum_error(torch.from_numpy(p[s]), torch.from_numpy(q[s]))
+            for v, p, q, s in zip(
+                variables, spectra[kind], spectra["truth"], structured, strict=True
+            )
         }
     found |= parts
     flow = _divergences(fields, variables, grid)
@@ -143,7 +148,8 @@ def measure(
         found["divergence"] = flow
     if members is not None and len(members) > 1:
         found |= _calibration(truth, members, variables, grid)
-    return found
+    known: dict[str, Any] = _none_for_nan(found)
+    return known
 
 
 def wave_numbers(grid: Grid, size: Sequence[int]) -> tuple[list[float], str]:
@@ -165,6 +171,19 @@ def _spectra(field: Array, grid: Grid) -> Array:
     _, power = power_spectrum(torch.from_numpy(field)[None], _window(grid))
     spectra: Array = power.numpy()[:, None]
     return spectra
+
+
+def _has_structure(truth: Array, grid: Grid) -> Array:
+    """Which rows of `_spectra` have any in the truth, (C, shells).
+
+    A constant shell, such as a boundary of given temperature, has no spectrum to compare with: any
+    error on it would count as many decades, whatever its size.
+    """
+    shells = truth if grid.weights is not None else truth.reshape(len(truth), 1, 1, -1)
+    deviation = shell_deviation(shells, grid.weights)
+    rounding = np.maximum(np.abs(shells).max((2, 3)), deviation.max(1, keepdims=True))
+    found: Array = deviation > np.sqrt(FLOOR) * rounding
+    return found
 
 
 def _window(grid: Grid) -> Window:
@@ -204,6 +223,15 @@ def _calibration(
         found["rank_unevenness"][variable] = unevenness(shares)
         found["spread_over_error"][variable] = spread_over_error(truth[c], members[:, c], grid.rows)
     return found
+
+
+def _none_for_nan(content: Any) -> Any:
+    """The same with None for what is no finite number, which JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: _none_for_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_none_for_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _named(variables: Sequence[str], rows: Array) -> dict[str, list[float]]:

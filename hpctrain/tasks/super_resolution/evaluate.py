@@ -88,7 +88,7 @@ def evaluate_run(
         "k_unit": k_unit,
         "steps": steps,
     }
-    write_json(run.path / "eval" / NUMBERS, page)
+    write_json(run.path / "eval" / NUMBERS, page, allow_nan=False)
     pictures.write(run.path / "eval" / PICTURES)
     stamp = stamp_of_newest(run.path, "evaluation")
     for name in (NUMBERS, PICTURES):

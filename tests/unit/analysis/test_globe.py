@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,32 @@ def test_divergence__is_the_same_in_metres_and_kilometres_and_unknown_in_other_u
         assert here["truth"] == pytest.approx(expected["truth"])
         np.testing.assert_allclose(kept, RADII)
     assert found(RADII / 6371, "Earth radii")[1] is None
+
+
+@pytest.mark.parametrize("latitudes", [GLOBE, BAND])
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_log_spectrum_error__leaves_out_shells_without_structure(latitudes, noise):
+    """Isothermal boundaries: two constant shells of five, or constant but for rounding."""
+    rng = np.random.default_rng(0)
+    truth = 1600 + 100 * rng.normal(size=(1, 5, 15, 24))
+    truth[:, [0, -1]] = 300 + noise * rng.normal(size=(1, 2, 15, 24))
+    truth = truth.astype(np.float32)
+    made = truth + rng.normal(size=truth.shape).astype(np.float32)
+    fields, on = {"truth": truth, "generator": made}, grid(latitudes)
+    page = measure(fields, None, ["temperature"], on)
+    inner = {kind: field[:, 1:-1] for kind, field in fields.items()}
+    expected = measure(inner, None, ["temperature"], on)
+    found = page["log_spectrum_error"]["generator"]["temperature"]
+    assert found == pytest.approx(expected["log_spectrum_error"]["generator"]["temperature"])
+    assert found < 0.05
+
+
+@pytest.mark.parametrize("geometry", ["sphere", "box"])
+def test_measure__of_a_constant_variable_is_unknown_and_no_nan(geometry):
+    truth = np.full((1, 5, 15, 24), 1600, np.float32)
+    made = truth + np.random.default_rng(0).normal(size=truth.shape).astype(np.float32)
+    fields = {"truth": truth, "generator": made}
+    page = measure(fields, made[None] + np.zeros((2, 1, 1, 1, 1)), ["T"], grid(GLOBE, geometry))
+    assert page["log_spectrum_error"]["generator"]["T"] is None
+    assert page["correlation"]["generator"]["T"] == [None] * 5
+    json.dumps(page, allow_nan=False)

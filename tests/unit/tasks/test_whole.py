@@ -132,3 +132,30 @@ def test_evaluate__radii_in_metres_are_told_from_the_file(run_dir: Path) -> None
     assert np.load(run_dir / "eval" / "whole.npz")["radii"] == pytest.approx(expected["radii"])
     here, there = (page["steps"][0]["divergence"]["truth"] for page in (found, expected))
     assert here == pytest.approx(there)
+
+
+def strict(text: str) -> dict:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_report__shows_shells_and_a_variable_that_are_constant(run_dir: Path) -> None:
+    for path in run_dir.parent.glob("step*.nc"):
+        with netcdf_file(path, "a") as file:
+            file.variables["temperature"][:, [0, -1]] = 300
+            file.variables["vz"][:] = 0
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["train"] |= {"epochs": 1}
+    job["data"]["variables"] = ["temperature", "vz"]
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    page = evaluate_run(run_dir, members=2, fields=None)
+    assert strict((run_dir / "eval" / "whole.json").read_text())["steps"] == page["steps"]
+    (step,) = page["steps"]
+    assert step["correlation"]["generator"]["temperature"][0] is None
+    assert step["log_spectrum_error"]["generator"]["vz"] is None
+    text = write_report(run_dir).read_text()
+    assert "Whole fields" in text
+    assert "is damaged" not in text
