@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
 from hpctrain.analysis.charts import YARDSTICKS
-from hpctrain.analysis.newest import stamp_of_newest
+from hpctrain.analysis.newest import stamp_like, stamp_of_newest
 from hpctrain.analysis.record import Record, read_record
 from hpctrain.errors import RenderError
 from hpctrain.provenance import embed
@@ -69,7 +69,8 @@ def _whole(record: Record) -> list[dict[str, str]]:
     try:
         from hpctrain.analysis.globe_pictures import draw_whole  # matplotlib, where it is needed
 
-        drawn = draw_whole(record.path, stamp_of_newest(record.path, "figure"))
+        evaluated = record.path / "eval" / "whole.json"
+        drawn = draw_whole(record.path, stamp_like(evaluated, record.path, "figure"))
     except ImportError as e:
         record.problems.append(f"whole fields are not drawn, as {e.name} is not installed")
         return []

@@ -159,3 +159,58 @@ def test_report__shows_shells_and_a_variable_that_are_constant(run_dir: Path) ->
     text = write_report(run_dir).read_text()
     assert "Whole fields" in text
     assert "is damaged" not in text
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.fixture
+def twice_saved(run_dir: Path) -> Path:
+    change(run_dir, epochs=2)
+    trainer(run_dir).fit()
+    return run_dir / "checkpoints"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_evaluate__takes_the_checkpoint_before_a_lost_one(twice_saved: Path, is_there) -> None:
+    newest = twice_saved / "state_2.pt"
+    if is_there:
+        tear(newest)
+    else:
+        newest.unlink()  # which leaves `latest` dangling
+    run = twice_saved.parent
+    assert evaluate_run(run, members=0, fields=None)["epoch"] == 1
+    for name in ("whole.json", "whole.npz"):
+        assert read(run / "eval" / name).stamp.checkpoint == "state_1.pt"
+
+
+def test_evaluate__stamps_what_it_judged_while_training_goes_on(twice_saved: Path) -> None:
+    run, newer, kept = twice_saved.parent, twice_saved / "state_2.pt", twice_saved / "kept"
+    newer.rename(kept)
+    (twice_saved / "latest").unlink()
+    (twice_saved / "latest").symlink_to("state_1.pt")
+    judged = read(twice_saved / "state_1.pt").stamp.content_digest
+
+    def go_on(_: str) -> None:
+        kept.rename(newer)
+        (twice_saved / "latest").unlink()
+        (twice_saved / "latest").symlink_to("state_2.pt")
+        (twice_saved / "state_1.pt").unlink()
+
+    page = evaluate_run(run, members=0, fields=None, say=go_on)
+    assert page["epoch"] == 1
+    write_report(run)
+    for name in ("whole.json", "whole.npz", "whole/spectra.png"):
+        stamp = read(run / "eval" / name).stamp
+        assert (stamp.checkpoint, stamp.checkpoint_digest) == ("state_1.pt", judged)
+        assert stamp.epoch == 1
+
+
+@pytest.mark.parametrize("ema", [None, {"models": ["generator"], "validate_with": True}])
+def test_evaluate__of_another_generator_says_so(run_dir: Path, ema: dict | None) -> None:
+    change(run_dir, epochs=1, ema=ema)
+    trainer(run_dir).fit()
+    change(run_dir, generator={"channels": {"base": 16, "min": 4, "max": 16}})
+    with pytest.raises(CheckpointError, match=r"state_1\.pt: .*put the run's train block back"):
+        evaluate_run(run_dir, members=0, fields=None)
