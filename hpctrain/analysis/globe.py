@@ -45,7 +45,8 @@ class Grid:
             where their unit is neither km nor m.
         weights: (H,) areas of the rows, where shells go around the whole circle of longitude.
         spectrum: of shells that reach the poles, too.
-        is_box: all axes are periodic.
+        is_box: it lies in a box, not on a sphere.
+        is_periodic: all axes of the box are.
         is_in_km: the radii are, so that differences along them are derivatives in known units.
     """
 
@@ -55,11 +56,17 @@ class Grid:
     weights: Array | None = None
     spectrum: AngularSpectrum | None = None
     is_box: bool = False
+    is_periodic: bool = False
     is_in_km: bool = True
 
     @classmethod
     def of(
-        cls, coordinates: Sequence[Array | None], geometry: str, *, radius_unit: str = ""
+        cls,
+        coordinates: Sequence[Array | None],
+        geometry: str,
+        *,
+        radius_unit: str = "",
+        is_periodic: bool = True,
     ) -> Grid:
         """The grid of a field.
 
@@ -67,6 +74,7 @@ class Grid:
             coordinates: along the three axes.
             geometry: 'sphere' or 'box'.
             radius_unit: of the first axis of a sphere; empty: km.
+            is_periodic: whether all axes of a box are; a sphere's are not.
         """
         radii, latitudes, longitudes = coordinates
         is_box = geometry != "sphere"
@@ -74,7 +82,8 @@ class Grid:
         if radii is not None and km is not None and not is_box:
             radii = radii * km
         if is_box or latitudes is None or longitudes is None:
-            return cls(radii, latitudes, longitudes, is_box=is_box)
+            periodic = is_box and is_periodic
+            return cls(radii, latitudes, longitudes, is_box=is_box, is_periodic=periodic)
         step = abs(longitudes[1] - longitudes[0])
         if abs(step * len(longitudes) - 360) > 0.5 * step:
             return cls(radii, latitudes, longitudes)
@@ -187,7 +196,7 @@ def _has_structure(truth: Array, grid: Grid) -> Array:
 
 
 def _window(grid: Grid) -> Window:
-    return None if grid.is_box else "hann"
+    return None if grid.is_periodic else "hann"
 
 
 def _divergences(

@@ -17,6 +17,7 @@ from hpctrain.analysis.figures import pick_layers
 from hpctrain.analysis.globe import NUMBERS, PICTURES, Grid, measure, wave_numbers
 from hpctrain.comm import Ranks, start
 from hpctrain.config.task import FieldTraining
+from hpctrain.data.geometry import modes_of
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.provenance import embed, stamp_run
 from hpctrain.registry import resolve, tasks
@@ -65,7 +66,12 @@ def evaluate_run(
     )
     has_noise = getattr(generator, "has_noise", False) and members > 1
     draws = range(members) if has_noise else ()
-    grid = Grid.of(tiles.coordinates(), run.job.data.geometry, radius_unit=tiles.radius_unit)
+    grid = Grid.of(
+        tiles.coordinates(),
+        run.job.data.geometry,
+        radius_unit=tiles.radius_unit,
+        is_periodic=set(modes_of(run.job.data)) == {"periodic"},
+    )
     steps, pictures = [], _Pictures(tiles, (grid.radii, grid.latitudes, grid.longitudes))
     for file in range(min(tiles.num_files, fields or tiles.num_files)):
         found = tiles.fields(file, list(draws))

@@ -132,3 +132,16 @@ def test_measure__of_a_constant_variable_is_unknown_and_no_nan(geometry):
     assert page["log_spectrum_error"]["generator"]["T"] is None
     assert page["correlation"]["generator"]["T"] == [None] * 5
     json.dumps(page, allow_nan=False)
+
+
+def test_spectra_of_a_box__are_under_a_window_unless_all_axes_are_periodic():
+    """A ramp is no wave: without a window its jump at the edge leaks into all wave numbers."""
+    ramp = np.linspace(-1, 1, 16, dtype=np.float32)[None, :, None, None] * np.ones((1, 16, 16, 16))
+    fields = {"truth": ramp.astype(np.float32)}
+
+    def highest(is_periodic):
+        on = Grid.of((None, None, None), "box", is_periodic=is_periodic)
+        assert on.kind == "box"
+        return measure(fields, None, ["x"], on)["spectrum"]["truth"]["x"][-1]
+
+    assert highest(False) < 1e-3 * highest(True)

@@ -14,6 +14,7 @@ from scipy.io import netcdf_file
 from typer.testing import CliRunner
 
 from hpctrain.analysis.report import write_report
+from hpctrain.analysis.spectrum import power_spectrum
 from hpctrain.cli.app import app
 from hpctrain.errors import CheckpointError
 from hpctrain.provenance.files import read
@@ -214,3 +215,21 @@ def test_evaluate__of_another_generator_says_so(run_dir: Path, ema: dict | None)
     change(run_dir, generator={"channels": {"base": 16, "min": 4, "max": 16}})
     with pytest.raises(CheckpointError, match=r"state_1\.pt: .*put the run's train block back"):
         evaluate_run(run_dir, members=0, fields=None)
+
+
+@pytest.mark.parametrize("padding", [None, ["periodic", "reflect", "periodic"]])
+def test_evaluate__spectra_of_a_box_follow_its_padding(run_dir: Path, padding) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        np.save(run_dir.parent / f"box{i}.npy", rng.normal(size=(1, 8, 8, 8)).astype(np.float32))
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"] |= {"targets": ["box*.npy"], "variables": [], "geometry": "box"}
+    job["data"] |= {"padding": padding, "augment": {}}
+    job["train"] |= {"epochs": 1, "global_batch_size": 2}
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    (step,) = evaluate_run(run_dir, members=0, fields=None)["steps"]
+    truth = torch.from_numpy(np.load(run_dir.parent / "box2.npy"))[None]
+    _, power = power_spectrum(truth, "hann" if padding else None)
+    (found,) = step["spectrum"]["truth"].values()
+    assert found == pytest.approx(power[0].tolist(), rel=1e-4)
