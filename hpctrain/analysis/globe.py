@@ -32,8 +32,6 @@ _KM_PER: dict[str, float] = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e-3),
 }
 """By unit of the radii; a file that gives none is taken to mean km."""
-NUMBERS, PICTURES = "whole.json", "whole.npz"
-"""Files of an evaluation below eval/."""
 
 
 @dataclass(frozen=True)

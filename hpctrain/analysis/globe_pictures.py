@@ -12,9 +12,8 @@ import numpy as np
 
 from hpctrain.analysis import figures, globe_figures
 from hpctrain.analysis.animation import animate
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.provenance import Stamp, embed
-
-NUMBERS, PICTURES = "whole.json", "whole.npz"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from hpctrain.analysis.figures import pick_layers
-from hpctrain.analysis.globe import NUMBERS, PICTURES, Grid, measure, wave_numbers
+from hpctrain.analysis.globe import Grid, measure, wave_numbers
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.comm import Ranks, start
 from hpctrain.config.task import FieldTraining
 from hpctrain.data.geometry import modes_of
