@@ -51,13 +51,6 @@ def divergence(velocity: Array, radii: Array, latitudes: Array, longitudes: Arra
     return total[1:-1, 1:-1]
 
 
-def gradient_scale(velocity: Array, radii: Array) -> float:
-    """Root mean square of dv/dr, (3, D, H, W): how large a divergence the flow might have."""
-    v = np.asarray(velocity, np.float64)
-    along_r = np.gradient(v, np.asarray(radii, np.float64), axis=1)
-    return float(np.sqrt(np.mean(np.square(along_r).sum(0))))
-
-
 def _axes(phi: Array, lam: Array) -> tuple[Array, Array, Array]:
     """Unit vectors outward, north and east, each (3, H, W)."""
     sin_phi, cos_phi = np.sin(phi)[:, None], np.cos(phi)[:, None]

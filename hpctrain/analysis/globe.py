@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +22,16 @@ from hpctrain.analysis.shells import (
     shell_deviation,
     shell_rmse,
 )
-from hpctrain.analysis.spectrum import Window, log_spectrum_error, power_spectrum
+from hpctrain.analysis.spectrum import FLOOR, Window, log_spectrum_error, power_spectrum
 from hpctrain.analysis.zonal_spectrum import zonal_spectrum
 
 Array = NDArray[Any]
 VELOCITY = ("vx", "vy", "vz")
-NUMBERS, PICTURES = "whole.json", "whole.npz"
-"""Files of an evaluation below eval/."""
+_KM_PER: dict[str, float] = {
+    **dict.fromkeys(("", "km", "kilometer", "kilometers", "kilometre", "kilometres"), 1.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e-3),
+}
+"""By unit of the radii; a file that gives none is taken to mean km."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,13 @@ class Grid:
     """Where the cells of a field lie.
 
     Attributes:
-        radii, latitudes, longitudes: centres; None where unknown.
+        radii, latitudes, longitudes: centres; None where unknown. Radii are in km, or as they are
+            where their unit is neither km nor m.
         weights: (H,) areas of the rows, where shells go around the whole circle of longitude.
         spectrum: of shells that reach the poles, too.
-        is_box: all axes are periodic.
+        is_box: it lies in a box, not on a sphere.
+        is_periodic: all axes of the box are.
+        is_in_km: the radii are, so that differences along them are derivatives in known units.
     """
 
     radii: Array | None
@@ -47,27 +54,42 @@ class Grid:
     weights: Array | None = None
     spectrum: AngularSpectrum | None = None
     is_box: bool = False
+    is_periodic: bool = False
+    is_in_km: bool = True
 
     @classmethod
-    def of(cls, coordinates: Sequence[Array | None], geometry: str) -> Grid:
+    def of(
+        cls,
+        coordinates: Sequence[Array | None],
+        geometry: str,
+        *,
+        radius_unit: str = "",
+        is_periodic: bool = True,
+    ) -> Grid:
         """The grid of a field.
 
         Args:
             coordinates: along the three axes.
             geometry: 'sphere' or 'box'.
+            radius_unit: of the first axis of a sphere; empty: km.
+            is_periodic: whether all axes of a box are; a sphere's are not.
         """
         radii, latitudes, longitudes = coordinates
         is_box = geometry != "sphere"
+        km = _KM_PER.get(radius_unit.strip().lower())
+        if radii is not None and km is not None and not is_box:
+            radii = radii * km
         if is_box or latitudes is None or longitudes is None:
-            return cls(radii, latitudes, longitudes, is_box=is_box)
+            periodic = is_box and is_periodic
+            return cls(radii, latitudes, longitudes, is_box=is_box, is_periodic=periodic)
         step = abs(longitudes[1] - longitudes[0])
         if abs(step * len(longitudes) - 360) > 0.5 * step:
             return cls(radii, latitudes, longitudes)
         weights = area_weights(latitudes)
         spectrum = None
-        if reaches_poles(latitudes):
+        if reaches_poles(latitudes) and min(len(latitudes), len(longitudes)) > 2:
             spectrum = AngularSpectrum(latitudes, len(longitudes))
-        return cls(radii, latitudes, longitudes, weights, spectrum)
+        return cls(radii, latitudes, longitudes, weights, spectrum, is_in_km=km is not None)
 
     @property
     def kind(self) -> str:
@@ -97,9 +119,11 @@ def measure(
         `rmse`, `correlation` by kind and variable, a list over shells; `deviation` of the truth;
         `histogram_distance`, `log_spectrum_error` by kind and variable; `spectrum` by kind and
         variable, a mean over shells; `divergence` by kind, in 1/s of a flow in m/s on radii in km;
-        `rank_histogram`, `spread_over_error` by variable.
+        `rank_histogram`, `spread_over_error` by variable. None stands for what does not exist, such
+        as the correlation with a constant shell.
     """
     truth = fields["truth"]
+    structured = _has_structure(truth, grid)
     spectra = {kind: _spectra(field, grid) for kind, field in fields.items()}
     found: dict[str, Any] = {
         "deviation": _named(variables, shell_deviation(truth, grid.weights)),
@@ -120,8 +144,10 @@ def measure(
             for v, a, b in zip(variables, field, truth, strict=True)
         }
         parts["log_spectrum_error"][kind] = {
-            v: log_spectrum_error(torch.from_numpy(p), torch.from_numpy(q))
-            for v, p, q in zip(variables, spectra[kind], spectra["truth"], strict=True)
+            v: log_spectrum_error(torch.from_numpy(p[s]), torch.from_numpy(q[s]))
+            for v, p, q, s in zip(
+                variables, spectra[kind], spectra["truth"], structured, strict=True
+            )
         }
     found |= parts
     flow = _divergences(fields, variables, grid)
@@ -129,7 +155,8 @@ def measure(
         found["divergence"] = flow
     if members is not None and len(members) > 1:
         found |= _calibration(truth, members, variables, grid)
-    return found
+    known: dict[str, Any] = _none_for_nan(found)
+    return known
 
 
 def wave_numbers(grid: Grid, size: Sequence[int]) -> tuple[list[float], str]:
@@ -153,15 +180,33 @@ def _spectra(field: Array, grid: Grid) -> Array:
     return spectra
 
 
+def _has_structure(truth: Array, grid: Grid) -> Array:
+    """Which rows of `_spectra` have any in the truth, (C, shells).
+
+    A constant shell, such as a boundary of given temperature, has no spectrum to compare with: any
+    error on it would count as many decades, whatever its size.
+    """
+    shells = truth if grid.weights is not None else truth.reshape(len(truth), 1, 1, -1)
+    deviation = shell_deviation(shells, grid.weights)
+    rounding = np.maximum(np.abs(shells).max((2, 3)), deviation.max(1, keepdims=True))
+    found: Array = deviation > np.sqrt(FLOOR) * rounding
+    return found
+
+
 def _window(grid: Grid) -> Window:
-    return None if grid.is_box else "hann"
+    return None if grid.is_periodic else "hann"
 
 
 def _divergences(
     fields: Mapping[str, Array], variables: Sequence[str], grid: Grid
 ) -> dict[str, float]:
-    """Root mean square of div v, by kind; empty where there is no flow on a globe."""
+    """Root mean square of div v, by kind; empty where there is none.
+
+    It needs a flow around the globe, radii in a known unit, and three cells along each axis.
+    """
     if grid.weights is None or grid.radii is None or not set(VELOCITY) <= set(variables):
+        return {}
+    if not grid.is_in_km or min(fields["truth"].shape[1:]) < 3:
         return {}
     axes = grid.radii * 1e3, grid.latitudes, grid.longitudes
     channels = [variables.index(v) for v in VELOCITY]
@@ -185,6 +230,15 @@ def _calibration(
         found["rank_unevenness"][variable] = unevenness(shares)
         found["spread_over_error"][variable] = spread_over_error(truth[c], members[:, c], grid.rows)
     return found
+
+
+def _none_for_nan(content: Any) -> Any:
+    """The same with None for what is no finite number, which JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: _none_for_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_none_for_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _named(variables: Sequence[str], rows: Array) -> dict[str, list[float]]:

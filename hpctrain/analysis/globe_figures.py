@@ -194,7 +194,7 @@ def spectra(page: Mapping[str, Any]) -> Figure:
     figure, grid = _columns(variables, 2, [2.2, 1.0])
     for c, variable in enumerate(variables):
         curves = {
-            kind: np.array([step["spectrum"][kind][variable] for step in steps])
+            kind: np.array([step["spectrum"][kind][variable] for step in steps], float)
             for kind in steps[0]["spectrum"]
         }
         for kind, powers in curves.items():
@@ -203,16 +203,10 @@ def spectra(page: Mapping[str, Any]) -> Figure:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     _band(grid[1, c], k, powers / curves["truth"], kind)
         grid[1, c].axhline(1.0, color=COLORS["truth"], linewidth=1.0, linestyle=(0, (4, 3)))
-        for panel in grid[:, c]:
-            panel.set(xscale="log", yscale="log")
-            panel.xaxis.set_major_formatter(LogFormatter())
-        grid[1, c].yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-        grid[1, c].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-        # Where the truth has no power left, only rounding noise is compared.
-        grid[0, c].set_ylim(0.1 * float(curves["truth"].min()))
-        low, high = grid[1, c].get_ylim()
-        grid[1, c].set_ylim(max(low, 1e-2), max(min(high, 1e1), 2.0))
         grid[0, c].set_title(variable, fontsize=10, color=_INK, fontweight="bold")
+        positive = curves["truth"][curves["truth"] > 0]
+        if positive.size:  # a constant variable has no logarithm
+            _logarithmic(grid[:, c], float(positive.min()))
     per = {"globe": "degree", "band": "wave number"}.get(page["geometry"], "mode")
     grid[0, 0].set_ylabel(f"power per {per}")
     grid[1, 0].set_ylabel("ratio to truth")
@@ -221,15 +215,28 @@ def spectra(page: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _logarithmic(panels: Array, least: float) -> None:
+    """Scales of powers and, below, of their ratio to the truth's, of which `least` is the least."""
+    for panel in panels:
+        panel.set(xscale="log", yscale="log")
+        panel.xaxis.set_major_formatter(LogFormatter())
+    panels[1].yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    panels[1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    # Where the truth has no power left, only rounding noise is compared.
+    panels[0].set_ylim(0.1 * least)
+    low, high = panels[1].get_ylim()
+    panels[1].set_ylim(max(low, 1e-2), max(min(high, 1e1), 2.0))
+
+
 def profiles(page: Mapping[str, Any]) -> Figure:
     """RMSE as a share of the truth's deviation, and correlation, over depth."""
     variables, steps = page["variables"], page["steps"]
     height, label = _heights(page)
     figure, grid = _columns(variables, 2, [1.0, 1.0], sharey=True)
     for c, variable in enumerate(variables):
-        deviation = np.array([step["deviation"][variable] for step in steps]).mean(0)
+        deviation = np.array([step["deviation"][variable] for step in steps], float).mean(0)
         for kind in steps[0]["rmse"]:
-            errors = np.array([step["rmse"][kind][variable] for step in steps])
+            errors = np.array([step["rmse"][kind][variable] for step in steps], float)
             alike = np.array([step["correlation"][kind][variable] for step in steps], float)
             with np.errstate(divide="ignore", invalid="ignore"):
                 _band(grid[0, c], height, errors / deviation, kind, is_upright=True)
@@ -252,7 +259,8 @@ def calibration(page: Mapping[str, Any]) -> Figure:
     figure, grid = _columns(variables, 1, [1.0], height=2.9)
     for panel, variable in zip(grid[0], variables, strict=True):
         shares = np.mean([step["rank_histogram"][variable] for step in steps], axis=0)
-        spread = float(np.mean([step["spread_over_error"][variable] for step in steps]))
+        known = [s for step in steps if (s := step["spread_over_error"][variable]) is not None]
+        spread = float(np.mean(known)) if known else float("nan")
         ranks = np.arange(1, len(shares) + 1)
         panel.bar(ranks, shares, width=0.9, color=COLORS["generator"])
         panel.axhline(1 / len(shares), color=COLORS["truth"], linewidth=1, linestyle=(0, (4, 3)))

@@ -12,9 +12,8 @@ import numpy as np
 
 from hpctrain.analysis import figures, globe_figures
 from hpctrain.analysis.animation import animate
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.provenance import Stamp, embed
-
-NUMBERS, PICTURES = "whole.json", "whole.npz"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _maps(made: _Folder, page: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
                 f, v, u, axes, titles, names[-1]
             )[0],
         )
-        if radii is not None:
+        if radii is not None and len(radii) > 1:
             slices = {kind: field[-1] for kind, field in sections.items()}
             made.figure(
                 f"section_{variable}",

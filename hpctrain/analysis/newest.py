@@ -1,4 +1,4 @@
-"""Stamp of what is made from a run's newest checkpoint."""
+"""Stamps of what is made from a run's newest checkpoint, or from a product of some checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpctrain.errors import HpctrainError
 from hpctrain.provenance import Stamp, stamp_run
-from hpctrain.provenance.files import read_stamp
+from hpctrain.provenance.files import read, read_stamp
 
 
 def stamp_of_newest(run_dir: Path, product: str) -> Stamp:
@@ -22,5 +22,20 @@ def stamp_of_newest(run_dir: Path, product: str) -> Stamp:
             checkpoint_digest=newest.content_digest,
             epoch=newest.epoch,
             global_step=newest.global_step,
+        )
+    return stamp
+
+
+def stamp_like(source: Path, run_dir: Path, product: str) -> Stamp:
+    """The run's stamp with the checkpoint that another product is of, if that says so."""
+    stamp = stamp_run(run_dir, product)
+    with suppress(HpctrainError):
+        found = read(source).stamp
+        return replace(
+            stamp,
+            checkpoint=found.checkpoint,
+            checkpoint_digest=found.checkpoint_digest,
+            epoch=found.epoch,
+            global_step=found.global_step,
         )
     return stamp

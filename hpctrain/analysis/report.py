@@ -19,8 +19,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hpctrain import __version__, run_state
 from hpctrain.analysis import charts, facts
 from hpctrain.analysis.charts import YARDSTICKS
-from hpctrain.analysis.newest import stamp_of_newest
+from hpctrain.analysis.newest import stamp_like, stamp_of_newest
 from hpctrain.analysis.record import Record, read_record
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.errors import RenderError
 from hpctrain.provenance import embed
 from hpctrain.run_state import finite
@@ -64,12 +65,13 @@ def write_report(run_dir: Path, out: Path | None = None) -> Path:
 
 def _whole(record: Record) -> list[dict[str, str]]:
     """Pictures of whole fields, drawn now if need be; a failure is told on the page."""
-    if not (record.path / "eval" / "whole.npz").is_file():
+    if not (record.path / "eval" / PICTURES).is_file():
         return []
     try:
         from hpctrain.analysis.globe_pictures import draw_whole  # matplotlib, where it is needed
 
-        drawn = draw_whole(record.path, stamp_of_newest(record.path, "figure"))
+        evaluated = record.path / "eval" / NUMBERS
+        drawn = draw_whole(record.path, stamp_like(evaluated, record.path, "figure"))
     except ImportError as e:
         record.problems.append(f"whole fields are not drawn, as {e.name} is not installed")
         return []

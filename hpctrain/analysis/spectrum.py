@@ -100,6 +100,9 @@ def log_spectrum_error(p: Tensor, q: Tensor) -> float:
     Args:
         p: spectrum to judge, (C, K) or (K,).
         q: spectrum of the truth, of the same shape.
+
+    Returns:
+        The error in decades; NaN where there is no spectrum at all.
     """
     if p.shape != q.shape:
         raise ValueError(f"spectra of shapes {tuple(p.shape)} and {tuple(q.shape)} differ")

@@ -14,18 +14,20 @@ import numpy as np
 import torch
 
 from hpctrain.analysis.figures import pick_layers
-from hpctrain.analysis.globe import NUMBERS, PICTURES, Grid, measure, wave_numbers
-from hpctrain.analysis.newest import stamp_of_newest
+from hpctrain.analysis.globe import Grid, measure, wave_numbers
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.comm import Ranks, start
 from hpctrain.config.task import FieldTraining
+from hpctrain.data.geometry import modes_of
 from hpctrain.errors import CheckpointError, ConfigError
-from hpctrain.provenance import embed
+from hpctrain.provenance import embed, stamp_run
 from hpctrain.registry import resolve, tasks
 from hpctrain.tasks.super_resolution.task import SuperResolutionTask
 from hpctrain.tasks.super_resolution.whole import Array, Tiles
-from hpctrain.train.checkpoint import load
+from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.json_file import write_json
 from hpctrain.train.run import Run
+from hpctrain.train.stamps import checkpoint_facts
 from hpctrain.train.task import Place
 
 SHOWN = ("truth", "trilinear", "input", "generator")
@@ -50,14 +52,14 @@ def evaluate_run(
 
     Raises:
         ConfigError: the job trains no fields, or its samples cover none.
-        CheckpointError: there is no checkpoint.
+        CheckpointError: there is no whole checkpoint, or it is of another generator.
     """
     run = Run(run_dir)
     if not isinstance(run.job.train, FieldTraining):
         raise ConfigError(f"train.task: hpctrain evaluate knows no {run.job.train.task}")
     sys.path[:0] = [str(run.path / "code" / "user")]
     torch.set_num_threads(run.job.resources.cpus_per_rank)
-    task, epoch = _trained(run)
+    task, facts = _trained(run)
     generator = task.models["generator"].eval()
     validation = task.evaluation.dataset
     tiles = Tiles(
@@ -65,9 +67,13 @@ def evaluate_run(
     )
     has_noise = getattr(generator, "has_noise", False) and members > 1
     draws = range(members) if has_noise else ()
-    coordinates = tiles.coordinates()
-    grid = Grid.of(coordinates, run.job.data.geometry)
-    steps, pictures = [], _Pictures(tiles, coordinates)
+    grid = Grid.of(
+        tiles.coordinates(),
+        run.job.data.geometry,
+        radius_unit=tiles.radius_unit,
+        is_periodic=set(modes_of(run.job.data)) == {"periodic"},
+    )
+    steps, pictures = [], _Pictures(tiles, (grid.radii, grid.latitudes, grid.longitudes))
     for file in range(min(tiles.num_files, fields or tiles.num_files)):
         found = tiles.fields(file, list(draws))
         drawn = found.pop("members", None)
@@ -79,7 +85,7 @@ def evaluate_run(
     size = tiles.fields_size
     k, k_unit = wave_numbers(grid, size)
     page = {
-        "epoch": epoch,
+        "epoch": facts["epoch"],
         "geometry": grid.kind,
         "variables": list(validation.variables),
         "units": list(validation.units),
@@ -89,32 +95,44 @@ def evaluate_run(
         "k_unit": k_unit,
         "steps": steps,
     }
-    write_json(run.path / "eval" / NUMBERS, page)
+    write_json(run.path / "eval" / NUMBERS, page, allow_nan=False)
     pictures.write(run.path / "eval" / PICTURES)
-    stamp = stamp_of_newest(run.path, "evaluation")
+    stamp = stamp_run(run.path, "evaluation", **facts)
     for name in (NUMBERS, PICTURES):
         embed(run.path / "eval" / name, stamp)
     return page
 
 
-def _trained(run: Run) -> tuple[SuperResolutionTask, int]:
-    """The task with the weights of its newest checkpoint, and the checkpoint's epoch."""
-    latest = run.path / "checkpoints" / "latest"
-    if not latest.exists():
+def _trained(run: Run) -> tuple[SuperResolutionTask, dict[str, Any]]:
+    """The task with the weights of its newest whole checkpoint, and that one's facts for a stamp.
+
+    The facts are taken now: a training that goes on may soon have newer checkpoints, and not this
+    one any more.
+    """
+    folder = CheckpointFolder(run.path / "checkpoints", keep_last=1)
+    found = folder.load_newest()
+    if found is None:
         raise CheckpointError(f"{run.path}: has no checkpoint yet; train it first")
-    saved = load(latest.resolve())
+    path, saved = folder.path / found[0], found[1]
+    facts = checkpoint_facts(path, saved)
     comm = start("single", Ranks(0, 1, 0, 1, socket.gethostname()), run.path)
     made = resolve(tasks()[run.job.train.task])(run.job, Place(run.path, 0, comm.device))
     assert isinstance(made, SuperResolutionTask)
     made.build_data(saved["task"], lambda value: value)
     made.models = made.build_models()
     model = made.models["generator"]
-    model.load_state_dict(saved["models"]["generator"])
     ema, settings = saved.get("ema"), run.job.train.ema
-    if ema and settings and settings.validate_with and "generator" in ema["models"]:
-        model.load_state_dict(ema["models"]["generator"], strict=False)
+    try:
+        model.load_state_dict(saved["models"]["generator"])
+        if ema and settings and settings.validate_with and "generator" in ema["models"]:
+            model.load_state_dict(ema["models"]["generator"], strict=False)
+    except (RuntimeError, KeyError) as e:
+        raise CheckpointError(
+            f"{path}: holds another generator than config.yaml asks for "
+            f"({str(e).splitlines()[0]}); put the run's train block back"
+        ) from e
     model.to(comm.device)
-    return made, int(saved["position"]["epoch"])
+    return made, facts
 
 
 class _Pictures:

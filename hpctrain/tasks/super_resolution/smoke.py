@@ -27,7 +27,7 @@ from hpctrain.train.task import Place, Position
 from hpctrain.train.update import Update
 
 LOOK_EVERY = 10
-"""Steps between two looks at the error."""
+"""Steps between two looks at the error; the time is looked at after each."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ class _Trial:
         began = time.monotonic()
         step, told = 0, 0.0
         while True:
-            if step % LOOK_EVERY == 0:
+            is_late = time.monotonic() - began >= seconds
+            if step % LOOK_EVERY == 0 or is_late:
                 ratio = self._ratio()
                 observed.ratios.append((step, ratio))
                 now = observed.seconds = time.monotonic() - began

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from hpctrain.data import FieldDataset
 from hpctrain.errors import ConfigError
+from hpctrain.formats.hdf5 import fill_header
+from hpctrain.index.fields.layout import NAMES
+from hpctrain.index.headers.file import read_header
 from hpctrain.models import (
     Noise,
     SampleNoise,
@@ -76,6 +79,13 @@ class Tiles:
                 cells = np.arange(len(values)) + anchor[axis] * self.factor
                 whole[cells % len(whole)] = values
         return found
+
+    @property
+    def radius_unit(self) -> str:
+        """Unit of the radii, as the first file has it; empty where it has none."""
+        header = fill_header(read_header(self.dataset.paths(0)[0]))
+        named = (a for a in header.arrays if a.name.lower() in NAMES["r"])
+        return next((str(a.attributes.get("units", "")) for a in named), "")
 
     def fields(self, file: int, members: Sequence[int]) -> dict[str, Array]:
         """Truth, plain upsamplings and generated fields of one file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,73 @@ def test_real_convection__has_the_degree_that_it_began_with():
     # a Cartesian component of a flow of degree 3 has degrees 2 and 4
     flow = np.array(page["spectrum"]["truth"]["vx"])
     assert set(np.argsort(flow)[-2:] + 1) == {2, 4}
+
+
+FLOW = ["vx", "vy", "vz"]
+
+
+@pytest.mark.parametrize("shape", [(2, 15, 24), (5, 2, 24), (5, 15, 2)])
+def test_divergence__needs_three_cells_along_each_axis(shape):
+    rng = np.random.default_rng(0)
+    axes = RADII[: shape[0]], np.linspace(30, -30, shape[1]), np.arange(shape[2]) * 360 / shape[2]
+    truth = rng.normal(size=(3, *shape)).astype(np.float32)
+    page = measure({"truth": truth, "generator": truth}, None, FLOW, Grid.of(axes, "sphere"))
+    assert "divergence" not in page
+    assert len(page["rmse"]["generator"]["vx"]) == shape[0]
+
+
+def test_divergence__is_the_same_in_metres_and_kilometres_and_unknown_in_other_units():
+    truth = np.random.default_rng(0).normal(size=(3, 5, 15, 24)).astype(np.float32)
+
+    def found(radii, unit):
+        on = Grid.of((radii, GLOBE, LONGITUDES), "sphere", radius_unit=unit)
+        return on.radii, measure({"truth": truth}, None, FLOW, on).get("divergence")
+
+    _, expected = found(RADII, "")  # a file that does not say
+    for radii, unit in ((RADII, "km"), (RADII, " Kilometers"), (1e3 * RADII, "m")):
+        kept, here = found(radii, unit)
+        assert here["truth"] == pytest.approx(expected["truth"])
+        np.testing.assert_allclose(kept, RADII)
+    assert found(RADII / 6371, "Earth radii")[1] is None
+
+
+@pytest.mark.parametrize("latitudes", [GLOBE, BAND])
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_log_spectrum_error__leaves_out_shells_without_structure(latitudes, noise):
+    """Isothermal boundaries: two constant shells of five, or constant but for rounding."""
+    rng = np.random.default_rng(0)
+    truth = 1600 + 100 * rng.normal(size=(1, 5, 15, 24))
+    truth[:, [0, -1]] = 300 + noise * rng.normal(size=(1, 2, 15, 24))
+    truth = truth.astype(np.float32)
+    made = truth + rng.normal(size=truth.shape).astype(np.float32)
+    fields, on = {"truth": truth, "generator": made}, grid(latitudes)
+    page = measure(fields, None, ["temperature"], on)
+    inner = {kind: field[:, 1:-1] for kind, field in fields.items()}
+    expected = measure(inner, None, ["temperature"], on)
+    found = page["log_spectrum_error"]["generator"]["temperature"]
+    assert found == pytest.approx(expected["log_spectrum_error"]["generator"]["temperature"])
+    assert found < 0.05
+
+
+@pytest.mark.parametrize("geometry", ["sphere", "box"])
+def test_measure__of_a_constant_variable_is_unknown_and_no_nan(geometry):
+    truth = np.full((1, 5, 15, 24), 1600, np.float32)
+    made = truth + np.random.default_rng(0).normal(size=truth.shape).astype(np.float32)
+    fields = {"truth": truth, "generator": made}
+    page = measure(fields, made[None] + np.zeros((2, 1, 1, 1, 1)), ["T"], grid(GLOBE, geometry))
+    assert page["log_spectrum_error"]["generator"]["T"] is None
+    assert page["correlation"]["generator"]["T"] == [None] * 5
+    json.dumps(page, allow_nan=False)
+
+
+def test_spectra_of_a_box__are_under_a_window_unless_all_axes_are_periodic():
+    """A ramp is no wave: without a window its jump at the edge leaks into all wave numbers."""
+    ramp = np.linspace(-1, 1, 16, dtype=np.float32)[None, :, None, None] * np.ones((1, 16, 16, 16))
+    fields = {"truth": ramp.astype(np.float32)}
+
+    def highest(is_periodic):
+        on = Grid.of((None, None, None), "box", is_periodic=is_periodic)
+        assert on.kind == "box"
+        return measure(fields, None, ["x"], on)["spectrum"]["truth"]["x"][-1]
+
+    assert highest(False) < 1e-3 * highest(True)

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from hpctrain.cli.app import app
-from tests.runs import JOB, write_step
+from tests.runs import JOB, SLOW_LOSS, write_step
 
 NETWORK = '''"""A network of which one layer does nothing."""
 
@@ -139,3 +139,16 @@ def test_sweep__is_refused(folder: Path) -> None:
         app, ["smoke", "small.yaml", "--set", "sweep={parameters: {train.seed: [1, 2]}}"]
     )
     assert found.exit_code != 0
+
+
+def test_time_limit__is_looked_at_after_each_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine" / "slow.py").write_text(SLOW_LOSS)
+    monkeypatch.setenv("STEP_S", "0.3")
+    _, text = smoke(
+        "--set", "code=[mine]", "--set", "train.criterion=slow.Slow", "--seconds", "1",
+        "--share", "0.0001",
+    )  # fmt: skip
+    last = [int(line.split()[1]) for line in text.splitlines() if line.startswith("  step ")][-1]
+    assert 1 <= last <= 4

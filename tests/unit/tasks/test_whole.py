@@ -14,13 +14,14 @@ from scipy.io import netcdf_file
 from typer.testing import CliRunner
 
 from hpctrain.analysis.report import write_report
+from hpctrain.analysis.spectrum import power_spectrum
 from hpctrain.cli.app import app
 from hpctrain.errors import CheckpointError
 from hpctrain.provenance.files import read
 from hpctrain.tasks.super_resolution.evaluate import evaluate_run
 from hpctrain.tasks.super_resolution.whole import Tiles
 from tests.runs import VARIABLES
-from tests.unit.train.test_trainer import run_dir, trainer, write_job
+from tests.unit.train.test_trainer import change, run_dir, trainer, write_job
 
 __all__ = ["run_dir"]
 
@@ -105,3 +106,130 @@ def test_report__says_when_the_evaluation_is_damaged(trained: Path) -> None:
 def test_evaluate__without_a_checkpoint_is_refused(run_dir: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         evaluate_run(run_dir, members=0, fields=None)
+
+
+def test_evaluate__two_shells_of_a_flow_have_no_divergence(run_dir: Path) -> None:
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"] |= {"shells": [0, 2], "crop": [1, 4, 4]}
+    job["train"]["epochs"] = 1
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    (step,) = evaluate_run(run_dir, members=0, fields=None)["steps"]
+    assert "divergence" not in step
+    assert len(step["rmse"]["generator"]["vx"]) == 2
+    assert "is damaged" not in write_report(run_dir).read_text()
+
+
+def test_evaluate__radii_in_metres_are_told_from_the_file(run_dir: Path) -> None:
+    change(run_dir, epochs=1)
+    trainer(run_dir).fit()
+    expected = evaluate_run(run_dir, members=0, fields=None)
+    for path in run_dir.parent.glob("step*.nc"):
+        with netcdf_file(path, "a") as file:
+            file.variables["r"][:] *= 1000
+            file.variables["r"].units = "m"
+    found = evaluate_run(run_dir, members=0, fields=None)
+    assert found["radii"] == pytest.approx(expected["radii"])
+    assert np.load(run_dir / "eval" / "whole.npz")["radii"] == pytest.approx(expected["radii"])
+    here, there = (page["steps"][0]["divergence"]["truth"] for page in (found, expected))
+    assert here == pytest.approx(there)
+
+
+def strict(text: str) -> dict:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_report__shows_shells_and_a_variable_that_are_constant(run_dir: Path) -> None:
+    for path in run_dir.parent.glob("step*.nc"):
+        with netcdf_file(path, "a") as file:
+            file.variables["temperature"][:, [0, -1]] = 300
+            file.variables["vz"][:] = 0
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["train"] |= {"epochs": 1}
+    job["data"]["variables"] = ["temperature", "vz"]
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    page = evaluate_run(run_dir, members=2, fields=None)
+    assert strict((run_dir / "eval" / "whole.json").read_text())["steps"] == page["steps"]
+    (step,) = page["steps"]
+    assert step["correlation"]["generator"]["temperature"][0] is None
+    assert step["log_spectrum_error"]["generator"]["vz"] is None
+    text = write_report(run_dir).read_text()
+    assert "Whole fields" in text
+    assert "is damaged" not in text
+
+
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.fixture
+def twice_saved(run_dir: Path) -> Path:
+    change(run_dir, epochs=2)
+    trainer(run_dir).fit()
+    return run_dir / "checkpoints"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_evaluate__takes_the_checkpoint_before_a_lost_one(twice_saved: Path, is_there) -> None:
+    newest = twice_saved / "state_2.pt"
+    if is_there:
+        tear(newest)
+    else:
+        newest.unlink()  # which leaves `latest` dangling
+    run = twice_saved.parent
+    assert evaluate_run(run, members=0, fields=None)["epoch"] == 1
+    for name in ("whole.json", "whole.npz"):
+        assert read(run / "eval" / name).stamp.checkpoint == "state_1.pt"
+
+
+def test_evaluate__stamps_what_it_judged_while_training_goes_on(twice_saved: Path) -> None:
+    run, newer, kept = twice_saved.parent, twice_saved / "state_2.pt", twice_saved / "kept"
+    newer.rename(kept)
+    (twice_saved / "latest").unlink()
+    (twice_saved / "latest").symlink_to("state_1.pt")
+    judged = read(twice_saved / "state_1.pt").stamp.content_digest
+
+    def go_on(_: str) -> None:
+        kept.rename(newer)
+        (twice_saved / "latest").unlink()
+        (twice_saved / "latest").symlink_to("state_2.pt")
+        (twice_saved / "state_1.pt").unlink()
+
+    page = evaluate_run(run, members=0, fields=None, say=go_on)
+    assert page["epoch"] == 1
+    write_report(run)
+    for name in ("whole.json", "whole.npz", "whole/spectra.png"):
+        stamp = read(run / "eval" / name).stamp
+        assert (stamp.checkpoint, stamp.checkpoint_digest) == ("state_1.pt", judged)
+        assert stamp.epoch == 1
+
+
+@pytest.mark.parametrize("ema", [None, {"models": ["generator"], "validate_with": True}])
+def test_evaluate__of_another_generator_says_so(run_dir: Path, ema: dict | None) -> None:
+    change(run_dir, epochs=1, ema=ema)
+    trainer(run_dir).fit()
+    change(run_dir, generator={"channels": {"base": 16, "min": 4, "max": 16}})
+    with pytest.raises(CheckpointError, match=r"state_1\.pt: .*put the run's train block back"):
+        evaluate_run(run_dir, members=0, fields=None)
+
+
+@pytest.mark.parametrize("padding", [None, ["periodic", "reflect", "periodic"]])
+def test_evaluate__spectra_of_a_box_follow_its_padding(run_dir: Path, padding) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        np.save(run_dir.parent / f"box{i}.npy", rng.normal(size=(1, 8, 8, 8)).astype(np.float32))
+    job = yaml.safe_load((run_dir / "config.yaml").read_text())
+    job["data"] |= {"targets": ["box*.npy"], "variables": [], "geometry": "box"}
+    job["data"] |= {"padding": padding, "augment": {}}
+    job["train"] |= {"epochs": 1, "global_batch_size": 2}
+    write_job(run_dir, job)
+    trainer(run_dir).fit()
+    (step,) = evaluate_run(run_dir, members=0, fields=None)["steps"]
+    truth = torch.from_numpy(np.load(run_dir.parent / "box2.npy"))[None]
+    _, power = power_spectrum(truth, "hann" if padding else None)
+    (found,) = step["spectrum"]["truth"].values()
+    assert found == pytest.approx(power[0].tolist(), rel=1e-4)
