@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpctrain.analysis.products import publish
+from hpctrain.analysis.products import publish, remove
 from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.load import read_resolved
 from hpctrain.data import Scales
@@ -21,6 +22,8 @@ from hpctrain.tasks.field_gan.networks import make_generator
 from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.checkpoint import load
 from hpctrain.train.stamps import checkpoint_facts
+
+Array = NDArray[np.float32]
 
 _AT_ONCE = 64
 _STREAM = 5
@@ -53,9 +56,12 @@ def make_fields(
         Name of the checkpoint that was used.
 
     Raises:
-        ConfigError: another task, no checkpoint, or other numbers than the generator takes.
+        ConfigError: another task, no checkpoint, other numbers than the generator takes, or a
+            folder in the place of the file.
         CheckpointError: the checkpoint is torn, or no place to write.
     """
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; give --out the name of an npy file")
     job = read_resolved(run / "config.yaml")
     if not isinstance(job.train, FieldGan):
         raise ConfigError(f"{run}: trains {job.train.task}; fields are made by field_gan alone")
@@ -82,24 +88,37 @@ def make_fields(
         given = (given - mean) / deviation
     limits = highest_values(scales, known["edges"])
     shape = (len(scales.names), *((b, c) if a == 1 else (a, b, c)))
+
+    def made() -> Iterator[Array]:
+        for first in range(0, count, _AT_ONCE):
+            ids = range(first, min(count, first + _AT_ONCE))
+            noise = _noise(seed, ids, generator.noise_size)
+            rows = None if given is None else given.expand(len(ids), -1)
+            with torch.no_grad():
+                yield physical(scales, generator(noise, rows), limits).numpy()
+
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        fields = np.lib.format.open_memmap(temporary, "w+", np.float32, (count, *shape))
-        with torch.no_grad():
-            for first in range(0, count, _AT_ONCE):
-                ids = range(first, min(count, first + _AT_ONCE))
-                noise = _noise(seed, ids, generator.noise_size)
-                rows = None if given is None else given.expand(len(ids), -1)
-                made = physical(scales, generator(noise, rows), limits)
-                fields[first : first + len(ids)] = made.numpy().reshape(len(ids), *shape)
-        fields.flush()
+        _write(temporary, made(), (count, *shape))
         embed(temporary, stamp_run(run, "sample", **checkpoint_facts(place, state)))
         publish(temporary, out)
     except OSError as e:
-        temporary.unlink(missing_ok=True)
-        sidecar_path(temporary).unlink(missing_ok=True)
         raise CheckpointError(f"{out}: cannot be written: {e.strerror}; give another --out") from e
+    finally:
+        remove(temporary)
+        sidecar_path(temporary).unlink(missing_ok=True)
     return place.name
+
+
+def _write(path: Path, batches: Iterable[Array], shape: tuple[int, ...]) -> None:
+    """An npy file, piece by piece; a memory map would die by SIGBUS where the disk is full."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in batches:
+            file.write(np.ascontiguousarray(batch, "<f4").data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _noise(seed: int, ids: range, size: int) -> Tensor:
