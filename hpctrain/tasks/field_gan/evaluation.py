@@ -116,7 +116,8 @@ class Evaluation:
                 for name, values in by_channel.items()
             },
         }
-        return Validation(scalars, {"summary.json": summary, "statistics.json": self._curves})
+        files = {"summary.json": summary, "statistics.json": self._curves}
+        return Validation(scalars, _with_nulls(files))
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: fields side by side, histogram and spectrum of each channel."""
@@ -202,3 +203,12 @@ def _moments(sums: Mapping[str, Tensor], name: str, kind: str) -> Moments:
     return Moments(
         float(sums[f"count/{kind}"]), sums[f"{name}/{kind}"], sums[f"{name}_squares/{kind}"]
     )
+
+
+def _with_nulls(content: Any) -> Any:
+    """The same for JSON, which has no infinity and no NaN: null in their place."""
+    if isinstance(content, dict):
+        return {key: _with_nulls(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_nulls(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
