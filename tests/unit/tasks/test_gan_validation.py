@@ -56,6 +56,12 @@ def test_samples__few_are_told_of_once(
     assert all("data.stride" in line and "data.validation_steps" in line for line in told)
 
 
+def test_variable__that_is_constant_is_named(tmp_path: Path) -> None:
+    task = make_task(tmp_path, constant=True)
+    with pytest.raises(DataError, match=r"'u' in the 8 validation samples.*all values are 0.*"):
+        task.build_data(None, lambda measured: measured)
+
+
 def test_files__have_null_where_there_is_no_number(tmp_path: Path) -> None:
     task = make_task(tmp_path)
     task.build_data(None, lambda measured: measured)
