@@ -103,19 +103,16 @@ class CropDataset:
 
     @property
     def is_periodic(self) -> bool:
-        """Whether a sample spans the whole periodic box along each of its axes."""
-        used = [n for n in self.fields.crop if n > 1]
-        modes = {axis.mode for axis in self._axes}
-        return modes == {"periodic"} and all(
-            n == size for n, size in zip(used, self._sides, strict=True)
+        """Whether each sample spans the whole periodic box along all of its axes."""
+        if {axis.mode for axis in self._axes} != {"periodic"}:
+            return False
+        is_flat = self.fields.crop[0] == 1
+        return all(
+            n == size
+            for cut in self._cuts
+            for axis, (n, size) in enumerate(zip(cut.crop, self.shape, strict=True))
+            if not (is_flat and axis == cut.axis)
         )
-
-    @property
-    def _sides(self) -> list[int]:
-        """Cells of the box along the axes of a sample, across the first of `slice_axes`."""
-        if self.fields.crop[0] > 1:
-            return list(self.shape)
-        return [n for axis, n in enumerate(self.shape) if axis != self._cuts[0].axis]
 
     def file_of(self, i: int) -> int:
         """Number of the file that a sample is cut from."""
@@ -202,7 +199,17 @@ class CropDataset:
 
         own = self.fields
         names = ("crop", "stride", "crop_start", "crop_stop")
-        fields = own.model_copy(update={name: turned(getattr(own, name)) for name in names})
+        changes: dict[str, object] = {name: turned(getattr(own, name)) for name in names}
+        max_shift = turned(own.augment.max_shift)
+        changes["augment"] = own.augment.model_copy(update={"max_shift": max_shift})
+        fields = own.model_copy(update=changes)
+        for number, (n, size) in enumerate(zip(fields.crop, self.shape, strict=True)):
+            if n > size:
+                raise DataError(
+                    f"{self._source.paths(0)[0]}: slices across axis {axis} of data.slice_axes "
+                    f"have {n} cells along axis {number}, and the box has {size}; give a smaller "
+                    "data.crop, or leave the axis out"
+                )
         anchors = make_anchors(fields, self.shape, _NO_HALO)
         augment = Augmentation(fields, self.shape, _NO_HALO, self.seed)
         return _Cut(axis, fields.crop, anchors, augment)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
+from hpctrain.models.resample import full_precision
 
 LEAK = 0.2
 DEVIATION = 0.02
@@ -30,6 +31,8 @@ _NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 class DcganGenerator(nn.Module):
     """Noise to fields: a dense layer, then transposed convolutions, each doubling the resolution.
+
+    The last layer and the tanh compute in the precision of the weights, also under autocast.
 
     Args:
         noise_size: numbers of noise.
@@ -89,9 +92,12 @@ class DcganGenerator(nn.Module):
         """
         x = noise if style is None else torch.cat((noise, style.to(noise.dtype)), 1)
         x = torch.relu(self.dense_norm(self.dense(x))).view(-1, *self._start)
-        for layer in self.layers:
+        *inner, last = self.layers
+        for layer in inner:
             x = layer(x)
-        y: Tensor = self.output(x)
+        # half precisions have too few numbers near the ends of tanh, where rare high values lie
+        with full_precision(x):
+            y: Tensor = self.output(last(x.to(self.dense.weight.dtype)))
         return y if y.ndim == _VOLUMES else y.unsqueeze(2)
 
 

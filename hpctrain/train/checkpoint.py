@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -24,6 +25,9 @@ from hpctrain.train.json_file import write_json
 
 VERSION = 1
 _NAME = re.compile(r"state_(\d+)(?:_step_(\d+))?\.pt")
+
+_NEXT_BEST = ".best.pt.tmp"
+_TAIL_BYTES = 64 << 10
 
 
 class CheckpointFolder:
@@ -104,6 +108,7 @@ class CheckpointFolder:
         Raises:
             CheckpointError: there are checkpoints, but none is whole.
         """
+        self._mend_best()
         names = self.names()
         for name in reversed(names):
             try:
@@ -142,27 +147,57 @@ class CheckpointFolder:
         Raises:
             CheckpointError: it cannot be kept.
         """
-        source, known = self.path / f"state_{epoch}.pt", self.best()
+        source, known = self.path / f"state_{epoch}.pt", self._known_best()
         is_worse = known is not None and known["metric"] == metric and known["value"] <= value
         if not math.isfinite(value) or not source.is_file():
             return False
         if is_worse and (self.path / "best.pt").is_file():
             return False
-        temporary = self.path / ".best.pt.tmp"
+        temporary = self.path / _NEXT_BEST
         try:
             temporary.unlink(missing_ok=True)
             try:
                 os.link(source, temporary)
             except OSError:
                 shutil.copyfile(source, temporary)
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+            facts = {"metric": metric, "value": value, "epoch": epoch}
+            # from here on a killed run finds the file that best.json tells of, see _mend_best
+            write_json(self.path / "best.json", {**facts, "tail": _tail_digest(temporary)})
             temporary.replace(self.path / "best.pt")
-            write_json(self.path / "best.json", {"metric": metric, "value": value, "epoch": epoch})
+            self._sync()
         except OSError as e:
             raise CheckpointError(
                 f"{self.path / 'best.pt'}: cannot be written ({_cause(e)}); make room and start "
                 "the run again"
             ) from e
         return True
+
+    def _known_best(self) -> dict[str, Any] | None:
+        """As `best`; None also where best.pt is another file than best.json tells of."""
+        if self._mend_best():
+            return self.best()
+        logger.warning(
+            "%s is not the file that best.json tells of; the next validated epoch takes its place",
+            self.path / "best.pt",
+        )
+        return None
+
+    def _mend_best(self) -> bool:
+        """Finish what a kill has interrupted; returns whether best.pt and best.json agree."""
+        try:
+            tail = json.loads((self.path / "best.json").read_text())["tail"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return True  # there is none, or one of an older version
+        with suppress(OSError):
+            if _tail_digest(self.path / "best.pt") == tail:
+                return True
+        with suppress(OSError):
+            if _tail_digest(self.path / _NEXT_BEST) == tail:
+                (self.path / _NEXT_BEST).replace(self.path / "best.pt")
+                return True
+        return False
 
     def _prune(self) -> None:
         """Keep the newest of both kinds, so that frequent ones never push out those of epochs."""
@@ -196,11 +231,25 @@ class CheckpointFolder:
         link.unlink(missing_ok=True)
         link.symlink_to(name)
         link.replace(self.path / "latest")
+        self._sync()
+
+    def _sync(self) -> None:
         folder = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(folder)  # the renames themselves
         finally:
             os.close(folder)
+
+
+def _tail_digest(path: Path) -> str:
+    """sha256 of a checkpoint's end, where the stamp and the checksums of its records are.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def load(path: Path) -> dict[str, Any]:

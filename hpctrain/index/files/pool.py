@@ -78,9 +78,9 @@ class Pool:
         Raises:
             DataError: a process ended before its work was done.
         """
-        # hashlib releases the interpreter's lock
-        self._release(self._read_here, 4, [[name] for name in self._few])
         try:
+            # hashlib releases the interpreter's lock
+            self._release(self._read_here, 4, [[name] for name in self._few])
             with self._changed:
                 self._is_whole = True
                 self._changed.notify_all()
@@ -108,8 +108,9 @@ class Pool:
             self._blocks.extend(blocks)
             self._changed.notify_all()
         for _ in range(min(most - len(self._threads), len(blocks))):
-            self._threads.append(threading.Thread(target=self._guard, args=(run,)))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._guard, args=(run,))
+            thread.start()  # which the limits of a login node may refuse
+            self._threads.append(thread)
 
     def _next(self, can_wait: bool) -> list[str] | None:
         """A block; None when there is none any more, or for now where nobody can wait."""

@@ -22,6 +22,7 @@ from hpctrain.analysis.sample_statistics import (
 )
 from hpctrain.config.field_gan import Judgement
 from hpctrain.data import CropDataset, Scales
+from hpctrain.errors import DataError
 from hpctrain.tasks.field_gan.draw import VALIDATION_STREAM, Draw
 from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.task import Validation
@@ -49,7 +50,11 @@ class Evaluation:
         self._shown: tuple[Tensor, Tensor] | None = None
 
     def measure_edges(self) -> list[list[float]]:
-        """Edges of the histogram of each channel, from samples spread over the data set."""
+        """Edges of the histogram of each channel, from samples spread over the data set.
+
+        Raises:
+            DataError: a variable has one value everywhere.
+        """
         data = self.dataset
         count = min(len(data), _MEASURED)
         values = np.empty((count, *data.target_shape), np.float32)
@@ -58,9 +63,17 @@ class Evaluation:
         for row, i in zip(values, np.linspace(0, len(data) - 1, count).astype(int), strict=True):
             data.read_into(int(i), 0, none, row)
         data.scales = known
-        return [
-            histogram_edges(channel, self.judgement.num_bins) for channel in values.swapaxes(0, 1)
-        ]
+        edges = []
+        for name, channel in zip(data.variables, values.swapaxes(0, 1), strict=True):
+            try:
+                edges.append(histogram_edges(channel, self.judgement.num_bins))
+            except ValueError as e:
+                raise DataError(
+                    f"data.variables: {name!r} in the {count} validation samples: {e}; leave the "
+                    "variable out, or take other or more files for validation "
+                    "(data.validation_steps)"
+                ) from e
+        return edges
 
     def sums(self, draw: Draw) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks."""
@@ -116,7 +129,8 @@ class Evaluation:
                 for name, values in by_channel.items()
             },
         }
-        return Validation(scalars, {"summary.json": summary, "statistics.json": self._curves})
+        files = {"summary.json": summary, "statistics.json": self._curves}
+        return Validation(scalars, _with_nulls(files))
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: fields side by side, histogram and spectrum of each channel."""
@@ -202,3 +216,12 @@ def _moments(sums: Mapping[str, Tensor], name: str, kind: str) -> Moments:
     return Moments(
         float(sums[f"count/{kind}"]), sums[f"{name}/{kind}"], sums[f"{name}_squares/{kind}"]
     )
+
+
+def _with_nulls(content: Any) -> Any:
+    """The same for JSON, which has no infinity and no NaN: null in their place."""
+    if isinstance(content, dict):
+        return {key: _with_nulls(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_nulls(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

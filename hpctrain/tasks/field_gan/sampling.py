@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpctrain.analysis.products import publish
+from hpctrain.analysis.products import publish, remove
 from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.load import read_resolved
 from hpctrain.data import Scales
@@ -22,7 +24,11 @@ from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.checkpoint import load
 from hpctrain.train.stamps import checkpoint_facts
 
-_AT_ONCE = 64
+Array = NDArray[np.float32]
+
+_MOST_AT_ONCE = 64
+_BUDGET_BYTES = 1 << 30
+"""Memory that the fields of one pass and the layers' outputs may take."""
 _STREAM = 5
 """Key of the random stream of asked-for samples, apart from those of a training."""
 
@@ -39,7 +45,7 @@ def make_fields(
 
     The stamp is in a page beside it, NAME.provenance.json.
 
-    Field i follows from seed and i alone, whatever the number of fields.
+    Field i follows from seed and i alone, to rounding, which may differ with the number of fields.
 
     Args:
         run: run directory of a `field_gan`.
@@ -53,9 +59,12 @@ def make_fields(
         Name of the checkpoint that was used.
 
     Raises:
-        ConfigError: another task, no checkpoint, or other numbers than the generator takes.
+        ConfigError: another task, no checkpoint, other numbers than the generator takes, or a
+            folder in the place of the file.
         CheckpointError: the checkpoint is torn, or no place to write.
     """
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; give --out the name of an npy file")
     job = read_resolved(run / "config.yaml")
     if not isinstance(job.train, FieldGan):
         raise ConfigError(f"{run}: trains {job.train.task}; fields are made by field_gan alone")
@@ -82,24 +91,54 @@ def make_fields(
         given = (given - mean) / deviation
     limits = highest_values(scales, known["edges"])
     shape = (len(scales.names), *((b, c) if a == 1 else (a, b, c)))
+
+    at_once = num_at_once(shape, job.train.generator.channels)
+
+    def made() -> Iterator[Array]:
+        for first in range(0, count, at_once):
+            ids = range(first, min(count, first + at_once))
+            noise = _noise(seed, ids, generator.noise_size)
+            rows = None if given is None else given.expand(len(ids), -1)
+            with torch.no_grad():
+                yield physical(scales, generator(noise, rows), limits).numpy()
+
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        fields = np.lib.format.open_memmap(temporary, "w+", np.float32, (count, *shape))
-        with torch.no_grad():
-            for first in range(0, count, _AT_ONCE):
-                ids = range(first, min(count, first + _AT_ONCE))
-                noise = _noise(seed, ids, generator.noise_size)
-                rows = None if given is None else given.expand(len(ids), -1)
-                made = physical(scales, generator(noise, rows), limits)
-                fields[first : first + len(ids)] = made.numpy().reshape(len(ids), *shape)
-        fields.flush()
+        _write(temporary, made(), (count, *shape))
         embed(temporary, stamp_run(run, "sample", **checkpoint_facts(place, state)))
         publish(temporary, out)
     except OSError as e:
-        temporary.unlink(missing_ok=True)
-        sidecar_path(temporary).unlink(missing_ok=True)
         raise CheckpointError(f"{out}: cannot be written: {e.strerror}; give another --out") from e
+    finally:
+        remove(temporary)
+        sidecar_path(temporary).unlink(missing_ok=True)
     return place.name
+
+
+def num_at_once(shape: Sequence[int], widths: Sequence[int]) -> int:
+    """How many fields are made in one pass, so that memory stays within about 1 GB.
+
+    Args:
+        shape: (C, H, W) or (C, D, H, W) of a field.
+        widths: channels of the layers, from the finest, at half the resolution, on.
+    """
+    channels, *size = shape
+    cells = math.prod(size)
+    layers = sum(n * cells // 2 ** (len(size) * (i + 1)) for i, n in enumerate(widths))
+    # in and out of BatchNorm and ReLU; the field itself is rescaled in some steps
+    numbers = 2 * layers + 8 * channels * cells
+    return max(1, min(_MOST_AT_ONCE, _BUDGET_BYTES // (4 * numbers)))
+
+
+def _write(path: Path, batches: Iterable[Array], shape: tuple[int, ...]) -> None:
+    """An npy file, piece by piece; a memory map would die by SIGBUS where the disk is full."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in batches:
+            file.write(np.ascontiguousarray(batch, "<f4").data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _noise(seed: int, ids: range, size: int) -> Tensor:

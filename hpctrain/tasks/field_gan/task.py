@@ -18,7 +18,8 @@ from torch.optim import Optimizer
 from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.job import Job
 from hpctrain.data import CropDataset, FieldBatch, Scales
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, DataError
+from hpctrain.log import logger
 from hpctrain.losses import spectral_loss
 from hpctrain.tasks.field_gan.draw import Draw
 from hpctrain.tasks.field_gan.evaluation import Evaluation
@@ -31,6 +32,8 @@ from hpctrain.train.update import Update
 
 _FEWEST = 2
 """Samples that BatchNorm needs."""
+_FEWEST_JUDGED, _FEW_JUDGED = 2, 8
+"""Validation samples that a variance needs, and those that it should have."""
 _BOUNDED = ("ratio", "minmax")
 """Normalisations into [-1, 1], which a generator that ends in tanh can reach."""
 
@@ -53,6 +56,7 @@ class FieldGanTask(Task):
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
         """Open both splits; scales and edges are measured once, on the first start of the run."""
         train, validation = self._dataset("train"), self._dataset("validation")
+        _check_number(len(validation), is_told=self.place.rank == 0)
         if saved:
             measured = dict(saved)
         else:
@@ -158,6 +162,27 @@ class FieldGanTask(Task):
 
     def _dataset(self, split: str) -> CropDataset:
         return CropDataset(self.job.data, self.place.read_index(), split, self.settings.seed)
+
+
+def _check_number(count: int, *, is_told: bool) -> None:
+    """Chi-squares divide by the variance between validation samples, which few of them tell badly.
+
+    Raises:
+        DataError: there are too few for a variance at all.
+    """
+    advice = "let crops overlap by a smaller data.stride, or raise data.validation_steps"
+    if count < _FEWEST_JUDGED:
+        raise DataError(
+            f"data: validation has {count} sample, and chi-squares need the scatter of at least "
+            f"{_FEWEST_JUDGED}; {advice}"
+        )
+    if count < _FEW_JUDGED and is_told:
+        logger.warning(
+            "validation has %d samples, whose scatter is hardly known from so few, and chi-squares "
+            "with it; %s",
+            count,
+            advice,
+        )
 
 
 def _nothing(generated: Tensor, target: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ def test_killed__goes_on_bit_for_bit(web: SmallRun) -> None:
     expected, found = newest(whole), newest(run)
     assert all(torch.equal(found[key], value) for key, value in expected.items())
     best = [json.loads((r / "checkpoints" / "best.json").read_text()) for r in (whole, run)]
-    assert best[0] == best[1]
+    assert all(best[0][key] == best[1][key] for key in ("metric", "value", "epoch"))
     metrics = [json.loads(x) for x in (run / "logs" / "metrics.jsonl").read_text().splitlines()]
     values = {m["epoch"]: m["chi2/both"] for m in metrics if "chi2/both" in m}
     assert best[0]["value"] == pytest.approx(min(values.values()), rel=1e-6)

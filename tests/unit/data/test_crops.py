@@ -164,3 +164,51 @@ def test_vectors__are_not_mixed_by_slices_across_several_axes(tmp_path: Path) ->
     options = {"targets": ["f*.npy"], "variables": [], "slice_axes": (0, 1)}
     with pytest.raises(DataError, match="would mix the components of a vector"):
         crops(fields(tmp_path, **options))
+
+
+def write_flat_boxes(folder: Path) -> None:
+    """Boxes of 4 x 8 x 8 cells."""
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        np.save(folder / f"f{i}.npy", rng.random((4, 8, 8), np.float32))
+
+
+FLAT: dict[str, object] = {"targets": ["f*.npy"], "variables": []}
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_crop__turned_must_fit_into_the_box(tmp_path: Path, axis: int) -> None:
+    write_flat_boxes(tmp_path)
+    options = FLAT | {"crop": (1, 8, 8), "stride": (1, 8, 8)}
+    assert len(crops(fields(tmp_path, **options))) == 4
+    text = rf"f0\.npy: slices across axis {axis} of data\.slice_axes have 8 cells along axis 0.* 4"
+    with pytest.raises(DataError, match=text):
+        crops(fields(tmp_path, **options, slice_axes=(0, axis)))
+
+
+def test_periodic__only_where_slices_across_all_axes_span_the_box(tmp_path: Path) -> None:
+    write_flat_boxes(tmp_path)
+    for axes, crop, expected in (
+        ((0,), (1, 8, 8), True),
+        ((1,), (1, 4, 8), True),
+        ((1, 2), (1, 4, 8), True),
+        ((1, 0), (1, 4, 8), False),
+    ):
+        found = crops(fields(tmp_path, **FLAT, crop=crop, stride=crop, slice_axes=axes))
+        assert found.is_periodic is expected, axes
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_max_shift__turns_with_the_slices(tmp_path: Path, axis: int) -> None:
+    """Less than 3 cells across slices, none along them."""
+    (box, *_) = write_universes(tmp_path)
+    augment = {"random_shift": True, "max_shift": (3, 1, 1)}
+    options = {"crop": (1, 8, 8), "stride": (8, 8, 8), "augment": augment}
+    data = crops(fields(tmp_path, **options, slice_axes=(axis,)))
+    slices = np.moveaxis(box[..., 0], axis, 0)
+    seen = set()
+    for epoch in range(20):
+        (found,) = read(data, 0, epoch)[1]
+        (number,) = (i for i, own in enumerate(slices) if np.array_equal(own, found[0]))
+        seen.add(number)
+    assert seen == {0, 1, 2}

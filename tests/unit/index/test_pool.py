@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.errors import DataError
+from hpctrain.index.files import pool as pool_module
 from hpctrain.index.files.pool import Pool
 
 MANY = 600
@@ -60,3 +61,28 @@ def test_take__an_error_is_raised_after_the_rest_was_stopped(root: Path) -> None
     with pytest.raises(OSError, match="No space"):
         pool.wait()
     assert all(worker.poll() is not None for worker in pool._workers)
+
+
+@pytest.mark.parametrize("num", [3, MANY])
+def test_threads__that_cannot_be_started_end_the_others(
+    root: Path, num: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Login nodes limit threads and processes."""
+    before, start = set(threading.enumerate()), threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(self: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        start(self)
+
+    def read_all() -> None:
+        with Pool(root, "none", lambda _: None) as pool:
+            pool.add([f"{i}.txt" for i in range(num)])
+
+    monkeypatch.setattr(pool_module, "num_cores", lambda: 2)
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        read_all()
+    assert set(threading.enumerate()) == before

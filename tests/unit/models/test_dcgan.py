@@ -124,3 +124,22 @@ def test_size__that_cannot_be_halved_so_often(size: tuple[int, int, int]) -> Non
     if size != (1, 24, 16):
         with pytest.raises(ConfigError, match="halve"):
             DcganDiscriminator(1, size, (2, 2, 2))
+
+
+@pytest.mark.parametrize("size", [(1, 32, 32), (16, 16, 16)])
+@pytest.mark.parametrize("output", ["tanh", "linear"])
+def test_generator__under_autocast_gives_all_digits(
+    size: tuple[int, int, int], output: str
+) -> None:
+    """s(x) inverse turns the last digits below 1 into all values above some hundreds."""
+    torch.manual_seed(0)
+    model = DcganGenerator(4, 1, size, (4, 6), output=output)
+    with torch.no_grad():
+        model.layers[-1][0].weight.mul_(20)
+        model.layers[-1][0].bias.fill_(2.5)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = model(torch.randn(8, 4))
+    assert made.dtype == torch.float32
+    high = made[made > (0.95 if output == "tanh" else 0)]
+    assert len(high) > 500
+    assert len(high.unique()) > 0.9 * len(high)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -133,6 +137,55 @@ def test_best__of_another_metric_begins_anew(tmp_path: Path) -> None:
     assert checkpoints.keep_best(2, "validation/y", 5.0)
     assert not checkpoints.keep_best(2, "validation/y", float("nan"))
     assert not checkpoints.keep_best(7, "validation/y", 0.0), "epoch 7 was not saved"
+
+
+@pytest.mark.parametrize(("at", "epoch"), [(1, 1), (2, 2)])
+def test_best__killed_between_its_files(tmp_path: Path, at: int, epoch: int) -> None:
+    """Killed before a rename: best.pt is what best.json says, and no worse epoch replaces it."""
+    program = f"""
+import os, signal
+from pathlib import Path
+from tests.unit.train.test_checkpoint import folder, state
+checkpoints = folder(Path({str(tmp_path)!r}), keep_last=1)
+for epoch, value in ((1, 3.0), (2, 2.0)):
+    checkpoints.save(state(epoch), epoch, 0)
+    if epoch == 2:
+        calls, replace = [], Path.replace
+        def count(self, target):
+            calls.append(target)
+            if len(calls) == {at}:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return replace(self, target)
+        Path.replace = count
+    checkpoints.keep_best(epoch, "validation/x", value)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == -signal.SIGKILL
+    checkpoints = folder(tmp_path, keep_last=1)
+    found = checkpoints.load_newest()
+    assert found is not None
+    assert found[0] == "state_2.pt"
+    assert checkpoints.best() == {"metric": "validation/x", "value": 4.0 - epoch, "epoch": epoch}
+    assert float(load(checkpoints.path / "best.pt")["models"]["m"]["w"][0, 0]) == epoch
+    checkpoints.save(state(3), 3, 0)
+    assert checkpoints.keep_best(3, "validation/x", 2.5) is (epoch == 1)
+    assert not list(checkpoints.path.glob(".best.pt*"))
+
+
+def test_best__replaced_by_another_file_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = folder(tmp_path)
+    for epoch in (1, 2):
+        checkpoints.save(state(epoch), epoch, 0)
+    checkpoints.keep_best(1, "validation/x", 1.0)
+    shutil.copyfile(checkpoints.path / "best.pt", tmp_path / "copy.pt")
+    (tmp_path / "copy.pt").replace(checkpoints.path / "best.pt")
+    assert not checkpoints.keep_best(2, "validation/x", 2.0), "a copy is the same"
+    (checkpoints.path / "best.pt").unlink()
+    shutil.copyfile(checkpoints.path / "state_2.pt", checkpoints.path / "best.pt")
+    assert checkpoints.keep_best(2, "validation/x", 2.0)
+    assert "is not the file that best.json tells of" in caplog.text
 
 
 def test_best__without_hard_links_is_a_copy(
