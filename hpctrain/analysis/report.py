@@ -157,15 +157,18 @@ def _versus(label: str, pair: Any, yardstick: str) -> dict[str, Any] | None:
     if generator is None or theirs is None:
         return None
     ratio = generator / theirs if theirs > 0 else None
-    largest = max(generator, theirs) or 1.0
+    others = {k: finite(_mapping(pair).get(k)) for k in YARDSTICKS if k != yardstick}
+    errors = {"generator": generator, yardstick: theirs}
+    errors |= {k: value for k, value in others.items() if value is not None}
+    largest = max(errors.values()) or 1.0
     return {
         "label": label,
-        "generator": generator,
-        yardstick: theirs,
+        **errors,
+        "kinds": tuple(errors),
         "ratio": ratio,
         "is_better": generator < theirs,
         "words": _in_words(ratio, yardstick),
-        "width": {"generator": generator / largest, yardstick: theirs / largest},
+        "width": {kind: value / largest for kind, value in errors.items()},
     }
 
 

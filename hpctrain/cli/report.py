@@ -41,11 +41,10 @@ def headline(run: Path) -> list[str]:
             f"after epoch {summary['epoch']}:"
         ]
         for name, values in rows:
-            ratio = values["generator"] / values["trilinear"]
-            lines.append(
-                f"  {name:18}  generator {values['generator']:.4f}  "
-                f"trilinear {values['trilinear']:.4f}  ratio {ratio:.2f}"
-            )
+            own = values["generator"]
+            others = {k: value for k, value in values.items() if k != "generator"}
+            told = "  ".join(f"{k} {v:.4f} (ratio {own / v:.2f})" for k, v in others.items())
+            lines.append(f"  {name:18}  generator {own:.4f}  {told}".rstrip())
         lines.append(f"  {'training':18}  {summary['samples_per_s']:.1f} samples/s")
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
         return []  # the page itself says what is missing
