@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,9 @@ from hpctrain.train.stamps import checkpoint_facts
 
 Array = NDArray[np.float32]
 
-_AT_ONCE = 64
+_MOST_AT_ONCE = 64
+_BUDGET_BYTES = 1 << 30
+"""Memory that the fields of one pass and the layers' outputs may take."""
 _STREAM = 5
 """Key of the random stream of asked-for samples, apart from those of a training."""
 
@@ -42,7 +45,7 @@ def make_fields(
 
     The stamp is in a page beside it, NAME.provenance.json.
 
-    Field i follows from seed and i alone, whatever the number of fields.
+    Field i follows from seed and i alone, to rounding, which may differ with the number of fields.
 
     Args:
         run: run directory of a `field_gan`.
@@ -89,9 +92,11 @@ def make_fields(
     limits = highest_values(scales, known["edges"])
     shape = (len(scales.names), *((b, c) if a == 1 else (a, b, c)))
 
+    at_once = num_at_once(shape, job.train.generator.channels)
+
     def made() -> Iterator[Array]:
-        for first in range(0, count, _AT_ONCE):
-            ids = range(first, min(count, first + _AT_ONCE))
+        for first in range(0, count, at_once):
+            ids = range(first, min(count, first + at_once))
             noise = _noise(seed, ids, generator.noise_size)
             rows = None if given is None else given.expand(len(ids), -1)
             with torch.no_grad():
@@ -108,6 +113,21 @@ def make_fields(
         remove(temporary)
         sidecar_path(temporary).unlink(missing_ok=True)
     return place.name
+
+
+def num_at_once(shape: Sequence[int], widths: Sequence[int]) -> int:
+    """How many fields are made in one pass, so that memory stays within about 1 GB.
+
+    Args:
+        shape: (C, H, W) or (C, D, H, W) of a field.
+        widths: channels of the layers, from the finest, at half the resolution, on.
+    """
+    channels, *size = shape
+    cells = math.prod(size)
+    layers = sum(n * cells >> (len(size) * (i + 1)) for i, n in enumerate(widths))
+    # in and out of BatchNorm and ReLU; the field itself is rescaled in some steps
+    numbers = 2 * layers + 8 * channels * cells
+    return max(1, min(_MOST_AT_ONCE, _BUDGET_BYTES // (4 * numbers)))
 
 
 def _write(path: Path, batches: Iterable[Array], shape: tuple[int, ...]) -> None:

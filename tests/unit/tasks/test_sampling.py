@@ -17,7 +17,7 @@ from hpctrain.errors import ConfigError
 from hpctrain.models.dcgan import DcganGenerator
 from hpctrain.tasks.field_gan import sampling
 from hpctrain.tasks.field_gan.networks import make_generator
-from hpctrain.tasks.field_gan.sampling import make_fields
+from hpctrain.tasks.field_gan.sampling import make_fields, num_at_once
 from hpctrain.train.checkpoint import CheckpointFolder
 from tests.e2e.commands import hpctrain
 from tests.requires import requires
@@ -74,6 +74,32 @@ def test_file__is_what_the_generator_makes_and_a_prefix_of_more(run: Path, tmp_p
     np.testing.assert_allclose(np.load(few), found[:3], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "least", "most"),
+    [((1, 128, 128), 64, 64), ((1, 64, 64, 64), 16, 63), ((1, 512, 512, 512), 1, 1)],
+)
+def test_at_once__as_many_as_fit_into_a_gigabyte(
+    shape: tuple[int, ...], least: int, most: int
+) -> None:
+    assert least <= num_at_once(shape, (64, 128, 256, 512)) <= most
+
+
+def test_at_once__is_what_the_generator_gets(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    forward = DcganGenerator.forward
+
+    def count(self: DcganGenerator, *args: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(args[0]))
+        return forward(self, *args)
+
+    monkeypatch.setattr(DcganGenerator, "forward", count)
+    monkeypatch.setattr(sampling, "_BUDGET_BYTES", 30_000)
+    make_fields(run, tmp_path / "made.npy", 5)
+    assert sizes == [2, 2, 1]
+
+
 def test_folder__is_refused_before_anything_is_loaded(run: Path, tmp_path: Path) -> None:
     (run / "config.yaml").write_text("is not read: [")
     place = tmp_path / "fields"
@@ -99,7 +125,7 @@ def test_any_exception__leaves_nothing_behind_and_the_old_file(
 
     monkeypatch.setattr(DcganGenerator, "forward", fail_later)
     with pytest.raises(KeyboardInterrupt):
-        make_fields(run, out, sampling._AT_ONCE + 1)
+        make_fields(run, out, 65)
     assert out.read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made.npy", "run"]
 
