@@ -124,7 +124,7 @@ def num_at_once(shape: Sequence[int], widths: Sequence[int]) -> int:
     """
     channels, *size = shape
     cells = math.prod(size)
-    layers = sum(n * cells // 2 ** (len(size) * (i + 1)) for i, n in enumerate(widths))
+    layers = sum(n * cells >> (len(size) * (i + 1)) for i, n in enumerate(widths))
     # in and out of BatchNorm and ReLU; the field itself is rescaled in some steps
     numbers = 2 * layers + 8 * channels * cells
     return max(1, min(_MOST_AT_ONCE, _BUDGET_BYTES // (4 * numbers)))
