@@ -19,7 +19,8 @@ they average it:
 `fast` is another algorithm: one critic update instead of five, and R1 every 16th step instead of a
 penalty in each (train.adversary: critic_steps: 1, gradient_penalty: {kind: r1, every: 16}). Its
 time is the mean over 16 steps. Each row is a process of its own with its own peak of memory, above
-that of its imports; rounds are interleaved, the first is not counted, medians are compared.
+that of its imports; rounds are interleaved, the first is not counted. Medians of the processor's
+time are compared, which other programs disturb least.
 """
 
 from __future__ import annotations
@@ -35,13 +36,17 @@ from own_process import Measured, OwnProcess
 from hpctrain.train.precision import Precision
 
 
-def timed(process: OwnProcess, *, is_fast: bool) -> tuple[float, Measured]:
-    """Seconds of a step, in the mean over those with a penalty and those without."""
+def timed(process: OwnProcess, *, is_fast: bool) -> Measured:
+    """One step; of a fast one the mean over those with a penalty and those without."""
     first = process(0)
     if not is_fast:
-        return first.seconds, first
+        return first
     second = process(1)
-    return (first.seconds + (EVERY - 1) * second.seconds) / EVERY, second
+    wall, cpu = (
+        (getattr(first, name) + (EVERY - 1) * getattr(second, name)) / EVERY
+        for name in ("seconds", "cpu_seconds")
+    )
+    return Measured(wall, cpu, second.megabytes, second.value)
 
 
 def main() -> None:
@@ -67,32 +72,28 @@ def main() -> None:
         "fast, bfloat16, channels last": (our_step, fast, half),
     }
     rows = {k: v for k, v in rows.items() if not given.only or k.startswith(tuple(given.only))}
-    times: dict[str, list[float]] = {name: [] for name in rows}
-    losses, peaks = {}, {}
+    found: dict[str, list[Measured]] = {name: [] for name in rows}
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(OwnProcess(*row, threads=given.threads))
             for name, row in rows.items()
         }
-        for number in range(given.rounds + 1):
+        for _ in range(given.rounds + 1):
             for name, process in processes.items():
-                seconds, found = timed(process, is_fast=name.startswith("fast"))
-                if number == 0:
-                    losses[name] = found.value
-                else:
-                    times[name].append(seconds)
-                peaks[name] = found.megabytes
+                found[name].append(timed(process, is_fast=name.startswith("fast")))
     counts = [sum(p.numel() for p in m.parameters()) for m in networks(exact).values()]
     print(f"parameters: generator {counts[0]:,}, discriminator {counts[1]:,}; "
           f"{given.threads} thread(s), {given.rounds} rounds")  # fmt: skip
-    print(f"{'step':31}{'median s':>9}{'least s':>9}{'MB':>7}{'published /':>13}{'equal /':>9}"
-          f"{'loss':>9}")  # fmt: skip
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    nan = float("nan")
+    print(f"{'step':31}{'wall s':>8}{'CPU s':>8}{'least':>8}{'MB':>7}{'published /':>13}"
+          f"{'equal /':>9}{'loss':>9}")  # fmt: skip
+    cpu = {name: [m.cpu_seconds for m in values[1:]] for name, values in found.items()}
+    medians = {name: statistics.median(values) for name, values in cpu.items()}
+    losses, nan = {name: values[0].value for name, values in found.items()}, float("nan")
     for name, seconds in medians.items():
         a, b = (medians.get(f"plain, {kind}", nan) / seconds for kind in ("published", "equal"))
-        print(f"{name:31}{seconds:9.2f}{min(times[name]):9.2f}{peaks[name]:7.0f}{a:13.2f}{b:9.2f}"
-              f"{losses[name]:9.4f}")  # fmt: skip
+        wall = statistics.median(m.seconds for m in found[name][1:])
+        print(f"{name:31}{wall:8.2f}{seconds:8.2f}{min(cpu[name]):8.2f}"
+              f"{found[name][-1].megabytes:7.0f}{a:13.2f}{b:9.2f}{losses[name]:9.4f}")  # fmt: skip
     pair = [losses.get(name, nan) for name in ("ours, float32", "plain, equal")]
     assert not abs(pair[0] - pair[1]) > 1e-3 * abs(pair[1]), "unequal arithmetic"
 
