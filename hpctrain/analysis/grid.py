@@ -11,15 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from hpctrain.analysis.angular_spectrum import AngularSpectrum
-from hpctrain.analysis.shells import area_weights, reaches_poles
+from hpctrain.analysis.shells import area_weights, km_per, reaches_poles
 from hpctrain.analysis.spectrum import Window, power_spectrum
 
 Array = NDArray[Any]
-_KM_PER: dict[str, float] = {
-    **dict.fromkeys(("", "km", "kilometer", "kilometers", "kilometre", "kilometres"), 1.0),
-    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e-3),
-}
-"""By unit of the radii; a file that gives none is taken to mean km."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class Grid:
         """
         radii, latitudes, longitudes = coordinates
         is_box = geometry != "sphere"
-        km = _KM_PER.get(radius_unit.strip().lower())
+        km = km_per(radius_unit)
         if radii is not None and km is not None and not is_box:
             radii = radii * km
         if is_box or latitudes is None or longitudes is None:

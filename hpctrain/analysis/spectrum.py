@@ -91,6 +91,21 @@ class SpectrumSum:
         return self._power / self._count
 
 
+def layer_spectra(x: Tensor, window: Window = "hann") -> Tensor:
+    """Mean power per mode in bins of |k|, of each layer by itself.
+
+    Args:
+        x: fields, (B, C, D, H, W); H or W longer than 1.
+        window: as for `power_spectrum`.
+
+    Returns:
+        (B, D, C, K) float64.
+    """
+    batch, channels, depth = x.shape[:3]
+    layers = x.transpose(1, 2).reshape(1, batch * depth * channels, 1, *x.shape[3:])
+    return _binned_power(layers, window).view(batch, depth, channels, -1)
+
+
 def log_spectrum_error(p: Tensor, q: Tensor) -> float:
     """Root mean square over all bins (and channels) of log10(p / q).
 

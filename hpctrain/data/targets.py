@@ -50,9 +50,7 @@ class FieldTargets:
     @property
     def radius_unit(self) -> str:
         """Unit of the first axis, as the first file has it; empty where it has none."""
-        group = self._source.first.group
-        array = group.headers[0].array(group.layouts[0].dims[0])
-        return "" if array is None else str(array.attributes.get("units", ""))
+        return self._source.radius_unit
 
     def coordinates(self) -> tuple[NDArray[np.float64] | None, ...]:
         """Centres of the cells along each axis; None where the files have none."""
