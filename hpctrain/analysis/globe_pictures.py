@@ -45,6 +45,8 @@ def draw_whole(run_dir: Path, stamp: Stamp) -> list[Drawn]:
     made = _Folder(folder, source.stat().st_mtime, stamp)
     made.figure("spectra", "Power spectra", lambda: globe_figures.spectra(page))
     made.figure("profiles", "Errors by depth", lambda: globe_figures.profiles(page))
+    if page["steps"][0].get("shell_divergence"):
+        made.figure("divergence", "Divergence of the velocity", lambda: globe_figures.flow(page))
     if page["members"] > 1:
         made.figure("calibration", "Calibration", lambda: globe_figures.calibration(page))
     if page["geometry"] in ("globe", "band"):
