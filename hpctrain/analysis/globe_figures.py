@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from hpctrain.analysis.figures import COLORS, color_range, is_diverging, readable_unit
@@ -63,7 +63,7 @@ class Panels:
             width = 0.45 if row.shape[1] > 1 else 0.9
             bar = figure.colorbar(
                 ScalarMappable(norm, cmap), ax=list(row.ravel()), location="bottom",
-                shrink=width, aspect=28 * width / 0.9, pad=0.03, extend="both",
+                shrink=width, aspect=22 * width * row.shape[1], pad=0.03, extend="both",
                 ticks=MaxNLocator(5),
             )  # fmt: skip
             bar.set_label(text.strip(", "), fontsize=9, color=_INK)
@@ -144,17 +144,17 @@ def section(
     count = len(panels.titles)
     r, phi = _edges(axes[0], 0.0), _edges(axes[1], None)
     x, y = r[:, None] * np.cos(phi), r[:, None] * np.sin(phi)
-    height = 1.2 * (y.max() - y.min()) / (1.2 * x.max() - x.min())
-    size = (2.3 * count, 2.2 * height + 1.2)
+    margin = 0.02 * x.max()
+    limits = (x.min() - margin, 1.2 * x.max()), (y.min() - 4 * margin, y.max() + 4 * margin)
+    width, height = (high - low for low, high in limits)  # with room for the latitudes
+    size = (2.3 * count, 2.2 * height / width + 1.1)
     figure = Figure(figsize=size, dpi=110, facecolor="white", layout="constrained")
     grid = figure.subplots(1, count, squeeze=False)
     for panel, (field, cmap, norm), name in zip(
         grid[0], panels.columns(fields), panels.titles, strict=True
     ):
         panel.pcolormesh(x, y, field, cmap=cmap, norm=norm, rasterized=True)
-        margin = 0.02 * x.max()
-        panel.set(aspect="equal", xlim=(x.min() - margin, 1.2 * x.max()))
-        panel.set_ylim(y.min() - 4 * margin, y.max() + 4 * margin)  # room for the latitudes
+        panel.set(aspect="equal", xlim=limits[0], ylim=limits[1])
         panel.axis("off")
         panel.set_title(name, fontsize=10, color=_INK, pad=4)
         _frame(panel, r, phi, has_transition=is_earth(axes[0]))
@@ -221,12 +221,15 @@ def _logarithmic(panels: Array, least: float) -> None:
     for panel in panels:
         panel.set(xscale="log", yscale="log")
         panel.xaxis.set_major_formatter(LogFormatter())
-    panels[1].yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    panels[1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     # Where the truth has no power left, only rounding noise is compared.
     panels[0].set_ylim(0.1 * least)
     low, high = panels[1].get_ylim()
-    panels[1].set_ylim(max(low, 1e-2), max(min(high, 1e1), 2.0))
+    low, high = max(low, 1e-2), max(min(high, 1e1), 2.0)
+    panels[1].set_ylim(low, high)
+    steps = (1.0,) if high > 30 * low else (1.0, 2.0, 5.0)  # all that have room
+    panels[1].yaxis.set_major_locator(LogLocator(subs=steps))
+    panels[1].yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
+    panels[1].yaxis.set_minor_formatter(NullFormatter())
 
 
 _PROFILES = (
@@ -252,6 +255,7 @@ def profiles(page: Mapping[str, Any], title: str = "") -> Figure:
                         values = np.where(deviation > 0, values / deviation, np.nan)
                 _band(row[c], height, values, kind, is_upright=True)
             row[c].set_xlabel(text, fontsize=8.5, color=_FAINT)
+            row[c].xaxis.set_major_locator(MaxNLocator(4))
             if key != "correlation":
                 row[c].set_xlim(left=0)
         grid[0, c].set_title(variable, fontsize=10, color=_INK, fontweight="bold")
@@ -276,6 +280,7 @@ def flow(page: Mapping[str, Any]) -> Figure:
     panel.set_xlabel("RMS of div v, 1/s", fontsize=8.5, color=_FAINT)
     panel.set_ylabel(label)
     panel.set_xlim(left=0)
+    panel.ticklabel_format(axis="x", useMathText=True)
     panel.xaxis.get_offset_text().set(fontsize=8, color=_FAINT)
     if label.startswith("depth"):
         panel.invert_yaxis()

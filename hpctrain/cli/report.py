@@ -25,7 +25,22 @@ def command(
     page = resolve(REPORT)(folder, out)
     for line in headline(folder):
         typer.echo(line)
+    for line in animations(folder):
+        typer.echo(line)
     typer.echo(f"report: {page}")
+
+
+def animations(run: Path) -> list[str]:
+    """Where the films of `hpctrain evaluate`'s fields are, or what MP4s would need."""
+    folder = run / "eval" / "whole"
+    gifs = sorted(folder.glob("time_*.gif"))
+    if not gifs:
+        return []
+    films = [gif.with_suffix(".mp4") for gif in gifs if gif.with_suffix(".mp4").is_file()]
+    if films:
+        return [f"animations: {folder}/time_*.gif and .mp4"]
+    need = "for MP4 load the module of ffmpeg, or pip install 'hpctrain[movie]'"
+    return [f"animations: {folder}/time_*.gif; {need}"]
 
 
 def headline(run: Path) -> list[str]:
