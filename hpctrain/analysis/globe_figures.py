@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from hpctrain.analysis.depth import EARTH_RADIUS_KM, heights, is_earth
 from hpctrain.analysis.figures import COLORS, color_range, is_diverging, readable_unit
-from hpctrain.analysis.shells import EARTH_RADIUS_KM, heights, is_earth
 
 Array = NDArray[Any]
 TRANSITION_KM = 660.0
@@ -157,9 +157,9 @@ def section(
         panel.set(aspect="equal", xlim=limits[0], ylim=limits[1])
         panel.axis("off")
         panel.set_title(name, fontsize=10, color=_INK, pad=4)
-        _frame(panel, r, phi, has_transition=is_earth(axes[0]))
+        _frame(panel, r, phi, has_transition=is_earth(axes[0].tolist()))
     panels.bars(figure, grid)
-    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if is_earth(axes[0]) else ""
+    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if is_earth(axes[0].tolist()) else ""
     figure.suptitle(f"{variable}, {title}{note}", fontsize=11, color=_INK, fontweight="bold")
     return figure
 
@@ -302,7 +302,8 @@ def _values(steps: Sequence[Mapping[str, Any]], *keys: str) -> Array:
 def _heights(page: Mapping[str, Any]) -> tuple[Array, str]:
     radii = page["radii"]
     count = len(next(iter(page["steps"][0]["deviation"].values())))
-    return heights(None if radii is None else np.array(radii), count)
+    places, label = heights(radii, count)
+    return np.array(places), label
 
 
 def calibration(page: Mapping[str, Any]) -> Figure:
@@ -334,7 +335,7 @@ def shell_titles(radii: Array | None, layers: Sequence[int]) -> list[str]:
     """Depth below the Earth's surface where radii are the Earth's, else the radius."""
     if radii is None:
         return [f"layer {i + 1}" for i in layers]
-    if is_earth(radii):
+    if is_earth(radii.tolist()):
         return [f"{EARTH_RADIUS_KM - radii[i]:.0f} km deep" for i in layers]
     return [f"radius {radii[i]:.4g}" for i in layers]
 

@@ -1,4 +1,4 @@
-"""Memory of an evaluation, in a process of its own: it grows neither with members nor with files."""
+"""Memory of an evaluation, in a process of its own: neither members nor files make it grow."""
 
 from __future__ import annotations
 
