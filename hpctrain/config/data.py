@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from hpctrain.config.crops import CropStage, repeated
 from hpctrain.config.norms import Normalization
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
@@ -123,6 +124,9 @@ class Fields(Schema):
     """Resample the target to this many cells (r, lat, lon) by linear interpolation; null: as is."""
     crop: Triple
     """Size of one sample in input cells along each axis."""
+    crop_stages: list[CropStage] = []
+    """First epochs on crops of other sizes, mostly smaller ones, stage after stage; the epochs that
+    are left, validations and predictions take `crop`."""
     stride: Triple | None = None
     """Distance of neighbouring samples in input cells; null: `crop`, so that they tile it."""
     crop_start: Cell | None = None
@@ -159,6 +163,13 @@ class Fields(Schema):
     stage_dir: Line | None = None
     """Folder on the node's disk for these copies; variables such as $TMPDIR are expanded on the
     node; null: the site's `scratch`."""
+
+    @model_validator(mode="after")
+    def _stages_differ(self) -> Fields:
+        text = repeated(self)
+        if text:
+            raise ValueError(text)
+        return self
 
     @model_validator(mode="after")
     def _stage_dir_alone(self) -> Fields:

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from hpctrain.config.chain import Chain
+from hpctrain.config.crops import crop_misfit
 from hpctrain.config.data import Fields
 from hpctrain.config.field_gan import FieldGan, misfit
 from hpctrain.config.schema import Schema
@@ -159,6 +160,7 @@ class Job(Schema):
     @model_validator(mode="after")
     def _fields_can_be_made(self) -> Job:
         found = misfit(self.train, self.data) if isinstance(self.train, FieldGan) else None
+        found = found or crop_misfit(self.data, self.train)
         if found is not None:
             key, text = found
             raise PydanticCustomError("rule", "{text}", {"text": text, "path": ("data", key)})
