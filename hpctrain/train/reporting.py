@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,6 +18,11 @@ from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.task import Position, Task, Validation
+
+
+def judged_value(metric: str | None, scalars: Mapping[str, float]) -> float | None:
+    """The number of a validation that `checkpoints.best` names; None where there is none."""
+    return scalars.get(metric.removeprefix("validation/")) if metric else None
 
 
 class Reporter:
@@ -143,6 +149,9 @@ class Reporter:
             "step": at.global_step,
             "samples_per_s": round(self._clock.mean_samples_per_s, 3),
         }
+        judged = judged_value(self._run.job.train.checkpoints.best, result.scalars)
+        if judged is not None and math.isfinite(judged):
+            facts["judged"] = judged  # a start that follows a kill judges by it
         documents = {name: {**facts, **content} for name, content in result.files.items()}
         at = replace(at)
         self._run.write_eval(documents, at)

@@ -22,7 +22,7 @@ from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
 from hpctrain.train.modes import evaluating
 from hpctrain.train.profiling import Profiler
-from hpctrain.train.reporting import Reporter
+from hpctrain.train.reporting import Reporter, judged_value
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
 from hpctrain.train.setup import agree_on_reading, open_loader
@@ -127,8 +127,7 @@ class Trainer:
             self.reporter.close(is_failed=is_failed)
 
     def _run(self, stop: StopRequest) -> bool:
-        if self._lacks_validation():
-            self._judge(self._validate())
+        self._catch_up()
         for leg in self.course.left(self.position.epoch):
             self._begin(leg)
             left = self.position, leg.stop
@@ -255,9 +254,9 @@ class Trainer:
     def _judge(self, scalars: Mapping[str, float]) -> None:
         """Let the best checkpoint be kept, if that is asked for and this epoch was validated."""
         metric = self.settings.checkpoints.best
-        name = metric.removeprefix("validation/") if metric else ""
-        if metric and name in scalars:
-            self.saver.judge(self.position.epoch, metric, scalars[name])
+        value = judged_value(metric, scalars)
+        if metric and value is not None:
+            self.saver.judge(self.position.epoch, metric, value)
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
@@ -276,12 +275,16 @@ class Trainer:
                 self.reporter.curves(self.position, self.task)
         return scalars
 
-    def _lacks_validation(self) -> bool:
-        """True if an earlier start was killed between an epoch's checkpoint and its validation."""
-        at = self.position
+    def _catch_up(self) -> None:
+        """Make what a kill took behind an epoch's checkpoint: its validation, or the verdict."""
+        at, metric = self.position, self.settings.checkpoints.best
         if at.step or not at.epoch or not self._is_epoch_due(self.settings.validate_every_epochs):
-            return False
-        return bool(self.comm.broadcast_object(self.run.validated_epoch() < at.epoch))
+            return
+        epoch, judged = self.comm.broadcast_object(self.run.last_validation())
+        if epoch < at.epoch:
+            self._judge(self._validate())
+        elif epoch == at.epoch and metric and judged is not None:
+            self.saver.judge(at.epoch, metric, judged)
 
     def _is_epoch_due(self, every: int) -> bool:
         is_last = self.position.epoch == self.settings.epochs

@@ -78,7 +78,7 @@ def test_stages__crops_samples_rates_and_total(run_dir, monkeypatch):
 def test_stages__resumed_anywhere_end_bit_by_bit_the_same(run_dir, monkeypatch, tmp_path):
     whole = fit(run_dir, monkeypatch)
     expected = torch.load(run_dir / "checkpoints" / "latest", weights_only=True)
-    for step in (4, 10, 11, 16, 23):  # within a stage, at its end, behind it, in the last one
+    for step in (4, 10, 13):  # within a stage, at its end, in the next one
         other = tmp_path / f"run{step}"
         write_job(other, yaml.safe_load((run_dir / "config.yaml").read_text()))
         seen = fit(other, monkeypatch, step)
