@@ -27,6 +27,7 @@ SAMPLES = {
 
 REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
+HDF5_HEADER = "hpctrain.formats.hdf5:with_coordinates"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"

@@ -45,7 +45,7 @@ def figure(
 
 def losses(record: Record) -> list[dict[str, Any]]:
     """One chart for each loss by step; linear or logarithmic as fits its values."""
-    marks = _adversary_starts(record)
+    marks = _marks(record)
     charts = []
     found = keys(record.train, "loss/")
     networks = [key for key in found if key.removeprefix("loss/") in _NETWORKS]
@@ -208,14 +208,53 @@ def _steps(record: Record) -> Axis:
     return Axis("step", whole=True, low=0.0, high=max(steps, default=None))
 
 
+def _marks(record: Record) -> list[tuple[float, str]]:
+    """Steps at which something begins, each with what begins there."""
+    names: dict[float, list[str]] = {}
+    for step, name in (*_stage_starts(record), *_adversary_starts(record)):
+        names.setdefault(step, []).append(name)
+    return [(step, ", ".join(names[step])) for step in sorted(names)]
+
+
 def _adversary_starts(record: Record) -> list[tuple[float, str]]:
     """The step at which generator-only pre-training ends, from the configuration."""
     train = record.config.get("train")
     epochs = finite(train.get("pretrain_epochs")) if isinstance(train, dict) else None
-    steps = record.state.number("steps_per_epoch")
-    if not epochs or not steps or not train.get("adversary"):  # type: ignore[union-attr]
+    if not epochs or not train.get("adversary"):  # type: ignore[union-attr]
         return []
-    return [(epochs * steps, "adversary")]
+    step = _step_at(record, epochs)
+    return [(step, "adversary")] if step else []
+
+
+def _stage_starts(record: Record) -> list[tuple[float, str]]:
+    """The steps at which samples of another size begin."""
+    return [
+        (_step_at(record, first), f"crop {' x '.join(map(str, crop))}")
+        for first, _, crop in _stages(record)[1:]
+    ]
+
+
+def _step_at(record: Record, epoch: float) -> float:
+    """Steps before an epoch; 0 where that is not known."""
+    stages = _stages(record) or [(0.0, record.state.number("steps_per_epoch") or 0.0, [])]
+    ends = [*(first for first, _, _ in stages[1:]), math.inf]
+    return sum(
+        (min(end, epoch) - first) * steps
+        for (first, steps, _), end in zip(stages, ends, strict=True)
+        if first < epoch
+    )
+
+
+def _stages(record: Record) -> list[tuple[float, float, list[int]]]:
+    """First epoch, steps an epoch and crop of each stage; none where there is only one."""
+    found = record.state.fields.get("stages")
+    try:
+        return [
+            (float(s["first_epoch"]), float(s["steps_per_epoch"]), list(s["crop"]))
+            for s in found or ()
+        ]
+    except (TypeError, ValueError, KeyError):
+        return []  # somebody else's file
 
 
 def _drawn(figures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ class FieldInputs:
         self._coarse: CoarseFields | None = None
         step = factor if is_coarsened else 1
         if step > 1:
-            self.shape = coarse_shape(where, grid, factor, (1, 1, 1))
+            self.shape = coarse_shape(where, grid, factor)
         if step > 1 or grid.is_resampled:
             self._coarse = CoarseFields(self._source, self.shape, step, self.modes)
         self._is_coarsened = is_coarsened

@@ -56,9 +56,9 @@ def evaluate_run(
     members = members if source.has_noise and members > 1 else 0
     grid = Grid.of(
         targets.coordinates(),
-        source.job.data.geometry,
+        source.job.fields.geometry,
         radius_unit=targets.radius_unit,
-        is_periodic=set(modes_of(source.job.data)) == {"periodic"},
+        is_periodic=set(modes_of(source.job.fields)) == {"periodic"},
     )
     folder = run_dir / "eval"
     folder.mkdir(exist_ok=True)

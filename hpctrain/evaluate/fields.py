@@ -57,12 +57,12 @@ class WholeFields:
         self.job, self.settings = open_job(run_dir)
         path, state = read_checkpoint(run_dir, None)
         index = read_index(run_dir)
-        names = style_names(self.job.data, index)
+        names = style_names(self.job.fields, index)
         self.trained = load_trained(self.settings, path, state, "auto", len(names))
         self.factor = self.settings.upscale_factor
-        found = find_inputs(self.job.data, index, (), self.factor, coarsen=False)
+        found = find_inputs(self.job.fields, index, (), self.factor, coarsen=False)
         self.inputs = FieldInputs(
-            self.job.data,
+            self.job.fields,
             self.factor,
             found.root,
             found.groups,
@@ -70,8 +70,8 @@ class WholeFields:
             is_coarsened=found.is_coarsened,
         )
         rows = index.split("validation")
-        self.targets = FieldTargets(self.job.data, index.root, [row.targets for row in rows])
-        self._styles = styles_of(self.job.data, index, found, ())
+        self.targets = FieldTargets(self.job.fields, index.root, [row.targets for row in rows])
+        self._styles = styles_of(self.job.fields, index, found, ())
         set_threads(Ranks(0, 1, 0, 1, ""))
         device = choose_device("auto")
         set_arithmetic(device, is_float32=True, is_deterministic=self.settings.deterministic)

@@ -30,7 +30,18 @@ class Data:
     """The two parts of the samples."""
 
     train: Any
+    """For training; where there are earlier stages, in the epochs behind them."""
     validation: Any
+    earlier: Sequence[tuple[int, Any]] = ()
+    """Stages of the training before: how many epochs, and their samples."""
+
+    def train_in(self, epoch: int) -> Any:
+        """The training samples of an epoch."""
+        for epochs, samples in self.earlier:
+            if epoch < epochs:
+                return samples
+            epoch -= epochs
+        return self.train
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Evaluation:
 
         Noise is drawn for epoch 0 whatever the epoch, so that epochs can be compared.
         """
-        pair = Pair(batch, generator, self.factor, self.halo, self.settings.seed)
+        pair = Pair(batch, generator, self.factor, self.settings.seed)
         fields = {
             "truth": batch.target,
             "generator": pair.generate().float(),
@@ -67,7 +67,7 @@ class Evaluation:
         if self.baseline:
             fields[self.baseline] = self._as_target(pair.condition.float())
         if "tricubic" in self._kinds:
-            cubic = upsample_tricubic(batch.input.float(), self.factor, self.halo)
+            cubic = upsample_tricubic(batch.input.float(), self.factor, pair.halo)
             fields["tricubic"] = self._as_target(cubic)
         sums = {"samples": torch.tensor(float(len(batch.ids)), dtype=torch.float64)}
         first = [self.dataset.first_shell(i) for i in batch.ids]
