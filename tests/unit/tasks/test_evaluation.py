@@ -111,7 +111,7 @@ def by_shell(made: Trainer, kind: str, variable: int) -> tuple[np.ndarray, ...]:
     for i in range(len(data)):
         batch = _batch(made, i)
         with torch.no_grad():
-            pair = Pair(batch, task.models["generator"], task.factor, task.halo, task.settings.seed)
+            pair = Pair(batch, task.models["generator"], task.factor, task.settings.seed)
             field = pair.generate() if kind == "generator" else pair.condition
         for found, values in zip(rows, (batch.target, field), strict=True):
             physical = task.scales.denormalize(values.double())[0, variable].numpy()
