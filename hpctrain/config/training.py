@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import (
     NonNegativeFloat,
@@ -46,6 +46,9 @@ class Checkpoints(Schema):
 
 class Training(Schema):
     """Fields that every task shares."""
+
+    rising: ClassVar[frozenset[str]] = frozenset()
+    """Numbers of its validation that are better the larger they are."""
 
     epochs: PositiveInt
     """How often the training set is gone through."""

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from hpctrain.config.job import Job
 from hpctrain.index import Index, read_index
+from hpctrain.train.alarms import Alarm
 from hpctrain.train.update import Update
 
 
@@ -61,6 +62,8 @@ class Validation:
     """Points for TensorBoard and metrics.jsonl."""
     files: dict[str, Any] = field(default_factory=dict)
     """JSON documents by name below eval/."""
+    alarms: list[Alarm] = field(default_factory=list)
+    """Signs of a collapse that it shows."""
 
 
 class Task(ABC):

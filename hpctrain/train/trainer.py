@@ -220,6 +220,7 @@ class Trainer:
         self.finite.means(losses, self.position)
         shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
         self.reporter.training(self.position, losses, self.built.now(), shown)
+        self.reporter.watch_loss(self.position, shown)
 
     def _end_epoch(self) -> None:
         """Save first: validation and figures can be made again, steps cannot.
@@ -244,7 +245,8 @@ class Trainer:
         metric = self.settings.checkpoints.best
         name = metric.removeprefix("validation/") if metric else ""
         if metric and name in scalars:
-            self.saver.judge(self.position.epoch, metric, scalars[name])
+            is_rising = metric in self.settings.rising
+            self.saver.judge(self.position.epoch, metric, scalars[name], is_rising=is_rising)
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
