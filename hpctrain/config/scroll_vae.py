@@ -68,12 +68,20 @@ class ScrollTraining(Training):
     """What trainings on scrolls share."""
 
     reads: ClassVar[str] = "scroll"
-    rising: ClassVar[frozenset[str]] = frozenset(
-        f"validation/{name}" for name in ("psnr", "f05", "auc", "dice", "average_precision")
-    )
 
     alarms: Alarms = Alarms()
     """What is watched for, and told of in the log, in TensorBoard and by `hpctrain status`."""
+
+    @property
+    def upscale_factor(self) -> int:
+        """Windows are learned from at the resolution of the files."""
+        return 1
+
+    @property
+    def rising(self) -> frozenset[str]:
+        """Numbers of the validation that are better the larger they are."""
+        names = ("psnr", "f05", "auc", "dice", "average_precision")
+        return frozenset(f"validation/{name}" for name in names)
 
     def _check_metrics(self, losses: Sequence[str], validation: Sequence[str]) -> None:
         plateau = self.schedule.plateau.metric if self.schedule.plateau else None

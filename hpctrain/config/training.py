@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import (
     NonNegativeFloat,
@@ -47,9 +47,6 @@ class Checkpoints(Schema):
 class Training(Schema):
     """Fields that every task shares."""
 
-    rising: ClassVar[frozenset[str]] = frozenset()
-    """Numbers of its validation that are better the larger they are."""
-
     epochs: PositiveInt
     """How often the training set is gone through."""
     global_batch_size: PositiveInt
@@ -92,6 +89,11 @@ class Training(Schema):
     """Epochs between validations."""
     figures_every_epochs: NonNegativeInt = 1
     """Epochs between figures in TensorBoard, and after the last one; 0: none."""
+
+    @property
+    def rising(self) -> frozenset[str]:
+        """Numbers of the validation that are better the larger they are."""
+        return frozenset()
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Training:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hpctrain.models.unet import UNet
 from hpctrain.models.vae import VolumeEncoder, check_size
+from hpctrain.models.volume_blocks import laid_out_as
 
 
 class InkEncoderDecoder(nn.Module):
@@ -92,7 +93,7 @@ class InkUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows (B, 1, D, H, W) to logits (B, H, W)."""
-        logits: Tensor = self.unet(self.stem(x).flatten(1, 2))
+        logits: Tensor = self.unet(self.stem(laid_out_as(x, self.stem)).flatten(1, 2))
         return logits.squeeze(1)
 
 

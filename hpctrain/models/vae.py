@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
-from hpctrain.models.volume_blocks import doubling_block, halving_block
+from hpctrain.models.volume_blocks import doubling_block, halving_block, laid_out_as
 
 _LOG_VARIANCE = (-30.0, 20.0)
 """Bounds of the posterior's: exp() of a first wild value must not overflow."""
@@ -73,6 +73,7 @@ class VolumeEncoder(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         """Volumes (B, 1, D, H, W) to features behind each layer, the finest first."""
         features = []
+        x = laid_out_as(x, self)
         for layer in self.layers:
             x = layer(x)
             features.append(x)

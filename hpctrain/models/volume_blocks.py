@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 BLOCKS = ("plain", "batch_norm", "residual")
+_WEIGHT = 5
+"""Dimensions of a 3D convolution's weight."""
 
 
 def halving_block(kind: str, channels: int, width: int) -> nn.Module:
@@ -37,7 +41,7 @@ def doubling_block(kind: str, channels: int, width: int, *, is_last: bool = Fals
 def _plain_down(channels: int, width: int) -> nn.Module:
     # a maximum and a ReLU commute, and behind the pool there are 8 times fewer cells
     return nn.Sequential(
-        nn.Conv3d(channels, width, 3, padding=1), nn.MaxPool3d(2), nn.ReLU(inplace=True)
+        nn.Conv3d(channels, width, 3, padding=1), Pool(), nn.ReLU(inplace=True)
     )
 
 
@@ -49,6 +53,31 @@ def _normed_down(channels: int, width: int) -> nn.Module:
 def _normed_conv(width: int) -> list[nn.Module]:
     conv = nn.Conv3d(width, width, 3, padding=1, bias=False)
     return [conv, nn.BatchNorm3d(width), nn.ReLU(inplace=True)]
+
+
+def laid_out_as(x: Tensor, network: nn.Module) -> Tensor:
+    """Volumes (B, 1, D, H, W) in the layout of a network's weights.
+
+    With one channel both layouts are the same bytes, and torch takes them for the plain one: so do
+    all layers behind, several times slower. Strides that say channels last lead them on.
+    """
+    weights = (p for p in network.parameters() if p.ndim == _WEIGHT and p.shape[1] > 1)
+    weight = next(weights, None)
+    if weight is None or weight.is_contiguous() or x.shape[1] != 1:
+        return x
+    if not weight.is_contiguous(memory_format=torch.channels_last_3d):
+        return x
+    d, h, w = x.shape[2:]
+    return x.contiguous().as_strided(x.shape, (d * h * w, 1, h * w, w, 1))
+
+
+class Pool(nn.Module):
+    """Maxima of 2^3 cells, in the type of the input: autocast would widen it for nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, D, H, W) to (B, C, D/2, H/2, W/2)."""
+        with torch.autocast(x.device.type, enabled=False):
+            return F.max_pool3d(x, 2)
 
 
 class ResidualDown(nn.Module):
