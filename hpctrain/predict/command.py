@@ -140,7 +140,7 @@ class _Prediction:
         job, settings = open_job(self.run_dir)
         path, self.state = read_checkpoint(self.run_dir, options.checkpoint)
         found = find_inputs(
-            job.data,
+            job.fields,
             read_index(self.run_dir),
             options.inputs,
             settings.upscale_factor,
@@ -153,7 +153,7 @@ class _Prediction:
         options = self.options
         job, settings = open_job(self.run_dir)
         index = read_index(self.run_dir)
-        names = style_names(job.data, index)
+        names = style_names(job.fields, index)
         assert self.settled is not None  # noqa: S101 - `_settle` has raised otherwise
         path, found = self.settled.checkpoint, self.settled.found
         if self.comm.rank:
@@ -167,16 +167,16 @@ class _Prediction:
             )
         factor = settings.upscale_factor
         self.inputs = FieldInputs(
-            job.data,
+            job.fields,
             factor,
             found.root,
             found.groups,
             self.trained.scales,
             is_coarsened=found.is_coarsened,
         )
-        self.styles = styles_of(job.data, index, found, options.style)
+        self.styles = styles_of(job.fields, index, found, options.style)
         paths = name_outputs(options, self.inputs)
-        self.tiling = self._choose(job.data.crop)
+        self.tiling = self._choose(job.fields.crop)
         precision = self._precision()
         set_arithmetic(
             self.comm.device,
@@ -200,7 +200,7 @@ class _Prediction:
         settings = self.trained.settings
         asked = self.options.seed
         self.seed = settings.seed if asked is None else asked
-        facts = target_facts(job.data, index, self.trained.scales.names)
+        facts = target_facts(job.fields, index, self.trained.scales.names)
         self.inputs.check_directions(facts.directions)
         is_finer = settings.upscale_factor > 1 and not found.is_coarsened
         looks_fine = is_finer and self.inputs.shape == facts.shape

@@ -69,9 +69,9 @@ def evaluate_run(
     draws = range(members) if has_noise else ()
     grid = Grid.of(
         tiles.coordinates(),
-        run.job.data.geometry,
+        run.job.fields.geometry,
         radius_unit=tiles.radius_unit,
-        is_periodic=set(modes_of(run.job.data)) == {"periodic"},
+        is_periodic=set(modes_of(run.job.fields)) == {"periodic"},
     )
     steps, pictures = [], _Pictures(tiles, (grid.radii, grid.latitudes, grid.longitudes))
     for file in range(min(tiles.num_files, fields or tiles.num_files)):
