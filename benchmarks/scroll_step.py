@@ -6,10 +6,11 @@
   layers), 4.66 M parameters;
 - listing 2: strided 2^3 and 3^3 convolutions with batch norm, 32-64-128 (`block: batch_norm`).
 
-The plain script is written from the notebook's description: float32, PyTorch's default layout, noise
-drawn on the CPU, Adam, the sum of squared errors and KL divergence. Both sides begin with the same
+The plain script is written from the notebook's description: float32, torch's default layout, noise
+from the CPU, Adam, the sum of squared errors and KL divergence. Both sides begin with the same
 weights and noise, and losses of the first step are compared before anything is timed. Steps are
-interleaved, and medians of wall and CPU time are shown.
+interleaved, and medians of wall and CPU time are shown; the CPU's is the one to trust where other
+programs share the machine.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class PlainVae(nn.Module):
         return [*before, nn.ConvTranspose3d(a, b, 2, stride=2)]
 
     def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Output, mean and log-variance."""
         mean, log_variance = self.latent(self.encoder(x).flatten(1)).chunk(2, 1)
         z = mean + torch.exp(0.5 * log_variance) * noise
         return self.decoder(F.relu(self.start(z)).view(-1, *self.shape)), mean, log_variance

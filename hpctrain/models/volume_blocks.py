@@ -40,9 +40,7 @@ def doubling_block(kind: str, channels: int, width: int, *, is_last: bool = Fals
 
 def _plain_down(channels: int, width: int) -> nn.Module:
     # a maximum and a ReLU commute, and behind the pool there are 8 times fewer cells
-    return nn.Sequential(
-        nn.Conv3d(channels, width, 3, padding=1), Pool(), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Conv3d(channels, width, 3, padding=1), Pool(), nn.ReLU(inplace=True))
 
 
 def _normed_down(channels: int, width: int) -> nn.Module:
