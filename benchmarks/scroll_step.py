@@ -125,7 +125,7 @@ def same_weights(network: Vae3d, plain: PlainVae) -> None:
     theirs = [*plain.encoder.state_dict().values(), *plain.decoder.state_dict().values()]
     for a, b in zip(own, theirs, strict=True):
         b.copy_(a)
-    plain.latent.load_state_dict(network.to_latent.state_dict())
+    plain.latent.load_state_dict(network.to_latent[1].state_dict())
     plain.start.load_state_dict(network.from_latent.state_dict())
 
 

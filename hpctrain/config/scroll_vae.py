@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -36,6 +37,9 @@ class VaeNetwork(Schema):
     """How often the volume is halved; windows are multiples of 2 to the power of it."""
     latent_dim: PositiveInt = 512
     """Numbers that a volume is coded in."""
+    latent: Literal["vector", "grid"] = "vector"
+    """vector: each number sees and changes the whole volume, as in the notebook; grid: each belongs
+    to a cell behind the last layer, which is learned much faster."""
 
 
 class Divergence(Schema):
@@ -150,7 +154,15 @@ class ScrollVae(ScrollTraining):
                 f"found {data.normalization}; train.likelihood: bernoulli wants values from 0 to "
                 f"1: give {' or '.join(_UNIT)}"
             )
-        return size_misfit(data.window, (0, 1, 2), self.network.layers)
+        found = size_misfit(data.window, (0, 1, 2), self.network.layers)
+        cells = math.prod(n // 2**self.network.layers for n in data.window)
+        if found is None and self.network.latent == "grid" and self.network.latent_dim % cells:
+            return "window", (
+                f"found {list(data.window)}, so that latent: grid has {cells} cells, which cannot "
+                f"share {self.network.latent_dim} numbers; give a multiple as "
+                "train.network.latent_dim"
+            )
+        return found
 
 
 def size_misfit(

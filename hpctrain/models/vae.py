@@ -59,6 +59,21 @@ def check_size(size: Sequence[int], layers: int, key: str = "data.size") -> tupl
     return a, b, c
 
 
+def numbers_a_cell(latent_dim: int, cells: Sequence[int]) -> int:
+    """Latent numbers of each cell of a grid.
+
+    Raises:
+        ConfigError: they cannot be shared out equally.
+    """
+    count = math.prod(cells)
+    if latent_dim % count:
+        raise ConfigError(
+            f"train.network.latent_dim: found {latent_dim}, and latent: grid shares them out among "
+            f"{' x '.join(map(str, cells))} cells; give a multiple of {count}"
+        )
+    return latent_dim // count
+
+
 class VolumeEncoder(nn.Module):
     """Layers that halve a volume and double the width; works on any size that they divide."""
 
@@ -89,6 +104,8 @@ class Vae3d(nn.Module):
         channels: width of the first layer, doubled from layer to layer.
         layers: how often the volume is halved.
         block: plain, batch_norm or residual.
+        latent: vector: each number sees and changes the whole volume; grid: numbers belong to the
+            cells behind the last layer, as many to each.
         has_deviation: learn one standard deviation of the Gaussian likelihood (Rybkin et al. 2021,
             arXiv 2006.13202), which weighs reconstruction against the KL divergence.
     """
@@ -100,6 +117,7 @@ class Vae3d(nn.Module):
         channels: int = 32,
         layers: int = 3,
         block: str = "batch_norm",
+        latent: str = "vector",
         *,
         has_deviation: bool = False,
     ) -> None:
@@ -109,9 +127,18 @@ class Vae3d(nn.Module):
         self.encoder = VolumeEncoder(block, channels, layers)
         wide = self.encoder.widths
         self._start = (wide[-1], *coarse)
-        features = math.prod(self._start)
-        self.to_latent = nn.Linear(features, 2 * latent_dim)
-        self.from_latent = nn.Linear(latent_dim, features)
+        self.to_latent: nn.Module
+        self.from_latent: nn.Module
+        if latent == "grid":
+            own = numbers_a_cell(latent_dim, coarse)
+            self.to_latent = nn.Sequential(nn.Conv3d(wide[-1], 2 * own, 1), nn.Flatten())
+            self.from_latent = nn.Sequential(
+                nn.Unflatten(1, (own, *coarse)), nn.Conv3d(own, wide[-1], 1)
+            )
+        else:
+            features = math.prod(self._start)
+            self.to_latent = nn.Sequential(nn.Flatten(), nn.Linear(features, 2 * latent_dim))
+            self.from_latent = nn.Linear(latent_dim, features)
         ends = [*reversed(wide), 1]
         self.decoder = nn.Sequential(
             *(
@@ -144,7 +171,7 @@ class Vae3d(nn.Module):
                 f"{tuple(x.shape[2:])}; give data.size as the run had it"
             )
         features = self.encoder(x)[-1]
-        mean, log_variance = _wide(self.to_latent(features.flatten(1))).chunk(2, 1)
+        mean, log_variance = _wide(self.to_latent(features)).chunk(2, 1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
     def decode(self, latent: Tensor) -> Tensor:

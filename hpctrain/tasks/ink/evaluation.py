@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,20 @@ _SHOWN = 4
 _INK = 0.5
 """A label from here on is ink."""
 
+_WORTH_SHOWING = 0.05
+"""Share of ink in a window."""
+
 Array = NDArray[Any]
+
+
+class _Window(NamedTuple):
+    """What a figure shows of one."""
+
+    share: float
+    layer: Array
+    label: Array
+    mask: Array
+    probability: Array
 
 
 class InkEvaluation:
@@ -52,7 +65,7 @@ class InkEvaluation:
         self.region, self._infrared = region, infrared
         self._curves: dict[str, Any] = {}
         self._pictures: dict[str, Array] = {}
-        self._shown: tuple[Array, Array, Array, Array] | None = None
+        self._shown: list[_Window] = []
 
     def sums(self, batch: ScrollBatch, network: nn.Module) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks."""
@@ -60,10 +73,7 @@ class InkEvaluation:
         logits, label, mask = network(batch.volume).float(), batch.label, batch.mask
         loss = self.criterion(logits, label, mask, is_trained=False)
         probability = torch.sigmoid(logits)
-        if 0 in batch.ids:
-            layer = batch.volume[:, 0, batch.volume.shape[2] // 2]
-            kept = (layer, label, mask.float(), probability)
-            self._shown = tuple(x[:_SHOWN].cpu().numpy() for x in kept)  # type: ignore[assignment]
+        self._keep(batch, probability)
         p, y = probability[mask].double(), label[mask].double()
         is_ink = y >= _INK
         # rounding of large logits does no harm: all beyond the limit share a bin
@@ -80,6 +90,21 @@ class InkEvaluation:
         if self.region is not None:
             found |= self.region.sums(batch, probability)
         return found
+
+    def _keep(self, batch: ScrollBatch, probability: Tensor) -> None:
+        """Remember the first windows with ink, and until there are some any others."""
+        assert batch.label is not None
+        if 0 in batch.ids:
+            self._shown = []
+        shares = (batch.label * batch.mask).mean((1, 2)).tolist()
+        for i, share in enumerate(shares):
+            if share < _WORTH_SHOWING and len(self._shown) >= _SHOWN:
+                continue
+            layer = batch.volume[i, 0, batch.volume.shape[2] // 2]
+            parts = layer, batch.label[i], batch.mask[i].float(), probability[i]
+            window = _Window(share, *(part.cpu().numpy() for part in parts))
+            self._shown = sorted([*self._shown, window], key=lambda w: w.share < _WORTH_SHOWING)
+            self._shown = self._shown[:_SHOWN]
 
     def result(self, sums: Mapping[str, Tensor]) -> Validation:
         """AUC, F0.5, Dice and the alarm of a constant output."""
@@ -115,8 +140,11 @@ class InkEvaluation:
         """Draw functions: windows, the region, and the curves."""
         draws = list(self.curves(epoch))
         title = f"validation, epoch {epoch}"
-        if self._shown is not None:
-            draws.append(("ink_windows", partial(ink_figures.windows, *self._shown, title=title)))
+        if self._shown:
+            _, *parts = zip(*self._shown, strict=True)
+            layer, label, mask, probability = (np.stack(part) for part in parts)
+            draw = partial(ink_figures.windows, layer, label, mask, probability, title)
+            draws.append(("ink_windows", draw))
         if self.region is not None and self._pictures:
             panels = {"labels": self._pictures["label"], "ink": self._pictures["probability"]}
             infrared = self._infrared()

@@ -34,6 +34,12 @@ def test_job__with_defaults_is_accepted(task: str) -> None:
 
 REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "window": ("scroll_vae", {"window": [16, 20, 16]}, {}, "multiples of 8 along z, y, x"),
+    "grid": (
+        "scroll_vae",
+        {},
+        {"network": {"latent": "grid", "latent_dim": 20}},
+        "grid has 8 cells, which cannot share 20",
+    ),
     "bernoulli": ("scroll_vae", {}, {"likelihood": "bernoulli"}, "give percentiles or limits"),
     "deviation": ("scroll_vae", {}, {"deviation": 0}, "learned, or a number above 0"),
     "both": ("scroll_vae", {}, {"likelihood": "bernoulli", "deviation": 1.0}, "no effect with"),

@@ -59,6 +59,20 @@ def test_vae__learns_a_batch_by_heart(block: str) -> None:
     assert loss.item() < 0.25 * x.var().item()
 
 
+def test_vae__on_a_grid_codes_each_place_by_its_own_numbers() -> None:
+    torch.manual_seed(0)
+    network = Vae3d((16, 8, 8), latent_dim=32, channels=8, layers=2, latent="grid").eval()
+    coded = network(torch.randn(2, 1, 16, 8, 8), torch.randn(2, 32))
+    assert coded.mean.shape == coded.log_variance.shape == (2, 32)
+    moved = torch.zeros(1, 2, 4, 2, 2)
+    moved[:, :, 0] = 5.0  # all numbers of the first of four layers of cells
+    change = (network.decode(moved.flatten(1)) - network.decode(torch.zeros(1, 32))).abs()[0, 0]
+    assert change[:4].max() > 0
+    assert change[12:].max() == 0
+    with pytest.raises(ConfigError, match=r"2 x 2 x 2 cells; give a multiple of 8"):
+        Vae3d((8, 8, 8), latent_dim=20, channels=3, layers=2, latent="grid")
+
+
 def test_vae__refuses_what_its_layers_cannot_halve() -> None:
     with pytest.raises(ConfigError, match=r"20 x 32 x 32 voxels.*multiple of 8 along each axis"):
         Vae3d((20, 32, 32), layers=3)
@@ -70,7 +84,7 @@ def test_vae__refuses_what_its_layers_cannot_halve() -> None:
 def test_vae__wild_variances_do_not_overflow() -> None:
     network = Vae3d((8, 8, 8), 2, 2, 1)
     with torch.no_grad():
-        network.to_latent.bias.fill_(1e4)
+        network.to_latent[1].bias.fill_(1e4)
     coded = network(torch.zeros(1, 1, 8, 8, 8), torch.ones(1, 2))
     assert torch.isfinite(coded.log_variance.exp()).all()
     assert torch.isfinite(coded.output).all()

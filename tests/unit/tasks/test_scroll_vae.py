@@ -103,13 +103,13 @@ def test_validation__tells_of_a_collapse_and_not_of_a_net_that_works() -> None:
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.zero_()
-        vae.to_latent.bias.normal_()
+        vae.to_latent[1].bias.normal_()
     dead, _ = validated(block, vae, batch())
     assert kinds(dead.alarms) == {"constant_output", "posterior_collapse"}
     assert dead.scalars["active_units"] == 0
     lively = network(block)
     with torch.no_grad():
-        lively.to_latent.weight.mul_(30)
+        lively.to_latent[1].weight.mul_(30)
         lively.from_latent.weight.mul_(30)
         for conv in lively.decoder.parameters():
             conv.mul_(3)
