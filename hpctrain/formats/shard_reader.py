@@ -69,6 +69,8 @@ class _Shard:
             self.fd = os.open(path, os.O_RDONLY)
         except OSError as e:
             raise DataError(f"{path}: cannot be read: {e.strerror}") from e
+        # chunks are asked for one by one; what the kernel would read behind them is thrown away
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_RANDOM)
         length = os.fstat(self.fd).st_size
         foot = os.pread(self.fd, size + 4, max(0, length - size - 4))
         crc = need("google_crc32c", path).value(foot[:-4])
@@ -76,15 +78,23 @@ class _Shard:
             raise DataError(f"{path}: is torn (its table of chunks is damaged); convert it again")
         self.table = np.frombuffer(foot[:-4], "<u8").reshape(*chunks, 2)
 
-    def chunk(self, place: tuple[int, ...]) -> bytes | None:
-        """The packed bytes of a chunk; None: it is nothing but zeros."""
+    def chunk(self, place: tuple[int, ...], part: tuple[int, int] | None = None) -> bytes | None:
+        """The packed bytes of a chunk, or [start, stop) of them; None: it is nothing but zeros."""
         offset, length = (int(n) for n in self.table[place])
         if offset == MISSING:
             return None
+        if part is not None:
+            offset, length = offset + part[0], min(length, part[1]) - part[0]
         data = os.pread(self.fd, length, offset)
         if len(data) < length:
             raise DataError(f"{self.path}: is torn (a chunk ends too early); convert it again")
         return data
+
+    def ask_for(self, place: tuple[int, ...]) -> None:
+        """Let the disk begin to read a chunk."""
+        offset, length = (int(n) for n in self.table[place])
+        if offset != MISSING:
+            os.posix_fadvise(self.fd, offset, length, os.POSIX_FADV_WILLNEED)
 
     def __del__(self) -> None:
         if hasattr(self, "fd"):
@@ -108,6 +118,8 @@ class ShardedArray:
         self._per_shard = tuple(s // c for s, c in zip(self.shard, self.chunk, strict=True))
         self._fill = page["fill_value"]
         self._decode = self._decoder(name)
+        self._is_plain = name == "none"
+        self._stored = self.dtype.newbyteorder("<")
         self._open: OrderedDict[tuple[int, ...], _Shard | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -124,9 +136,17 @@ class ShardedArray:
             range(part.start // size, -(-part.stop // size)) if part.stop > part.start else range(0)
             for part, size in zip(key, self.chunk, strict=True)
         ]
-        for place in itertools.product(*touched):
+        places = list(itertools.product(*touched))
+        for place in places[1:]:  # the disk reads them side by side while the first is unpacked
+            self._ask_for(place)
+        for place in places:
             self._copy(place, key, out)
         return out
+
+    def _ask_for(self, place: tuple[int, ...]) -> None:
+        shard = self._shard(tuple(p // n for p, n in zip(place, self._per_shard, strict=True)))
+        if shard is not None:
+            shard.ask_for(tuple(p % n for p, n in zip(place, self._per_shard, strict=True)))
 
     def _copy(self, place: tuple[int, ...], key: Key, out: NDArray[Any]) -> None:
         """Copy what one chunk has of the region."""
@@ -135,20 +155,30 @@ class ShardedArray:
             low, high = max(part.start, number * size), min(part.stop, (number + 1) * size)
             inside.append(slice(low - number * size, high - number * size))
             target.append(slice(low - part.start, high - part.start))
-        data = self._chunk(place)
+        shape = self.chunk
+        rows: tuple[int, int] | None = None
+        if self._is_plain:  # only the rows that are wanted are read, and stand first
+            first, last = inside[0].start, inside[0].stop
+            rows, shape = (first, last), (last - first, *shape[1:])
+            inside[0] = slice(0, last - first)
+        data = self._chunk(place, rows)
         if data is None:
             out[tuple(target)] = self._fill
             return
-        values = np.frombuffer(data, self.dtype.newbyteorder("<"))
-        if values.size != math.prod(self.chunk):
+        values = np.frombuffer(data, self._stored)
+        if values.size != math.prod(shape):
             raise DataError(f"{self._folder}: chunk {place} is of another size; convert it again")
-        out[tuple(target)] = values.reshape(self.chunk)[tuple(inside)]
+        out[tuple(target)] = values.reshape(shape)[tuple(inside)]
 
-    def _chunk(self, place: tuple[int, ...]) -> Any:
+    def _chunk(self, place: tuple[int, ...], rows: tuple[int, int] | None = None) -> Any:
+        """The numbers of a chunk, or of some of its rows; see `_Shard.chunk`."""
         shard = self._shard(tuple(p // n for p, n in zip(place, self._per_shard, strict=True)))
         if shard is None:
             return None
-        packed = shard.chunk(tuple(p % n for p, n in zip(place, self._per_shard, strict=True)))
+        row_bytes = math.prod(self.chunk[1:]) * self.dtype.itemsize
+        part = None if rows is None else (rows[0] * row_bytes, rows[1] * row_bytes)
+        inner = tuple(p % n for p, n in zip(place, self._per_shard, strict=True))
+        packed = shard.chunk(inner, part)
         if packed is None:
             return None
         try:

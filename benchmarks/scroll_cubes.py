@@ -1,0 +1,272 @@
+"""Random cubes/s of a volume four times larger than the memory that may cache it.
+
+    python benchmarks/scroll_cubes.py [--folder DIR] [--cache-mb 256] [--seconds 6]
+    python benchmarks/scroll_cubes.py --wait     # share of its time that a training waits for cubes
+
+Each way reads 32^3 cubes of uint16 at places with equal chance, on one thread as the notebook, or
+four: tensorstore has two for the disk and two to unpack, ours do both. Each is in a process and
+memory cgroup of its own, whose limit is what the process itself needs
+and `--cache-mb` more; files are dropped from the page cache before. Needs a memory controller that
+can be written, and for its rows tensorstore (`pip install 'hpctrain[benchmark]'`).
+
+The notebook's way reads whole slices and cuts them. `loader` is all that a training does: draw,
+read, normalise, turn, and put 256 cubes into a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from page_cache import MB, Cgroup, bytes_read, limit
+from scroll_volume import SLICES, make
+
+CUBE, BATCH, THREADS, AHEAD = 32, 256, 4, 32
+SHAPE = (512, 1024, 1024)
+WAYS = {
+    "notebook: whole slices": SLICES,
+    "notebook: mapped slices": SLICES,
+    "TIFF, read": SLICES,
+    "zstd, tensorstore": "zarr",
+    "zstd, read": "zarr",
+    "plain, tensorstore": "plain",
+    "plain, read": "plain",
+    "plain, loader": "plain",
+}
+NOTEBOOK, PAIRS = "notebook: whole slices", {"zstd": "zarr", "plain": "plain"}
+Place = tuple[int, int, int]
+
+
+def places() -> Iterator[Place]:
+    """First cells of cubes, with equal chance everywhere."""
+    rng = np.random.default_rng(7)
+    while True:
+        z, y, x = (int(rng.integers(n - CUBE + 1)) for n in SHAPE)
+        yield z, y, x
+
+
+def whole_slices(folder: Path) -> Callable[[Place], Any]:
+    """As the notebook: read each slice and keep a corner of it."""
+    import tifffile
+
+    files = sorted(folder.glob("*.tif"))
+
+    def read(place: Place) -> Any:
+        z, y, x = place
+        part = slice(y, y + CUBE), slice(x, x + CUBE)
+        return np.stack([tifffile.imread(f)[part] for f in files[z : z + CUBE]])
+
+    return read
+
+
+def mapped_slices(folder: Path) -> Callable[[Place], Any]:
+    """The same with each slice mapped."""
+    import tifffile
+
+    files = sorted(folder.glob("*.tif"))
+
+    def read(place: Place) -> Any:
+        z, y, x = place
+        part = slice(y, y + CUBE), slice(x, x + CUBE)
+        return np.stack([tifffile.memmap(f, mode="r")[part] for f in files[z : z + CUBE]])
+
+    return read
+
+
+def tensorstore(folder: Path) -> Callable[[Place], Any]:
+    """Futures of tensorstore, without a cache of its own and with as many threads in all."""
+    import tensorstore as ts
+
+    threads = {"limit": THREADS // 2}
+    context = {
+        "cache_pool": {"total_bytes_limit": 0},
+        "data_copy_concurrency": threads,
+        "file_io_concurrency": threads,
+    }
+    kvstore = {"driver": "file", "path": str((folder / "volume").resolve())}
+    spec = {"driver": "zarr3", "kvstore": kvstore, "context": context}
+    store = ts.open(spec, open=True).result()
+
+    def read(place: Place) -> Any:
+        z, y, x = place
+        return store[z : z + CUBE, y : y + CUBE, x : x + CUBE].read()
+
+    return read
+
+
+def dataset(folder: Path) -> Any:
+    """Training samples of the volume."""
+    from hpctrain.config.scroll_data import Scroll
+    from hpctrain.data.scroll import ScrollDataset
+    from hpctrain.index.scroll.build import build_scroll_index
+
+    scroll = Scroll(
+        kind="scroll",
+        root=str(folder.parent),
+        volumes=[folder.name],
+        sample="cube",
+        window=(CUBE, CUBE, CUBE),
+        samples_per_epoch=10**9,
+    )
+    data = ScrollDataset(scroll, build_scroll_index(scroll, Path("/")), "train", 0)
+    data.scales = data.measure_scales()
+    return data
+
+
+def cubes(way: str, folder: Path) -> Iterator[int]:
+    """Read for ever; each number is that of the cubes that came."""
+    if way == "notebook: whole slices" or way == "notebook: mapped slices":
+        read = (whole_slices if "whole" in way else mapped_slices)(folder)
+        for place in places():
+            read(place)
+            yield 1
+    elif way.endswith("tensorstore"):
+        read, queue = tensorstore(folder), deque[Any]()
+        for place in places():
+            queue.append(read(place))
+            if len(queue) >= AHEAD:
+                queue.popleft().result()
+                yield 1
+    elif way.endswith("loader"):
+        from hpctrain.data import BatchLoader, stream
+        from hpctrain.data.sampler import DrawnSampler
+
+        shares = stream(DrawnSampler(10**9, BATCH, 0), 0, 1)
+        for batch in BatchLoader(dataset(folder), shares, THREADS, 4):
+            yield len(batch.ids)
+    else:
+        volume, queue = dataset(folder).volumes[0], deque[Any]()
+        with ThreadPoolExecutor(THREADS) as pool:
+            for place in places():
+                queue.append(pool.submit(volume.read, place, (CUBE, CUBE, CUBE)))
+                if len(queue) >= AHEAD:
+                    queue.popleft().result()
+                    yield 1
+
+
+def read_in_child(options: argparse.Namespace) -> None:
+    """Enter the cgroup, read for some seconds, print cubes/s, CPU and bytes read a cube."""
+    group = Path(options.cgroup)
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    found = cubes(options.child, options.folder / WAYS[options.child])
+    for _ in range(4):
+        next(found)
+    limit(group, options.cache_mb * MB)
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < options.seconds / 2:
+        next(found)
+    begin, cpu, before, count = time.perf_counter(), time.process_time(), bytes_read(), 0
+    while time.perf_counter() - begin < options.seconds:
+        count += next(found)
+    spent, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    print(json.dumps([count / spent, cpu / count, (bytes_read() - before) / count]), flush=True)
+    os._exit(0)
+
+
+def measure(options: argparse.Namespace, way: str) -> list[float]:
+    """One child from cold files."""
+    for path in (options.folder / WAYS[way]).rglob("*"):
+        if path.is_file():
+            handle = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(handle)
+    group = Cgroup()
+    words = [sys.executable, __file__, "--child", way, "--cgroup", str(group.path)]
+    words += ["--folder", str(options.folder), "--cache-mb", str(options.cache_mb)]
+    words += ["--seconds", str(options.seconds)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True)
+    finally:
+        group.close()
+    if done.returncode:
+        sys.exit(f"{way}: the child ended with {done.returncode}\n{done.stderr}")
+    found: list[float] = json.loads(done.stdout)
+    return found
+
+
+def compare(options: argparse.Namespace) -> None:
+    """All ways in turn, some rounds; medians and ratios."""
+    runs: dict[str, list[list[float]]] = {way: [] for way in WAYS if options.only in way}
+    for _ in range(options.rounds):
+        for way, found in runs.items():
+            found.append(measure(options, way))
+    rates = {}
+    for way, found in runs.items():
+        rates[way], cpu, read = (statistics.median(column) for column in zip(*found, strict=True))
+        print(
+            f"{way:24}{rates[way]:8.0f} cubes/s {1e3 * cpu:8.2f} ms of CPU "
+            f"{read / 1024:9.0f} kB from the disk a cube"
+        )
+    if options.only:
+        return
+    print(f"TIFF, read against the notebook: {rates['TIFF, read'] / rates[NOTEBOOK]:.1f}x")
+    for name in PAIRS:
+        own = rates[f"{name}, read"]
+        print(
+            f"{name}, read against the notebook: {own / rates[NOTEBOOK]:.1f}x, "
+            f"against tensorstore: {own / rates[f'{name}, tensorstore']:.2f}x"
+        )
+
+
+def wait(options: argparse.Namespace) -> None:
+    """A training step on batches of 256 cubes, and how long it waits for them."""
+    import torch
+    from torch import nn
+
+    from hpctrain.data import BatchLoader, stream
+    from hpctrain.data.sampler import DrawnSampler
+
+    layers: list[nn.Module] = []
+    for before, after in ((1, 32), (32, 64), (64, 128)):
+        layers += [nn.Conv3d(before, after, 2, 2), nn.ReLU()]
+        layers += [nn.Conv3d(after, after, 3, padding=1), nn.BatchNorm3d(after), nn.ReLU()]
+    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4**3, 512))
+    optimizer = torch.optim.Adam(net.parameters(), 3e-4)
+    shares = stream(DrawnSampler(10**9, BATCH, 0), 0, 1)
+    with BatchLoader(dataset(options.folder / "zarr"), shares, THREADS, 4) as loader:
+        next(loader)
+        waited, begin, count = loader.waited_s, time.perf_counter(), 0
+        while time.perf_counter() - begin < 4 * options.seconds:
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = net(next(loader).volume).float().square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            count += 1
+        spent = time.perf_counter() - begin
+        share = (loader.waited_s - waited) / spent
+    print(f"{count} steps of {spent / count:.2f} s, of which {share:.2%} waiting for cubes")
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "cubes")
+    parser.add_argument("--cache-mb", type=int, default=256)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", default="", help="ways with this in their name")
+    parser.add_argument("--wait", action="store_true")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--cgroup", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        return read_in_child(options)
+    make(options.folder, SHAPE)
+    return wait(options) if options.wait else compare(options)
+
+
+if __name__ == "__main__":
+    main()

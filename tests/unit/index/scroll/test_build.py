@@ -1,0 +1,185 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from hpctrain.config.document import Document
+from hpctrain.config.job import Job
+from hpctrain.config.layers import Layers
+from hpctrain.errors import ConfigError, DataError
+from hpctrain.index import read_index, verify_index
+from hpctrain.index.leaks import check_leaks
+from hpctrain.index.scroll.build import build_scroll_index
+from hpctrain.index.scroll.region import Box, around, disjoint
+from hpctrain.index.store import save_index
+from hpctrain.index.windows.place import window_of
+from tests.jobs import mantle
+from tests.unit.data.scroll.builders import SHAPE, places, scroll, write_fragment, write_layers
+
+
+def build(root, **values):
+    return build_scroll_index(scroll(root, **values), Path("/"))
+
+
+def test_build__rows_have_files_and_cells_of_each_split(tmp_path):
+    write_fragment(tmp_path / "train" / "1")
+    index = build(tmp_path, volumes=["train/*"])
+    train, held = index.rows
+    assert [row.split for row in index.rows] == ["train", "validation"]
+    assert [len(row.paths("volume")) for row in index.rows] == [9, 9]
+    assert train["labels"] == "train/1/inklabels.png"
+    assert window_of(train) == ((0, 0, 0), (9, 40, 51))
+    assert window_of(held) == ((0, 0, 51), (9, 40, 9))
+    assert index.digest == build(tmp_path, volumes=["train/1"]).digest
+    save_index(index, tmp_path)
+    again = read_index(tmp_path)
+    assert again.rows == index.rows
+    verify_index(again, content=True)
+    check_leaks(again)
+
+
+def test_build__layers_out_of_range_are_not_read(tmp_path):
+    write_layers(tmp_path / "s", places())
+    index = build(tmp_path, layers=[2, 7])
+    assert index.rows[0].paths("volume") == tuple(f"s/{z:02d}.tif" for z in range(2, 7))
+
+
+def test_build__many_files_are_several_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("hpctrain.index.scroll.build._MOST_FILES", 4)
+    write_layers(tmp_path / "s", places())
+    index = build(tmp_path)
+    rows = index.split("train")
+    assert [(row.id, row["z"], row["depth"]) for row in rows] == [
+        ("s/train/000000", "0", "4"),
+        ("s/train/000004", "4", "4"),
+        ("s/train/000008", "8", "1"),
+    ]
+    from hpctrain.data.scroll import ScrollDataset
+
+    data = ScrollDataset(scroll(tmp_path), index, "train", 0)
+    assert data.volumes[0].boxes == [Box((0, 0, 0), (9, 40, 51))]
+    assert (data.volumes[0].read((2, 3, 4), (5, 2, 2)) == places()[2:7, 3:5, 4:6]).all()
+
+
+def _transposed(folder):
+    Image.fromarray(np.zeros(SHAPE[:0:-1], np.uint8)).save(folder / "mask.png")
+
+
+def _truncated(folder):
+    path = folder / "surface_volume" / "03.tif"
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def _unlike(folder):
+    tifffile.imwrite(folder / "surface_volume" / "04.tif", np.zeros((40, 61), np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_transposed, r"mask.png: 60 x 40 pixels \(y, x\), which is transposed, but the layers"),
+        (_truncated, r"surface_volume/03.tif: truncated: \d+ bytes"),
+        (_unlike, r"04.tif: 40 x 61 of uint16, but 00.tif has 40 x 60"),
+        (lambda f: (f / "surface_volume" / "05.tif").unlink(), "layer 5 is missing"),
+    ],
+)
+def test_build__bad_files_are_named(tmp_path, spoil, told):
+    spoil(write_fragment(tmp_path / "1"))
+    with pytest.raises(DataError, match=told):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"volumes": ["gone*"]}, r"data.volumes: no file or folder of .* fits 'gone\*'"),
+        ({"volumes": ["*"], "window": [3, 16, 16]}, "data.window: 3 x 16 x 16 cells"),
+        ({"columns": [0, 99]}, r"data.columns: \[0, 99\], but 1 has 60 columns along x"),
+        ({"validation": {"volumes": ["1"]}}, "holds all volumes; leave one to train on"),
+        ({"volumes": ["1/ir.txt"]}, "is no volume; give folders of TIFF layers"),
+    ],
+)
+def test_build__what_does_not_fit(tmp_path, values, told):
+    folder = write_fragment(tmp_path / "1")
+    (folder / "ir.txt").write_text("no picture")
+    with pytest.raises(DataError, match=told):
+        build(tmp_path, **values)
+
+
+def test_build__volpkg_of_several_volumes(tmp_path):
+    for name in ("2023", "2024"):
+        write_layers(tmp_path / "s.volpkg" / "volumes" / name, places())
+    with pytest.raises(
+        DataError, match="has 2 volumes; name one with data.array: it has 2023, 2024"
+    ):
+        build(tmp_path)
+
+
+def test_build__copies_in_both_splits(tmp_path):
+    write_fragment(tmp_path / "1")
+    write_fragment(tmp_path / "2")
+    with pytest.raises(DataError, match="2: is to validate on, but has the same content as 1"):
+        build(tmp_path, volumes=["1"], validation={"volumes": ["2"]})
+
+
+def test_around__every_window_that_keeps_off_fits_somewhere():
+    used, held, window = Box((0, 0, 0), (6, 7, 8)), Box((2, 3, 2), (4, 5, 6)), (2, 2, 3)
+    fitting = {
+        (z, y, x)
+        for box in disjoint([b.origins(window) for b in around(used, held) if b.holds(window)])
+        for z in range(box.start[0], box.stop[0])
+        for y in range(box.start[1], box.stop[1])
+        for x in range(box.start[2], box.stop[2])
+    }
+    everywhere = used.origins(window)
+    expected = {
+        (z, y, x)
+        for z in range(everywhere.stop[0])
+        for y in range(everywhere.stop[1])
+        for x in range(everywhere.stop[2])
+        if not Box((z, y, x), (z + 2, y + 2, x + 3)).meet(held).count
+    }
+    assert fitting == expected
+    boxes = disjoint([b.origins(window) for b in around(used, held) if b.holds(window)])
+    assert sum(box.count for box in boxes) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"labels": None, "ink_share": 0.5}, "ink_share: has no effect with labels: null"),
+        ({"pool_lasts": 10}, "pool_lasts has no effect without pool"),
+        ({"normalization": "limits"}, "limits belongs to normalization: limits"),
+        ({"rows": [5, 5]}, r"rows: found \[5, 5\]"),
+        ({"layers": [0, 2]}, "layers: .* has 2, and a window takes 3"),
+        ({"augment": {"depth_shift": 1}}, "no effect with sample: cube"),
+        ({"validation": {"share": 0.1, "rows": [1, 2]}}, "allowed: one of volumes, share, a box"),
+        ({"sample": "surface", "validation": {"axis": "z"}}, "validation: cuts along z"),
+        ({"augment": {"blank_layers": 3}}, "leave at least one"),
+    ],
+)
+def test_scroll__refused(tmp_path, values, told):
+    with pytest.raises(ValueError, match=told):
+        scroll(tmp_path, **values)
+
+
+def test_job__data_of_another_kind_than_the_task(tmp_path):
+    page = mantle().job.model_dump(mode="json")
+    page["data"] = scroll(tmp_path).model_dump(mode="json")
+    layers = Layers()
+    layers.add(Document("job.yaml", page))
+    told = "job.yaml: data.kind: found scroll, and task super_resolution learns from fields"
+    with pytest.raises(ConfigError, match=told):
+        layers.validate(Job)
+
+
+def test_job__unknown_key_of_a_scroll(tmp_path):
+    page = mantle().job.model_dump(mode="json")
+    page["data"] = {**scroll(tmp_path).model_dump(mode="json"), "windows": [1, 2, 3]}
+    layers = Layers()
+    layers.add(Document("job.yaml", page))
+    told = r"data.windows: unknown key 'windows'; choose from array, .*Did you mean 'window'\?"
+    with pytest.raises(ConfigError, match=told):
+        layers.validate(Job)
