@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from hpctrain.config.crops import CropStage, repeated
 from hpctrain.config.data_block import DataBlock
 from hpctrain.config.norms import Normalization
 from hpctrain.config.order import Order
@@ -105,6 +106,9 @@ class Fields(DataBlock):
     """Resample the target to this many cells (r, lat, lon) by linear interpolation; null: as is."""
     crop: Triple
     """Size of one sample in input cells along each axis."""
+    crop_stages: list[CropStage] = []
+    """First epochs on crops of other sizes, mostly smaller ones, stage after stage; the epochs that
+    are left, validations and predictions take `crop`."""
     stride: Triple | None = None
     """Distance of neighbouring samples in input cells; null: `crop`, so that they tile it."""
     crop_start: Cell | None = None
@@ -129,6 +133,13 @@ class Fields(DataBlock):
     """Random changes of a sample."""
     order: Order = Order()
     """In which order samples are trained on."""
+
+    @model_validator(mode="after")
+    def _stages_differ(self) -> Fields:
+        text = repeated(self)
+        if text:
+            raise ValueError(text)
+        return self
 
     @model_validator(mode="after")
     def _index_or_patterns(self) -> Fields:

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from hpctrain.config.chain import Chain
+from hpctrain.config.crops import crop_misfit
 from hpctrain.config.data import Data, Fields, Scroll
 from hpctrain.config.schema import Schema
 from hpctrain.config.sweep import Sweep
@@ -202,7 +203,10 @@ class Job(Schema):
                     f"found {samples}, and train.global_batch_size is {batch}; give at least that"
                 )
                 return "samples_per_epoch", text
-        return self.train.misfit(self.data)
+        found = self.train.misfit(self.data)
+        if found is None and isinstance(self.data, Fields):
+            found = crop_misfit(self.data, self.train)
+        return found
 
     @model_validator(mode="after")
     def _single_is_alone(self) -> Job:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
+from hpctrain.config.crops import CropStage
 from hpctrain.config.data_block import DataBlock
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
@@ -179,6 +180,11 @@ class Scroll(DataBlock):
     def order(self) -> Order:
         """Samples come as they are drawn; there is nothing to divide."""
         return Order()
+
+    @property
+    def crop_stages(self) -> list[CropStage]:
+        """Windows have one size throughout."""
+        return []
 
     @property
     def index(self) -> None:

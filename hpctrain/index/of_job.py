@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpctrain.index.fields.build import build_fields_index
+from hpctrain.index.fields.build import ReadHdf5, build_fields_index
 from hpctrain.index.fields.chosen import rows_of_index
 from hpctrain.index.fields.split import split_rows
 from hpctrain.index.scroll.build import build_scroll_index, scroll_rows
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from hpctrain.config.job import Job
 
 
-def build_job_index(job: Job, cwd: Path, progress: Callable[[str], None] | None = None) -> Index:
+def build_job_index(
+    job: Job,
+    cwd: Path,
+    progress: Callable[[str], None] | None = None,
+    read_hdf5: ReadHdf5 | None = None,
+) -> Index:
     """Scan, pair, split and check the files of a job.
 
     Args:
         job: the job.
         cwd: folder that a relative `data.root` starts from.
         progress: called with a line before many bytes are read.
+        read_hdf5: fills the header of an HDF5 file, or returns None where h5py is not installed.
 
     Raises:
         DataError: anything that would stop the training or make it learn from wrong samples.
@@ -30,7 +36,7 @@ def build_job_index(job: Job, cwd: Path, progress: Callable[[str], None] | None 
     data: Any = job.data
     if data.kind == "scroll":
         return build_scroll_index(data, cwd, progress)
-    return build_fields_index(data, job.train.upscale_factor, cwd, progress)
+    return build_fields_index(data, job.train.upscale_factor, cwd, progress, read_hdf5)
 
 
 def rows_of_job(job: Job, root: Path) -> list[Row]:

@@ -134,7 +134,9 @@ class InkEvaluation:
             "pixels": int(pixels),
             **{key: _or_null(value) for key, value in scalars.items()},
         }
-        return Validation(scalars, {"summary.json": summary, "ink.json": self._curves}, alarms)
+        return Validation(
+            scalars, {"summary.json": summary, "ink.json": self._curves}, alarms=alarms
+        )
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: windows, the region, and the curves."""

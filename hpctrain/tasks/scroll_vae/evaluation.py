@@ -103,7 +103,7 @@ class VaeEvaluation:
         alarms += posterior_collapse(active, latent_dim, limits.active_units)
         facts = {"samples": int(n), "latent_dim": latent_dim, "span": self.span}
         summary = {**facts, **_finite(scalars), "error_by_distance": self._curve}
-        return Validation(scalars, {"summary.json": summary}, alarms)
+        return Validation(scalars, {"summary.json": summary}, alarms=alarms)
 
     def figures(self, vae: Vae3d, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
         """Draw functions: volumes and their reconstructions, and what latent numbers mean."""
