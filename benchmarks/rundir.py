@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hpctrain.config.data import Fields
-from hpctrain.index import build_fields_index
+from hpctrain.config.job import Job
+from hpctrain.index.of_job import build_job_index
 
 
 def power_law_fields(folder: Path, files: int, low: int, factor: int, seed: int = 0) -> None:
@@ -38,8 +38,7 @@ def write_run(folder: Path, job: dict[str, Any]) -> Path:
     """Write what the trainer reads of a run directory; returns its path."""
     run = folder / "run"
     run.mkdir()
-    fields = Fields.model_validate(job["data"])
-    index = build_fields_index(fields, job["train"].get("upscale_factor", 1), folder)
+    index = build_job_index(Job.model_validate(job), folder)
     (run / "config.yaml").write_text(yaml.safe_dump(job))
     (run / "index.csv").write_text(index.csv_text)
     (run / "index.json").write_text(index.json_text)

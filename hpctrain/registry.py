@@ -16,6 +16,8 @@ TASKS = {
     "super_resolution": "hpctrain.tasks.super_resolution:SuperResolutionTask",
     "field_to_field": "hpctrain.tasks.super_resolution:FieldToFieldTask",
     "field_gan": "hpctrain.tasks.field_gan:FieldGanTask",
+    "scroll_vae": "hpctrain.tasks.scroll_vae:ScrollVaeTask",
+    "ink": "hpctrain.tasks.ink:InkTask",
 }
 
 SAMPLES = {

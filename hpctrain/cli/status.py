@@ -279,7 +279,16 @@ def _note(state: RunState, verdict: str) -> str:
         return f"process {state.text('pid')} is gone without a word; see {state.path}/logs"
     code = state.number("exit_code")
     exit_code = "" if verdict != "failed" or code is None else f"exit code {code:.0f}"
-    return ": ".join(filter(None, (exit_code, state.text("message")))) or _staging(state, verdict)
+    said = ": ".join(filter(None, (exit_code, state.text("message"))))
+    return said or _alarms(state) or _staging(state, verdict)
+
+
+def _alarms(state: RunState) -> str:
+    """What the training is alarmed about, such as a collapse."""
+    page = state.fields.get("alarms")
+    own = page.values() if isinstance(page, dict) else ()
+    texts = [alarm["text"] for alarm in own if isinstance(alarm, dict) and "text" in alarm]
+    return "; ".join(" ".join(str(text).split()) for text in texts)
 
 
 def _staging(state: RunState, verdict: str) -> str:

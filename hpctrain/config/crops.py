@@ -54,6 +54,8 @@ def crop_misfit(data: Fields, train: Task) -> Misfit | None:
     if train.task == "field_gan":
         text = "the networks of field_gan are made for one size, that of data.crop; leave it out"
         return ("crop_stages", text) if data.crop_stages else None
+    if train.task == "scroll_vae" or train.task == "ink":
+        return None  # neither learns from fields, which is told elsewhere
     epochs = sum(stage.epochs for stage in data.crop_stages)
     if data.crop_stages and epochs >= train.epochs:
         return "crop_stages", (

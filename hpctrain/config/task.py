@@ -18,8 +18,10 @@ from hpctrain.config.adversary import GanOptimizer as GanOptimizer
 from hpctrain.config.adversary import GradientPenalty as GradientPenalty
 from hpctrain.config.adversary import InstanceNoise as InstanceNoise
 from hpctrain.config.field_gan import FieldGan as FieldGan
+from hpctrain.config.ink import Ink as Ink
 from hpctrain.config.networks import Discriminator, Generator, ResidualCritic, Srsgan, UNet
 from hpctrain.config.schema import Schema
+from hpctrain.config.scroll_vae import ScrollVae as ScrollVae
 from hpctrain.config.training import Training
 from hpctrain.config.words import nearest
 
@@ -160,5 +162,7 @@ _LOSSES = ("train/loss/generator",)
 _ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/loss/discriminator")
 _VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
-Task = Annotated[SuperResolution | FieldToField | FieldGan, Field(discriminator="task")]
+Task = Annotated[
+    SuperResolution | FieldToField | FieldGan | ScrollVae | Ink, Field(discriminator="task")
+]
 """Union of all tasks, discriminated by `task`."""

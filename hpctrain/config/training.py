@@ -93,6 +93,11 @@ class Training(Schema):
     figures_every_epochs: NonNegativeInt = 1
     """Epochs between figures in TensorBoard, and after the last one; 0: none."""
 
+    @property
+    def rising(self) -> frozenset[str]:
+        """Numbers of the validation that are better the larger they are."""
+        return frozenset()
+
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Training:
         if self.precision == "float16" and self.non_finite.policy != "stop":

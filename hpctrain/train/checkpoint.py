@@ -131,8 +131,8 @@ class CheckpointFolder:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
-    def keep_best(self, epoch: int, metric: str, value: float) -> bool:
-        """Keep the state after an epoch as best.pt, if its value is less than the best one's.
+    def keep_best(self, epoch: int, metric: str, value: float, *, is_rising: bool = False) -> bool:
+        """Keep the state after an epoch as best.pt, if its value is better than the best one's.
 
         The file is another name of the same bytes where the file system has such, else a copy.
 
@@ -140,6 +140,7 @@ class CheckpointFolder:
             epoch: that was validated.
             metric: by which; another one than before begins anew.
             value: what was measured; smaller is better.
+            is_rising: larger is better.
 
         Returns:
             Whether it is the best.
@@ -148,7 +149,12 @@ class CheckpointFolder:
             CheckpointError: it cannot be kept.
         """
         source, known = self.path / f"state_{epoch}.pt", self._known_best()
-        is_worse = known is not None and known["metric"] == metric and known["value"] <= value
+        sign = -1 if is_rising else 1
+        is_worse = (
+            known is not None
+            and known["metric"] == metric
+            and sign * known["value"] <= sign * value
+        )
         if not math.isfinite(value) or not source.is_file():
             return False
         if is_worse and (self.path / "best.pt").is_file():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
 from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
+from hpctrain.train.alarms import LOSS_KINDS, Alarm, LossWatch, kinds
 from hpctrain.train.clock import Clock
 from hpctrain.train.course import Course, Leg
 from hpctrain.train.faults.nonfinite import Remedy
@@ -45,6 +46,8 @@ class Reporter:
         self._recorder: Recorder | None = None
         self._suspect: Phase | None = None
         self._is_advised, self._lines = False, 0
+        self._alarms: dict[str, dict[str, object]] = {}
+        self._watched: dict[str, LossWatch] = {}
 
     def open(self, first_step: int) -> None:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
@@ -162,6 +165,42 @@ class Reporter:
             self._recorder.later(lambda: self._run.complete_eval(documents, at))
         numbers = "  ".join(f"{key} {value:.4g}" for key, value in result.scalars.items())
         self.say("validation after epoch %d: %s", at.epoch, numbers)
+
+        self.alarms(at, result.alarms, cleared=set(self._alarms) - set(LOSS_KINDS))
+
+    def watch_loss(self, at: Position, losses: Mapping[str, float]) -> None:
+        """Look for spikes and plateaus, where the task wants that, in the losses of optimizers."""
+        settings = getattr(self._run.job.train, "alarms", None)
+        if settings is None or self._recorder is None:
+            return
+        for name, value in losses.items():
+            watch = self._watched.setdefault(name, LossWatch(settings, f"loss/{name}"))
+            self.alarms(at, watch.observe(at.global_step, value), cleared=("plateau",))
+
+    def alarms(self, at: Position, found: Iterable[Alarm], cleared: Iterable[str]) -> None:
+        """Tell of alarms: in the log when they begin, in TensorBoard and state.json as they stand.
+
+        Args:
+            at: position.
+            found: what is wrong now.
+            cleared: kinds that are over where they are not among these.
+        """
+        if self._recorder is None:
+            return
+        found = list(found)
+        before = dict(self._alarms)
+        for kind in set(cleared) - kinds(found):
+            if self._alarms.pop(kind, None):
+                self.say("the alarm %s is over", kind.replace("_", " "))
+        for alarm in found:
+            if alarm.kind not in before or alarm.kind == "spike":
+                self._progress.end_line()
+                logger.warning("%s", alarm.text)
+            self._recorder.scalars("alarm", at.epoch, at.global_step, {alarm.kind: alarm.value})
+            own = {"text": alarm.text, "value": alarm.value, **asdict(at)}
+            self._alarms[alarm.kind] = own
+        if self._alarms != before:
+            self._state.update(alarms=self._alarms)
 
     def figures(self, at: Position, task: Task) -> None:
         """Draw the task's figures, beside the training."""

@@ -162,7 +162,8 @@ class RunState:
         for key in ("message", "exit_code", "stop_reason"):
             self.fields.pop(key, None)
             self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them
-        self.fields.pop("staging", None)
+        for key in ("staging", "alarms"):
+            self.fields.pop(key, None)
         launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
         here: dict[str, Any] = {
             "host": socket.gethostname(),

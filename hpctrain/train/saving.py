@@ -46,7 +46,7 @@ class Saver:
         self._stamps = stamps or Stamps(folder.path.parent)
         self._copy, self._writer = HostCopy(), Background("writer")
         self._is_prepared = self._is_told = False
-        self._judged: tuple[int, str, float] | None = None
+        self._judged: tuple[int, str, float, bool] | None = None
         self.saved_step = 0
         """`global_step` of the newest state that was copied; on disk after `finish`."""
 
@@ -129,27 +129,28 @@ class Saver:
         self._writer.wait()
         self._settle()
 
-    def judge(self, epoch: int, metric: str, value: float) -> None:
+    def judge(self, epoch: int, metric: str, value: float, *, is_rising: bool = False) -> None:
         """Tell what an epoch is worth, so that the best is kept once it is on disk.
 
         Args:
             epoch: whose state was validated.
             metric: name of the number.
-            value: the smaller the better.
+            value: what was measured.
+            is_rising: the larger the better, instead of the smaller.
 
         Raises:
             CheckpointError: it could not be kept.
         """
         if self._comm.rank == 0:
-            self._judged = epoch, metric, value
+            self._judged = epoch, metric, value, is_rising
             self._settle()
 
     def _settle(self) -> None:
         """Keep the best, unless its file is still being written."""
         if self._judged is None or self._writer.is_busy:
             return
-        (epoch, metric, value), self._judged = self._judged, None
-        if self.folder.keep_best(epoch, metric, value):
+        (epoch, metric, value, is_rising), self._judged = self._judged, None
+        if self.folder.keep_best(epoch, metric, value, is_rising=is_rising):
             logger.info("best so far: epoch %d, %s %.4g", epoch, metric, value)
 
     def close(self) -> None:

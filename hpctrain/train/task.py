@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from hpctrain.config.job import Job
 from hpctrain.index import Index, read_index
+from hpctrain.train.alarms import Alarm
 from hpctrain.train.update import Update
 
 
@@ -76,6 +77,8 @@ class Validation:
     """Points for TensorBoard and metrics.jsonl alone, such as those of single variables."""
     shells: dict[str, Any] = field(default_factory=dict)
     """What is kept of every epoch by shell: a line of metrics.jsonl of kind `shells`."""
+    alarms: list[Alarm] = field(default_factory=list)
+    """Signs of a collapse that it shows."""
 
 
 class Task(ABC):

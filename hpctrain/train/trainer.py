@@ -232,6 +232,7 @@ class Trainer:
         self.finite.means(losses, self.position)
         shown = {key: value for key, value in losses.items() if key in self.optimizers} or losses
         self.reporter.training(self.position, losses, self.built.now(), shown)
+        self.reporter.watch_loss(self.position, shown)
 
     def _end_epoch(self) -> None:
         """Save first: validation and figures can be made again, steps cannot.
@@ -256,7 +257,8 @@ class Trainer:
         metric = self.settings.checkpoints.best
         value = judged_value(metric, scalars)
         if metric and value is not None:
-            self.saver.judge(self.position.epoch, metric, value)
+            is_rising = metric in self.settings.rising
+            self.saver.judge(self.position.epoch, metric, value, is_rising=is_rising)
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""

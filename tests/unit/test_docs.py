@@ -205,8 +205,9 @@ def validate_yaml(text: str) -> None:
     document = parse(text, "block")
     is_site = "scheduler" in document.value or not set(document.value) <= set(Job.model_fields)
     schema, base = (Site, "templates/sites/local.yaml") if is_site else (Job, "jobs/mantle.yaml")
-    if (document.value.get("train") or {}).get("task") == "field_gan":
-        base = "jobs/cosmogan.yaml"
+    task = (document.value.get("train") or {}).get("task")
+    own = {"field_gan": "cosmogan", "scroll_vae": "scroll", "ink": "ink"}
+    base = f"jobs/{own[task]}.yaml" if task in own else base
     layers = Layers()
     layers.add(parse((REPO / base).read_text(), base))
     layers.add(document)

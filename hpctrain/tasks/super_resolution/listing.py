@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from hpctrain.config.data import Fields
 from hpctrain.config.field_gan import FieldGan
+from hpctrain.config.ink import Ink
 from hpctrain.config.job import Job
 from hpctrain.config.networks import PatchCritic, ResidualCritic, Srsgan, Styled, UNet
+from hpctrain.config.scroll_data import Scroll
+from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.config.task import Adversary, FieldToField, FieldTraining
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.index.fields.plan import group_of
@@ -21,6 +24,7 @@ from hpctrain.index.headers.file import read_header
 from hpctrain.models.cost import cost
 from hpctrain.models.sizes import sizes
 from hpctrain.tasks.field_gan.listing import gan_rows
+from hpctrain.tasks.scroll_vae.listing import known_scroll_rows, scroll_rows
 from hpctrain.tasks.super_resolution.networks import (
     call_without_noise,
     halo_of,
@@ -57,6 +61,8 @@ def list_models(
     """
     if job is None:
         return _known(crop or (16, 16, 16), channels or (1, 1), upscale_factor or 4)
+    if isinstance(job.train, ScrollVae | Ink):
+        return scroll_rows(job.train, crop or _window(job))
     if upscale_factor is not None:
         raise ConfigError("--factor: the job says it; give --set train.upscale_factor=...")
     sys.path[:0] = [str((cwd / Path(folder).expanduser()).resolve()) for folder in job.code]
@@ -68,6 +74,11 @@ def list_models(
     if not isinstance(job.train, FieldTraining):
         raise ConfigError(f"train.task: {job.train.task} trains no fields")
     return _rows(job.train, crop or job.fields.crop, known, is_assumed=found is None)
+
+
+def _window(job: Job) -> Crop:
+    assert isinstance(job.data, Scroll)
+    return job.data.window
 
 
 def _known(crop: Crop, channels: tuple[int, int], factor: int) -> list[Row]:
@@ -91,7 +102,7 @@ def _known(crop: Crop, channels: tuple[int, int], factor: int) -> list[Row]:
         if all(n % _DCGAN_CELLS == 0 for n in cells if n > 1):
             made_of_noise = FieldGan(task="field_gan", epochs=1, global_batch_size=2)
             rows += gan_rows(made_of_noise, cells, channels[1])
-    return rows
+    return rows + known_scroll_rows(crop)
 
 
 def _rows(

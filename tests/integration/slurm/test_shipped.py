@@ -28,13 +28,14 @@ NARROW = "{base: 8, min: 4, max: 8}"
 SMOKE = (
     "resources.gpus_per_rank=0",
     "resources.cpus_per_rank=1",
-    "data.validation_steps=1",
     "train.epochs=2",
     "train.precision=float32",
     "train.log_every_steps=1",
     "train.figures_every_epochs=0",
 )
+FIELDS = ("data.validation_steps=1",)
 SUPER_RESOLUTION = (
+    *FIELDS,
     "train.upscale_factor=2",
     "train.pretrain_epochs=1",
     f"train.generator.channels={NARROW}",
@@ -68,27 +69,47 @@ def universes(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def roll(folder: Path) -> None:
+    done = hpctrain("sample", "scroll", "--size", "128,192", cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
 DATA: dict[str, Callable[[Path], None]] = {
     "cosmogan": universes,
     "field-to-field": boxes,
+    "ink": roll,
     "mantle": sample_mantle,
     "mantle-scivis": contest_files,
+    "scroll": roll,
 }
 """Makes the files that a shipped job reads; each job needs a line here."""
 MORE: dict[str, tuple[str, ...]] = {
     "cosmogan": (
+        *FIELDS,
         "data.crop=[1, 16, 16]",
         "train.generator.channels=[4, 8]",
         "train.adversary.discriminator.channels=[4, 8]",
     ),
     "field-to-field": (
+        *FIELDS,
         "data.crop=[4, 4, 4]",
         "train.generator={kind: unet, channels: 4, levels: 1}",
+    ),
+    "ink": (
+        "data.window=[8, 16, 16]",
+        "data.samples_per_epoch=64",
+        "train.network={kind: unet, stem: 2, channels: 4, levels: 1}",
     ),
     "mantle": (*SUPER_RESOLUTION, "data.crop=[8, 8, 16]"),
     "mantle-scivis": (
         *SUPER_RESOLUTION,
         *("data.crop=[4, 4, 4]", "data.grid=null", "data.workers=0"),
+    ),
+    "scroll": (
+        "data.window=[8, 8, 8]",
+        "data.samples_per_epoch=128",
+        "data.validation={share: 0.2, axis: z, samples: 8}",
+        "train.network={channels: 4, layers: 2, latent_dim: 8}",
     ),
 }
 """What else is small in a job's smoke run."""

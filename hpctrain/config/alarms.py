@@ -1,0 +1,24 @@
+"""The block `train.alarms`: signs that a training has collapsed or stands still."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+
+from hpctrain.config.schema import Schema
+
+
+class Alarms(Schema):
+    """Each has a threshold, which its message names beside what was measured; 0 turns it off."""
+
+    constant_output: NonNegativeFloat = 0.01
+    """Variance of the network's output over that of what it is to be: less, and it has learned
+    little but the mean of the data."""
+    active_units: float = Field(default=0.02, ge=0.0, le=1.0)
+    """VAE: share of latent numbers whose mean varies from sample to sample by more than 0.01
+    (Burda et al. 2016): less, and the posterior has collapsed."""
+    spike: NonNegativeFloat = 8.0
+    """A loss so many times its usual scatter above its median over the last log points."""
+    plateau_points: NonNegativeInt = 100
+    """Log points over which the loss has not fallen."""
+    plateau_fall: PositiveFloat = Field(default=1e-3, lt=1)
+    """What counts as falling: by this share of what the loss has fallen since the start."""

@@ -1,0 +1,78 @@
+"""Jobs on scrolls that cannot work are refused, each with the key and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hpctrain.config.job import Job
+
+DATA = {"kind": "scroll", "volumes": ["a"], "sample": "cube", "window": [16, 16, 16]}
+PLAIN = {"epochs": 1, "global_batch_size": 2}
+
+
+def job(task: str, data: dict[str, Any] | None = None, **train: Any) -> Job:
+    sample = {"sample": "surface"} if task == "ink" else {}
+    return Job.model_validate(
+        {
+            "name": "x",
+            "resources": {"ranks_per_node": 1, "walltime": "00:10:00"},
+            "data": {**DATA, "samples_per_epoch": 4, **sample, **(data or {})},
+            "train": {"task": task, **PLAIN, **train},
+        }
+    )
+
+
+@pytest.mark.parametrize("task", ["scroll_vae", "ink"])
+def test_job__with_defaults_is_accepted(task: str) -> None:
+    block = job(task).train
+    assert block.rising >= {"validation/auc", "validation/psnr"}
+    assert "validation/loss" not in block.rising
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
+    "window": ("scroll_vae", {"window": [16, 20, 16]}, {}, "multiples of 8 along z, y, x"),
+    "grid": (
+        "scroll_vae",
+        {},
+        {"network": {"latent": "grid", "latent_dim": 20}},
+        "grid has 8 cells, which cannot share 20",
+    ),
+    "bernoulli": ("scroll_vae", {}, {"likelihood": "bernoulli"}, "give percentiles or limits"),
+    "deviation": ("scroll_vae", {}, {"deviation": 0}, "learned, or a number above 0"),
+    "both": ("scroll_vae", {}, {"likelihood": "bernoulli", "deviation": 1.0}, "no effect with"),
+    "best": ("scroll_vae", {}, {"checkpoints": {"best": "validation/los"}}, "Did you mean"),
+    "ema": ("ink", {}, {"ema": {"models": ["vae"]}}, "choose from ink"),
+    "cubes": ("ink", {"sample": "cube"}, {}, "give surface"),
+    "labels": ("ink", {"labels": None}, {}, "name their picture"),
+    "rows": ("ink", {"window": [5, 12, 16]}, {}, "multiples of 8 along y, x"),
+    "depth": ("ink", {"window": [5, 16, 16]}, {"network": {"kind": "encoder_decoder"}}, "along z"),
+    "weights": ("ink", {}, {"initial_weights": {"path": "a.pt"}}, "choose kind: encoder_decoder"),
+    "no loss": ("ink", {}, {"loss": {"bce": 0}}, "all weights are 0"),
+    "weight": ("ink", {}, {"loss": {"bce": 0, "dice": 1, "ink_weight": 2}}, "bce and focal alone"),
+    "ink_weight": ("ink", {}, {"loss": {"ink_weight": -1}}, "balanced, or a number above 0"),
+    "keep": ("ink", {}, {"last_batch": "keep"}, "choose drop"),
+    "twice": ("scroll_vae", {}, {"activation_checkpointing": True}, "BatchNorm"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_job__that_cannot_work_is_refused(name: str) -> None:
+    task, data, train, text = REFUSED[name]
+    with pytest.raises(ValidationError, match=text):
+        job(task, data, **train)
+
+
+def test_job__of_another_kind_of_data_is_refused() -> None:
+    data = {"kind": "fields", "targets": ["a"], "crop": [8, 8, 8]}
+    with pytest.raises(ValidationError, match="give kind: scroll"):
+        Job.model_validate(
+            {
+                "name": "x",
+                "resources": {"ranks_per_node": 1, "walltime": "00:10:00"},
+                "data": data,
+                "train": {"task": "ink", **PLAIN},
+            }
+        )
