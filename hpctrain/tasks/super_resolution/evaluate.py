@@ -25,6 +25,7 @@ from hpctrain.registry import resolve, tasks
 from hpctrain.tasks.super_resolution.task import SuperResolutionTask
 from hpctrain.tasks.super_resolution.whole import Array, Tiles
 from hpctrain.train.checkpoint import CheckpointFolder
+from hpctrain.train.ema import averages_of, put_averages
 from hpctrain.train.json_file import write_json
 from hpctrain.train.run import Run
 from hpctrain.train.stamps import checkpoint_facts
@@ -121,11 +122,11 @@ def _trained(run: Run) -> tuple[SuperResolutionTask, dict[str, Any]]:
     made.build_data(saved["task"], lambda value: value)
     made.models = made.build_models()
     model = made.models["generator"]
-    ema, settings = saved.get("ema"), run.job.train.ema
+    averages, settings = averages_of(saved, "generator"), run.job.train.ema
     try:
         model.load_state_dict(saved["models"]["generator"])
-        if ema and settings and settings.validate_with and "generator" in ema["models"]:
-            model.load_state_dict(ema["models"]["generator"], strict=False)
+        if averages is not None and settings and settings.validate_with:
+            put_averages(model, averages)
     except (RuntimeError, KeyError) as e:
         raise CheckpointError(
             f"{path}: holds another generator than config.yaml asks for "
