@@ -36,7 +36,7 @@ SMOKE = {
     "field_to_field": "hpctrain.tasks.super_resolution.smoke:smoke_run",
     "field_gan": "hpctrain.tasks.field_gan.smoke:smoke_run",
 }
-EVALUATE = "hpctrain.tasks.super_resolution.evaluate:evaluate_run"
+EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.command:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

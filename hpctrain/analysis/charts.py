@@ -16,13 +16,31 @@ YARDSTICKS = ("trilinear", "input", "tricubic")
 """What a generator is compared with: upsampling, or at one resolution the input itself."""
 KINDS = ("truth", *YARDSTICKS, "generator")
 
+BY_VARIABLE = "by_variable/"
+"""How fields of validation lines begin that are of one variable: then its name, metric, kind."""
+SMALL = 150.0
+"""Height of charts that stand above each other."""
+
 _NETWORKS = ("generator", "discriminator")
 
 
-def figure(title: str, charts: Sequence[Chart], legend: Sequence[str] = ()) -> dict[str, Any]:
-    """One figure of the page: charts above each other under one title and legend."""
+def figure(
+    title: str,
+    charts: Sequence[Chart],
+    legend: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """One figure of the page: charts above each other under one title and legend.
+
+    Args:
+        title: above all.
+        charts: those that are empty are left out.
+        legend: names of curves.
+        labels: what they are called there; default: their names.
+    """
     drawn = [Markup(chart.svg()) for chart in charts]  # noqa: S704 - svg() escapes all its texts
-    return {"title": title, "legend": list(legend), "svg": [svg for svg in drawn if svg]}
+    called = [{"css": name, "text": (labels or {}).get(name, name)} for name in legend]
+    return {"title": title, "legend": called, "svg": [svg for svg in drawn if svg]}
 
 
 def losses(record: Record) -> list[dict[str, Any]]:
@@ -80,19 +98,50 @@ def shares(record: Record) -> list[dict[str, Any]]:
 def validations(record: Record) -> list[dict[str, Any]]:
     """Errors on validation samples by epoch, generator against its yardstick."""
     names = dict.fromkeys(
-        key.rsplit("/", 1)[0] for line in record.validation for key in line if "/" in key
+        key.rsplit("/", 1)[0]
+        for line in record.validation
+        for key in line
+        if "/" in key and not key.startswith(BY_VARIABLE)
     )
-    titles = {"rmse": "RMSE", "log_spectrum_error": "log-spectrum error"}
     charts = []
     for name in names:
-        curves = [
-            Curve(kind, *series(record.validation, "epoch", f"{name}/{kind}"))
-            for kind in (*YARDSTICKS, "generator")
-        ]
-        title = f"{titles.get(name, name.replace('_', ' '))} by epoch"
+        curves = _by_kind(record, f"{name}/")
+        title = f"{_title(name)} by epoch"
         chart = Chart(title, curves, Axis("epoch", whole=True), Axis("", log=None))
         charts.append(figure(title, [chart], [c.name for c in curves if c.points()]))
     return _drawn(charts)
+
+
+def variables(record: Record) -> list[dict[str, Any]]:
+    """The same of single variables, one figure each."""
+    found: dict[str, dict[str, None]] = {}
+    for key in keys(record.validation, BY_VARIABLE):
+        variable, metric, _ = key.removeprefix(BY_VARIABLE).rsplit("/", 2)
+        found.setdefault(variable, {})[metric] = None
+    figures = []
+    for variable, metrics in found.items():
+        charts, legend = [], dict[str, None]()
+        for metric in metrics:
+            curves = _by_kind(record, f"{BY_VARIABLE}{variable}/{metric}/")
+            legend |= {c.name: None for c in curves if c.points()}
+            y = Axis(_title(metric), log=None)
+            epoch = Axis("epoch", whole=True)
+            charts.append(Chart(f"{variable}: {metric}", curves, epoch, y, height=SMALL))
+        figures.append(figure(f"{variable} by epoch", charts, list(legend)))
+    return _drawn(figures)
+
+
+def _by_kind(record: Record, prefix: str) -> list[Curve]:
+    """Values of a validation by epoch, one curve a kind."""
+    return [
+        Curve(kind, *series(record.validation, "epoch", f"{prefix}{kind}"))
+        for kind in (*YARDSTICKS, "generator")
+    ]
+
+
+def _title(metric: str) -> str:
+    titles = {"rmse": "RMSE", "log_spectrum_error": "log-spectrum error"}
+    return titles.get(metric, metric.replace("_", " "))
 
 
 def spectra(content: Mapping[str, Any]) -> list[dict[str, Any]]:

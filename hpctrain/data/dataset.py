@@ -155,6 +155,23 @@ class FieldDataset:
             found.append(None if axis.coordinates is None else axis.coordinates[cells])
         return tuple(found)
 
+    def first_shell(self, i: int) -> int:
+        """Shell or layer of the whole field that a target begins with, without augmentation."""
+        return self.anchors[i % len(self.anchors)][0] * self.factor
+
+    @property
+    def num_shells(self) -> int:
+        """Shells or layers of a whole target field."""
+        return self.coarse_shape[0] * self.factor
+
+    @property
+    def radii(self) -> tuple[np.ndarray, str] | None:
+        """Radii of a globe's shells, and their unit; None where there are none."""
+        values = self._axes[0].coordinates
+        if values is None or self.fields.geometry != "sphere":
+            return None
+        return values[: self.num_shells], self._target.radius_unit
+
     def measure_scales(self) -> Scales:
         """Scales of these files by `data.normalization`; for the training split, on one rank."""
         return measured_scales(self.fields, self.factor, self._target, self._input)

@@ -156,6 +156,12 @@ class FieldInputs:
             self._source.close(self._in_use)
         self._in_use, self._read_bytes = None, 0
 
+    def release(self, sample: int) -> None:
+        """Let go of all that is kept of a sample; it is read anew on need."""
+        self._source.close(sample)
+        if self._coarse is not None:
+            self._coarse.forget(sample)
+
     def _turn(self, field: Array, start: Triple, sense: int) -> None:
         if self.frame is not None:
             angle = sense * self._direction * 2 * math.pi * start[2] / self.shape[2]

@@ -26,6 +26,7 @@ _STARTS = (
     *("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "TORCHELASTIC_RUN_ID"),
 )
 """Variables that are alike in all ranks of a start, and differ from one start to another."""
+_CPU_MB = 1000
 _TELLING_S = 5.0
 """A launcher ends all ranks as soon as one has left; the others wait so long for that."""
 
@@ -73,6 +74,13 @@ def _meeting() -> str:
     started = [f"{name}={os.environ[name]}" for name in _STARTS if name in os.environ]
     words = "\0".join([*started, os.getcwd(), *sys.argv[1:]])
     return f"predict-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+
+
+def memory_mb_of(device: torch.device) -> int:
+    """What activations of a tile may take unless told otherwise: half of a GPU's memory."""
+    if device.type != "cuda":
+        return _CPU_MB
+    return int(torch.cuda.get_device_properties(device).total_memory // 2_000_000)
 
 
 def set_arithmetic(device: torch.device, *, is_float32: bool, is_deterministic: bool) -> None:

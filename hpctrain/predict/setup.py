@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
-from hpctrain.predict.choose import Field, Tiling, choose_tiles
+from hpctrain.predict.choose import Tiling
 from hpctrain.predict.find import Found, find_inputs, style_names, styles_of, target_facts
+from hpctrain.predict.noise import member_seed
 from hpctrain.predict.notes import (
     tell_of_fine_input,
     tell_of_tiled_noise,
@@ -26,17 +24,13 @@ from hpctrain.predict.notes import (
 )
 from hpctrain.predict.options import Options
 from hpctrain.predict.outputs import Output, name_outputs, sheet_of, tag_here
-from hpctrain.predict.predictor import Draw, Predictor
+from hpctrain.predict.predictor import Draw, Predictor, tiling_of
 from hpctrain.predict.progress import TileProgress
-from hpctrain.predict.ranks import set_arithmetic, together
+from hpctrain.predict.ranks import memory_mb_of, set_arithmetic, together
 from hpctrain.predict.trained import Trained, load_trained, open_job, read_checkpoint
 from hpctrain.provenance import stamp_run
-from hpctrain.tasks.super_resolution.networks import call_without_noise
-from hpctrain.train.draws import sample_seed
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
-
-_CPU_MB = 1000
 
 
 class _Settled(NamedTuple):
@@ -83,7 +77,7 @@ class _SetUp:
         self.run_dir, self.options, self.comm = run_dir, options, comm
         self.settled: _Settled | None = None
         self.state: dict[str, Any] = {}
-        own = tag_here(), options.memory_mb or _memory_mb(comm.device)
+        own = tag_here(), options.memory_mb or memory_mb_of(comm.device)
         # devices may differ: all ranks take the tiles of the first
         self.tag, self.memory_mb = comm.broadcast_object(own)
 
@@ -95,7 +89,7 @@ class _SetUp:
         job, settings = open_job(self.run_dir)
         path, self.state = read_checkpoint(self.run_dir, options.checkpoint)
         found = find_inputs(
-            job.data,
+            job.fields,
             read_index(self.run_dir),
             options.inputs,
             settings.upscale_factor,
@@ -109,7 +103,7 @@ class _SetUp:
         options = self.options
         job, settings = open_job(self.run_dir)
         index = read_index(self.run_dir)
-        names = style_names(job.data, index)
+        names = style_names(job.fields, index)
         assert self.settled is not None  # noqa: S101 - `settle` has raised otherwise
         path, found = self.settled.checkpoint, self.settled.found
         if self.comm.rank:
@@ -123,16 +117,17 @@ class _SetUp:
             )
         factor = settings.upscale_factor
         self.inputs = FieldInputs(
-            job.data,
+            job.fields,
             factor,
             found.root,
             found.groups,
             self.trained.scales,
             is_coarsened=found.is_coarsened,
         )
-        self.styles = styles_of(job.data, index, found, options.style)
+        self.styles = styles_of(job.fields, index, found, options.style)
         paths = name_outputs(options, self.inputs)
-        self.tiling = self._choose(job.data.crop)
+        memory, tile = self.memory_mb, options.tile
+        self.tiling = tiling_of(self.trained, self.inputs, memory, tile, options.overlap)
         precision = self._precision()
         set_arithmetic(
             self.comm.device,
@@ -156,7 +151,7 @@ class _SetUp:
         settings = self.trained.settings
         asked = self.options.seed
         self.seed = settings.seed if asked is None else asked
-        facts = target_facts(job.data, index, self.trained.scales.names)
+        facts = target_facts(job.fields, index, self.trained.scales.names)
         self.inputs.check_directions(facts.directions)
         is_finer = settings.upscale_factor > 1 and not found.is_coarsened
         looks_fine = is_finer and self.inputs.shape == facts.shape
@@ -188,18 +183,6 @@ class _SetUp:
         own = self.trained, self.inputs, self.tiling, self.predictor
         self.ready = Ready(*own, draws, outputs, progress)
 
-    def _choose(self, crop: tuple[int, int, int]) -> Tiling:
-        a, b, c = (mode == "periodic" for mode in self.inputs.modes)
-        field = Field(self.inputs.shape, (a, b, c), crop, self.inputs.frame is not None)
-        return choose_tiles(
-            self.trained,
-            field,
-            call_without_noise,
-            self.options.tile,
-            self.options.overlap,
-            self.memory_mb * 1_000_000,
-        )
-
     def _precision(self) -> Precision:
         asked, saved = self.options.precision, self.trained.precision
         if asked == "run":
@@ -219,12 +202,9 @@ class _SetUp:
             )
 
     def _seed_of(self, sample: int, member: int) -> int | None:
-        """Belongs to the input's name, so that one file alone gets the noise it gets among many."""
         if not (self.options.has_noise and self.predictor.has_noise):
             return None
-        name = self.inputs.paths(sample)[0].name.encode()
-        words = np.random.SeedSequence(list(name)).generate_state(1)
-        return sample_seed(self.seed, member, int(words[0]))
+        return member_seed(self.seed, member, self.inputs.paths(sample)[0].name)
 
     def _notes(
         self, found: Found, sample: int, member: int, precision: Precision
@@ -242,9 +222,3 @@ class _SetUp:
         if self.styles[sample]:
             notes["hpctrain_style"] = " ".join(f"{v:g}" for v in self.styles[sample])
         return notes
-
-
-def _memory_mb(device: torch.device) -> int:
-    if device.type != "cuda":
-        return _CPU_MB
-    return int(torch.cuda.get_device_properties(device).total_memory // 2_000_000)

@@ -143,7 +143,10 @@ class Reporter:
         """Tell the outcome of a validation, and write its documents."""
         if self._recorder is None:
             return
-        self._recorder.scalars("validation", at.epoch, at.global_step, result.scalars)
+        points = {**result.scalars, **result.details}
+        self._recorder.scalars("validation", at.epoch, at.global_step, points)
+        if result.shells:
+            self._recorder.line("shells", at.epoch, at.global_step, result.shells)
         facts = {
             "epoch": at.epoch,
             "step": at.global_step,

@@ -69,9 +69,13 @@ class Validation:
     """Outcome of one pass over the validation samples."""
 
     scalars: dict[str, float]
-    """Points for TensorBoard and metrics.jsonl."""
+    """Points for TensorBoard, metrics.jsonl and the log line."""
     files: dict[str, Any] = field(default_factory=dict)
     """JSON documents by name below eval/."""
+    details: dict[str, float] = field(default_factory=dict)
+    """Points for TensorBoard and metrics.jsonl alone, such as those of single variables."""
+    shells: dict[str, Any] = field(default_factory=dict)
+    """What is kept of every epoch by shell: a line of metrics.jsonl of kind `shells`."""
 
 
 class Task(ABC):

@@ -75,7 +75,7 @@ def build_fields_index(
             "data.augment.random_shift: is for a box and has no effect on a sphere; leave it out "
             "(roll_longitude moves slabs in longitude)"
         )
-    root = _root(fields, cwd)
+    root = root_of(fields, cwd)
     if fields.index is not None:
         return _of_index(fields, upscale_factor, cwd, root, read_hdf5)
     rows = split_rows(fields, root)
@@ -102,7 +102,16 @@ def _of_index(
     return index
 
 
-def _root(fields: Fields, cwd: Path) -> Path:
+def root_of(fields: Any, cwd: Path) -> Path:
+    """The folder of the data.
+
+    Args:
+        fields: the `data:` block.
+        cwd: folder that a relative `data.root` starts from.
+
+    Raises:
+        DataError: it is none.
+    """
     root = (cwd / Path(fields.root).expanduser()).resolve()
     if not root.is_dir():
         found = "is no folder" if root.exists() else "does not exist"

@@ -46,7 +46,7 @@ class SuperResolutionTask(Task):
             raise TypeError(f"train.task is {job.train.task!r}, which trains no fields")
         self.settings = job.train
         self.factor = self.settings.upscale_factor
-        self.halo = halo_of(self.settings, job.data.crop)
+        self.halo = halo_of(self.settings, job.fields.crop)
         self.content_loss = criterion(self.settings.criterion)
 
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
@@ -60,7 +60,9 @@ class SuperResolutionTask(Task):
             self.scales = Scales.from_dict(share(measured))
         validation = self._dataset("validation")
         train.scales = validation.scales = self.scales
-        earlier = [(stage.epochs, self._recut(train, stage)) for stage in self.job.data.crop_stages]
+        earlier = [
+            (stage.epochs, self._recut(train, stage)) for stage in self.job.fields.crop_stages
+        ]
         self.channels = (train.num_input_channels, len(train.variables))
         self._check(train)
         self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
@@ -150,7 +152,7 @@ class SuperResolutionTask(Task):
 
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
-            self.job.data,
+            self.job.fields,
             self.place.read_index(),
             split,
             self.factor,
@@ -170,7 +172,7 @@ class FieldToFieldTask(SuperResolutionTask):
 
     def _check(self, train: FieldDataset) -> None:
         """Inputs must be given where nothing is coarsened; unequal variables are welcome."""
-        if self.factor == 1 and not self.job.data.inputs:
+        if self.factor == 1 and not self.job.fields.inputs:
             raise ConfigError(
                 "data.inputs: field_to_field at upscale_factor 1 learns targets from inputs; name "
                 "their files"

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from hpctrain.config.data import Fields
+    from hpctrain.config.job import Job
     from hpctrain.index import Index
     from hpctrain.index.headers.arrays import FileHeader
 
 
-def fields_index(data: Fields, upscale_factor: int, cwd: Path) -> Index:
-    """Scan, pair, split and check the files of a `data:` block; tells of long work."""
-    from hpctrain.index import build_fields_index
+def job_index(job: Job, cwd: Path) -> Index:
+    """Scan, pair, split and check the files of a job; tells of long work."""
+    from hpctrain.index import build_job_index
 
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
-    return build_fields_index(data, upscale_factor, cwd, say, _read_hdf5)
+    return build_job_index(job, cwd, say, _read_hdf5)
 
 
 def _read_hdf5(header: FileHeader) -> FileHeader | None:
