@@ -29,6 +29,9 @@ from hpctrain.config.words import nearest
 class Adversary(AdversaryRules):
     """The discriminator's side of a training of fields."""
 
+    preset: Literal["fast"] | None = None
+    """fast: critic_steps 1 and gradient_penalty {kind: r1, weight: 10, every: 16}, where these keys
+    are not given: another algorithm, of fewer and cheaper critic steps. null: none."""
     discriminator: Discriminator = ResidualCritic()
     """The network."""
     content_weight: NonNegativeFloat = 0.0

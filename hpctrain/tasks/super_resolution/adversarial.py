@@ -76,8 +76,6 @@ class AdversarialStep:
     ) -> dict[str, Tensor]:
         with torch.no_grad():
             generated = wide(fake(pair).detach())
-        # Two passes: where a bias moves all scores alike, the gradients of real and fake then
-        # cancel exactly; in one pass they leave rounding noise, which Adam makes into full steps.
         target = self._noisy(pair, pair.target, REAL_STREAM + k)
         generated = self._noisy(pair, generated, FAKE_STREAM + k)
         real_scores, fake_scores = self._scores(pair, target, generated, k)
@@ -101,13 +99,22 @@ class AdversarialStep:
         self, pair: Pair, target: Tensor, generated: Tensor, critic_step: int
     ) -> tuple[Tensor, Tensor]:
         """Scores of true and made fields, as the critic's loss takes them."""
-        return self._score(pair, target), self._score(pair, generated)
+        if self.adversary.critic_batches == "separate":
+            # Where a bias moves all scores alike, the gradients of real and fake cancel exactly; in
+            # one pass they leave rounding noise, which Adam makes into full steps.
+            return self._score(pair, target), self._score(pair, generated)
+        each = zip(self._seen(pair, target), self._seen(pair, generated), strict=True)
+        real, fake = self.critic(*(torch.cat(both) for both in each)).chunk(2)
+        return real, fake
 
     def _score(self, pair: Pair, field: Tensor) -> Tensor:
-        """Scores of a field, with the upsampled input beside it if the critic is conditional."""
-        seen = torch.cat((field, pair.condition), 1) if self.adversary.conditional else field
-        scores: Tensor = self.critic(seen)
+        """Scores of a field."""
+        scores: Tensor = self.critic(*self._seen(pair, field))
         return scores
+
+    def _seen(self, pair: Pair, field: Tensor) -> tuple[Tensor, ...]:
+        """What the critic is given: a field, with the upsampled input beside it if conditional."""
+        return (torch.cat((field, pair.condition), 1) if self.adversary.conditional else field,)
 
     def _noisy(self, pair: Pair, field: Tensor, stream: int) -> Tensor:
         """The field with the instance noise of this epoch."""
