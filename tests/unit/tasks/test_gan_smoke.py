@@ -76,6 +76,6 @@ def test_smoke__one_that_does_not(
     assert hint in told
 
 
-def test_smoke__every_own_task_has_one() -> None:
-    assert SMOKE.keys() == TASKS.keys()
+def test_smoke__all_are_of_own_tasks() -> None:
+    assert SMOKE.keys() <= TASKS.keys()
     assert all(callable(resolve(target)) for target in SMOKE.values())
