@@ -40,7 +40,7 @@ from hpctrain.train.update import Update
 COMPONENTS = 512
 MOST_CUBES = 6000
 """Cubes that the components are found from at most: 0.8 GB."""
-BATCH = 16
+BATCH = 32
 
 
 def make_job(root: Path, latent: str, channels: int, rate: float) -> Job:
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0, help="of CPU time, each")
     parser.add_argument("--data", type=Path, default=Path("data/scroll"))
     parser.add_argument("--latent", choices=("grid", "vector"), default="grid")
-    parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3.0e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
