@@ -124,7 +124,7 @@ class Ours:
         self.optimizers = {"net": training.optimizer}
         checkpoints = CheckpointFolder(folder / "checkpoints", keep_last=2)
         self.saver = Saver(checkpoints, comm, RunState(folder))
-        self.finite = FiniteCheck(None, checkpoints, 100)  # type: ignore[arg-type]
+        self.finite = FiniteCheck(None, checkpoints, lambda _: 100)  # type: ignore[arg-type]
         self.saver.look(self.task, self.optimizers)
         self.saver.finish()
 

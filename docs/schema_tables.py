@@ -43,7 +43,7 @@ class _Tables:
             for inner in found:
                 place = f"{key}.{name}".lstrip(".")
                 which = self._which(inner, len(found))
-                if "task: " in which:
+                if "task: " in which or place == "data":
                     self.task = which
                 known = self.places.setdefault(inner, [])
                 title = self._unlike_others(place + which, inner)
@@ -52,7 +52,7 @@ class _Tables:
                 self._visit(inner, place)
 
     def _unlike_others(self, title: str, block: str) -> str:
-        """The title, with its task where that of another block is the same."""
+        """The title, with its task or kind of data where that of another block is the same."""
         is_taken = any(places[:1] == [title] for b, places in self.places.items() if b != block)
         return title + self.task if is_taken else title
 

@@ -27,11 +27,12 @@ SAMPLES = {
 
 REPORT = "hpctrain.analysis.report:write_report"
 INSPECT = "hpctrain.formats.inspect:inspect_file"
+HDF5_HEADER = "hpctrain.formats.hdf5:with_coordinates"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"
 SMOKE = "hpctrain.tasks.super_resolution.smoke:smoke_run"
-EVALUATE = "hpctrain.tasks.super_resolution.evaluate:evaluate_run"
+EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.command:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from hpctrain.analysis.globe_figures import Panels, centred, shell_maps
 
 Array = NDArray[Any]
 FRAMES_PER_S = 3
-MAX_FRAMES = 120
 _DPI = 90
 
 
@@ -44,7 +42,6 @@ def animate(
         The files that were written.
     """
     panels = Panels(fields, variable, unit)
-    chosen = np.unique(np.linspace(0, len(names) - 1, min(len(names), MAX_FRAMES)).astype(int))
     writers: list[tuple[AbstractMovieWriter, Path]] = [(PillowWriter(fps=FRAMES_PER_S), path)]
     if FFMpegWriter.isAvailable():
         writers.append((FFMpegWriter(fps=FRAMES_PER_S), path.with_suffix(".mp4")))
@@ -52,7 +49,7 @@ def animate(
         part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         try:
             about = variable, unit, axes, shell
-            _write(writer, part, panels, fields, chosen.tolist(), about, names)
+            _write(writer, part, panels, fields, about, names)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -64,14 +61,13 @@ def _write(
     path: Path,
     panels: Panels,
     fields: Mapping[str, Array],
-    steps: Sequence[int],
     about: tuple[str, str, tuple[Array, Array], str],
     names: Sequence[str],
 ) -> None:
     variable, unit, axes, shell = about
-    for position, step in enumerate(steps):
+    for step, name in enumerate(names):
         one = {kind: field[step : step + 1] for kind, field in fields.items()}
-        if position == 0:
+        if step == 0:
             figure, (meshes,) = shell_maps(one, variable, unit, axes, [shell], "", panels)
             FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
             figure.set_layout_engine("none")  # panels must not move between frames
@@ -79,6 +75,6 @@ def _write(
         values = panels.columns({kind: field[0] for kind, field in one.items()})
         for mesh, (field, _, _) in zip(meshes, values, strict=True):
             mesh.set_array(centred(field))
-        figure.suptitle(f"{variable}, {names[step]}", fontsize=11, fontweight="bold")
+        figure.suptitle(f"{variable}, {name}", fontsize=11, fontweight="bold")
         writer.grab_frame()
     writer.finish()

@@ -2,12 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+class CalibrationSum:
+    """Ranks of the truth among members and their spread, summed over parts of a field.
+
+    Members come one after the other and none is kept, so that memory does not grow with them: it
+    takes about 40 bytes for each number of a part.
+    """
+
+    def __init__(self, num_channels: int, num_members: int) -> None:
+        """Begin.
+
+        Args:
+            num_channels: C of the fields.
+            num_members: N of each part.
+        """
+        self.num_members = num_members
+        self._counts = np.zeros((num_channels, num_members + 1))
+        self._variance, self._error = np.zeros(num_channels), np.zeros(num_channels)
+        self._weight = 0.0
+
+    def add(self, truth: Array, members: Iterable[Array], weights: Array | None = None) -> None:
+        """Add a part.
+
+        Args:
+            truth: (C, ...).
+            members: N of that shape.
+            weights: broadcasts to a channel's shape, such as areas; None: all cells alike.
+
+        Raises:
+            ValueError: other shapes, or another number of members.
+        """
+        below, equal = (np.zeros(truth.shape, np.uint16) for _ in range(2))
+        mean, squares = (np.zeros(truth.shape) for _ in range(2))
+        count = 0
+        for count, member in enumerate(members, start=1):
+            if member.shape != truth.shape:
+                raise ValueError(f"members {member.shape} are no fields of shape {truth.shape}")
+            below += member < truth
+            equal += member == truth
+            change = member - mean  # Welford's update, as squares of large values would cancel
+            mean += change / count
+            change *= member - mean
+            squares += change
+        if count != self.num_members:
+            raise ValueError(f"found {count} members of {self.num_members}")
+        w = np.ones(truth.shape[1:])
+        if weights is not None:
+            w = np.ascontiguousarray(np.broadcast_to(weights, truth.shape[1:]))
+        mean -= truth
+        for c in range(len(truth)):
+            self._counts[c] += _shared_counts(below[c], equal[c], w, count)
+            self._variance[c] += float(np.vdot(squares[c], w)) / max(1, count - 1)
+            self._error[c] += float(np.vdot(np.square(mean[c]), w))
+        self._weight += float(w.sum())
+
+    def rank_histograms(self) -> Array:
+        """See `rank_histogram`, (C, N + 1)."""
+        shares: Array = self._counts / self._counts.sum(1, keepdims=True)
+        return shares
+
+    def spreads_over_error(self) -> Array:
+        """See `spread_over_error`, (C,)."""
+        if self.num_members < 2:
+            raise ValueError("the spread of fewer than two members is unknown")
+        n = self.num_members
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio: Array = np.sqrt(self._variance * (n + 1) / n / self._error)
+        return ratio
 
 
 def rank_histogram(truth: Array, members: Array, weights: Array | None = None) -> Array:
@@ -25,20 +95,8 @@ def rank_histogram(truth: Array, members: Array, weights: Array | None = None) -
     Returns:
         (N + 1,) float64, of sum 1.
     """
-    truth, members = np.asarray(truth), np.asarray(members)
-    if members.ndim != truth.ndim + 1 or members.shape[1:] != truth.shape or not len(members):
-        raise ValueError(f"members {members.shape} are no fields of shape {truth.shape}")
-    w = np.ones(truth.shape) if weights is None else np.broadcast_to(weights, truth.shape)
-    below = (members < truth).sum(0)
-    equal = (members == truth).sum(0)
-    shares = np.zeros(len(members) + 1)
-    for ties in np.unique(equal).tolist():
-        here = equal == ties
-        counts = np.bincount(below[here], w[here] / (ties + 1), len(members) + 1)
-        for k in range(ties + 1):
-            shares[k:] += counts[: len(shares) - k]
-    total: Array = shares / shares.sum()
-    return total
+    shares: Array = _sum_of(truth, members, weights).rank_histograms()[0]
+    return shares
 
 
 def unevenness(shares: Array) -> float:
@@ -60,13 +118,24 @@ def spread_over_error(truth: Array, members: Array, weights: Array | None = None
         members: (N, ...) of that shape, two at least.
         weights: broadcasts to the truth's shape; None: all cells alike.
     """
-    values = np.asarray(members, np.float64)
-    if len(values) < 2:
-        raise ValueError("the spread of fewer than two members is unknown")
-    w = np.ones(values.shape[1:]) if weights is None else weights
-    w = np.broadcast_to(np.asarray(w, np.float64), values.shape[1:])
-    variance = np.average(values.var(0, ddof=1), weights=w)
-    error = np.average(np.square(values.mean(0) - truth), weights=w)
-    if error == 0:
-        return float("nan") if variance == 0 else float("inf")
-    return float(np.sqrt(variance * (len(values) + 1) / len(values) / error))
+    return float(_sum_of(truth, members, weights).spreads_over_error()[0])
+
+
+def _sum_of(truth: Array, members: Array, weights: Array | None) -> CalibrationSum:
+    truth, members = np.asarray(truth), np.asarray(members)
+    if not len(members):
+        raise ValueError(f"members {members.shape} are no fields of shape {truth.shape}")
+    total = CalibrationSum(1, len(members))
+    total.add(truth[None], (member[None] for member in members), weights)
+    return total
+
+
+def _shared_counts(below: Array, equal: Array, weights: Array, count: int) -> Array:
+    """Weight of each rank, (count + 1,); cells with ties count in parts."""
+    found = np.zeros(count + 1)
+    for ties in np.unique(equal).tolist():
+        here = equal == ties
+        counts = np.bincount(below[here], weights[here] / (ties + 1), count + 1)
+        for k in range(ties + 1):
+            found[k:] += counts[: len(found) - k]
+    return found

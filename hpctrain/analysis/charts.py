@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,18 +16,36 @@ YARDSTICKS = ("trilinear", "input", "tricubic")
 """What a generator is compared with: upsampling, or at one resolution the input itself."""
 KINDS = ("truth", *YARDSTICKS, "generator")
 
+BY_VARIABLE = "by_variable/"
+"""How fields of validation lines begin that are of one variable: then its name, metric, kind."""
+SMALL = 150.0
+"""Height of charts that stand above each other."""
+
 _NETWORKS = ("generator", "discriminator")
 
 
-def figure(title: str, charts: Sequence[Chart], legend: Sequence[str] = ()) -> dict[str, Any]:
-    """One figure of the page: charts above each other under one title and legend."""
+def figure(
+    title: str,
+    charts: Sequence[Chart],
+    legend: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """One figure of the page: charts above each other under one title and legend.
+
+    Args:
+        title: above all.
+        charts: those that are empty are left out.
+        legend: names of curves.
+        labels: what they are called there; default: their names.
+    """
     drawn = [Markup(chart.svg()) for chart in charts]  # noqa: S704 - svg() escapes all its texts
-    return {"title": title, "legend": list(legend), "svg": [svg for svg in drawn if svg]}
+    called = [{"css": name, "text": (labels or {}).get(name, name)} for name in legend]
+    return {"title": title, "legend": called, "svg": [svg for svg in drawn if svg]}
 
 
 def losses(record: Record) -> list[dict[str, Any]]:
     """One chart for each loss by step; linear or logarithmic as fits its values."""
-    marks = _adversary_starts(record)
+    marks = _marks(record)
     charts = []
     found = keys(record.train, "loss/")
     networks = [key for key in found if key.removeprefix("loss/") in _NETWORKS]
@@ -79,19 +98,50 @@ def shares(record: Record) -> list[dict[str, Any]]:
 def validations(record: Record) -> list[dict[str, Any]]:
     """Errors on validation samples by epoch, generator against its yardstick."""
     names = dict.fromkeys(
-        key.rsplit("/", 1)[0] for line in record.validation for key in line if "/" in key
+        key.rsplit("/", 1)[0]
+        for line in record.validation
+        for key in line
+        if "/" in key and not key.startswith(BY_VARIABLE)
     )
-    titles = {"rmse": "RMSE", "log_spectrum_error": "log-spectrum error"}
     charts = []
     for name in names:
-        curves = [
-            Curve(kind, *series(record.validation, "epoch", f"{name}/{kind}"))
-            for kind in (*YARDSTICKS, "generator")
-        ]
-        title = f"{titles.get(name, name.replace('_', ' '))} by epoch"
+        curves = _by_kind(record, f"{name}/")
+        title = f"{_title(name)} by epoch"
         chart = Chart(title, curves, Axis("epoch", whole=True), Axis("", log=None))
         charts.append(figure(title, [chart], [c.name for c in curves if c.points()]))
     return _drawn(charts)
+
+
+def variables(record: Record) -> list[dict[str, Any]]:
+    """The same of single variables, one figure each."""
+    found: dict[str, dict[str, None]] = {}
+    for key in keys(record.validation, BY_VARIABLE):
+        variable, metric, _ = key.removeprefix(BY_VARIABLE).rsplit("/", 2)
+        found.setdefault(variable, {})[metric] = None
+    figures = []
+    for variable, metrics in found.items():
+        charts, legend = [], dict[str, None]()
+        for metric in metrics:
+            curves = _by_kind(record, f"{BY_VARIABLE}{variable}/{metric}/")
+            legend |= {c.name: None for c in curves if c.points()}
+            y = Axis(_title(metric), log=None)
+            epoch = Axis("epoch", whole=True)
+            charts.append(Chart(f"{variable}: {metric}", curves, epoch, y, height=SMALL))
+        figures.append(figure(f"{variable} by epoch", charts, list(legend)))
+    return _drawn(figures)
+
+
+def _by_kind(record: Record, prefix: str) -> list[Curve]:
+    """Values of a validation by epoch, one curve a kind."""
+    return [
+        Curve(kind, *series(record.validation, "epoch", f"{prefix}{kind}"))
+        for kind in (*YARDSTICKS, "generator")
+    ]
+
+
+def _title(metric: str) -> str:
+    titles = {"rmse": "RMSE", "log_spectrum_error": "log-spectrum error"}
+    return titles.get(metric, metric.replace("_", " "))
 
 
 def spectra(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -145,14 +195,53 @@ def _steps(record: Record) -> Axis:
     return Axis("step", whole=True, low=0.0, high=max(steps, default=None))
 
 
+def _marks(record: Record) -> list[tuple[float, str]]:
+    """Steps at which something begins, each with what begins there."""
+    names: dict[float, list[str]] = {}
+    for step, name in (*_stage_starts(record), *_adversary_starts(record)):
+        names.setdefault(step, []).append(name)
+    return [(step, ", ".join(names[step])) for step in sorted(names)]
+
+
 def _adversary_starts(record: Record) -> list[tuple[float, str]]:
     """The step at which generator-only pre-training ends, from the configuration."""
     train = record.config.get("train")
     epochs = finite(train.get("pretrain_epochs")) if isinstance(train, dict) else None
-    steps = record.state.number("steps_per_epoch")
-    if not epochs or not steps or not train.get("adversary"):  # type: ignore[union-attr]
+    if not epochs or not train.get("adversary"):  # type: ignore[union-attr]
         return []
-    return [(epochs * steps, "adversary")]
+    step = _step_at(record, epochs)
+    return [(step, "adversary")] if step else []
+
+
+def _stage_starts(record: Record) -> list[tuple[float, str]]:
+    """The steps at which samples of another size begin."""
+    return [
+        (_step_at(record, first), f"crop {' x '.join(map(str, crop))}")
+        for first, _, crop in _stages(record)[1:]
+    ]
+
+
+def _step_at(record: Record, epoch: float) -> float:
+    """Steps before an epoch; 0 where that is not known."""
+    stages = _stages(record) or [(0.0, record.state.number("steps_per_epoch") or 0.0, [])]
+    ends = [*(first for first, _, _ in stages[1:]), math.inf]
+    return sum(
+        (min(end, epoch) - first) * steps
+        for (first, steps, _), end in zip(stages, ends, strict=True)
+        if first < epoch
+    )
+
+
+def _stages(record: Record) -> list[tuple[float, float, list[int]]]:
+    """First epoch, steps an epoch and crop of each stage; none where there is only one."""
+    found = record.state.fields.get("stages")
+    try:
+        return [
+            (float(s["first_epoch"]), float(s["steps_per_epoch"]), list(s["crop"]))
+            for s in found or ()
+        ]
+    except (TypeError, ValueError, KeyError):
+        return []  # somebody else's file
 
 
 def _drawn(figures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

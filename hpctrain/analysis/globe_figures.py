@@ -14,9 +14,10 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from hpctrain.analysis.figures import COLORS, color_range, is_diverging, readable_unit
+from hpctrain.analysis.shells import EARTH_RADIUS_KM, heights, is_earth
 
 Array = NDArray[Any]
-EARTH_RADIUS_KM, TRANSITION_KM = 6371.0, 660.0
+TRANSITION_KM = 660.0
 _INK, _FAINT = "#1b1b1b", "#6b7280"
 _TITLES = {"generator": "generated"}
 
@@ -156,9 +157,9 @@ def section(
         panel.set_ylim(y.min() - 4 * margin, y.max() + 4 * margin)  # room for the latitudes
         panel.axis("off")
         panel.set_title(name, fontsize=10, color=_INK, pad=4)
-        _frame(panel, r, phi, has_transition=_is_earth(axes[0]))
+        _frame(panel, r, phi, has_transition=is_earth(axes[0]))
     panels.bars(figure, grid)
-    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if _is_earth(axes[0]) else ""
+    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if is_earth(axes[0]) else ""
     figure.suptitle(f"{variable}, {title}{note}", fontsize=11, color=_INK, fontweight="bold")
     return figure
 
@@ -228,29 +229,75 @@ def _logarithmic(panels: Array, least: float) -> None:
     panels[1].set_ylim(max(low, 1e-2), max(min(high, 1e1), 2.0))
 
 
-def profiles(page: Mapping[str, Any]) -> Figure:
-    """RMSE as a share of the truth's deviation, and correlation, over depth."""
+_PROFILES = (
+    ("rmse", "RMSE / deviation of the shell"),
+    ("correlation", "correlation with the truth"),
+    ("shell_log_spectrum_error", "log-spectrum error, decades"),
+)
+
+
+def profiles(page: Mapping[str, Any], title: str = "") -> Figure:
+    """RMSE as a share of the truth's deviation, correlation, and error of spectra over depth."""
     variables, steps = page["variables"], page["steps"]
     height, label = _heights(page)
-    figure, grid = _columns(variables, 2, [1.0, 1.0], sharey=True)
+    rows = [(key, text) for key, text in _PROFILES if steps[0].get(key)]
+    figure, grid = _columns(variables, len(rows), [1.0] * len(rows), 2.5 * len(rows), sharey=True)
     for c, variable in enumerate(variables):
-        deviation = np.array([step["deviation"][variable] for step in steps], float).mean(0)
-        for kind in steps[0]["rmse"]:
-            errors = np.array([step["rmse"][kind][variable] for step in steps], float)
-            alike = np.array([step["correlation"][kind][variable] for step in steps], float)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                _band(grid[0, c], height, errors / deviation, kind, is_upright=True)
-            _band(grid[1, c], height, alike, kind, is_upright=True)
+        deviation = _values(steps, "deviation", variable).mean(0)
+        for row, (key, text) in zip(grid, rows, strict=True):
+            for kind in steps[0][key]:
+                values = _values(steps, key, kind, variable)
+                if key == "rmse":
+                    with np.errstate(divide="ignore", invalid="ignore"):
+                        values = np.where(deviation > 0, values / deviation, np.nan)
+                _band(row[c], height, values, kind, is_upright=True)
+            row[c].set_xlabel(text, fontsize=8.5, color=_FAINT)
+            if key != "correlation":
+                row[c].set_xlim(left=0)
         grid[0, c].set_title(variable, fontsize=10, color=_INK, fontweight="bold")
-        grid[0, c].set_xlabel("RMSE / deviation of the shell", fontsize=8.5, color=_FAINT)
-        grid[1, c].set_xlabel("correlation with the truth", fontsize=8.5, color=_FAINT)
-        grid[0, c].set_xlim(left=0)
     for row in grid:
         row[0].set_ylabel(label)
     if label.startswith("depth"):
         grid[0, 0].invert_yaxis()
     _legend(figure, grid[0, 0])
+    if title:
+        figure.supxlabel(title, fontsize=9, color=_FAINT)
     return figure
+
+
+def flow(page: Mapping[str, Any]) -> Figure:
+    """Root mean square of the divergence of the velocity, over depth, of each kind of field."""
+    steps = page["steps"]
+    height, label = _heights(page)
+    figure, grid = _columns(["divergence of the velocity"], 1, [1.0], height=3.4)
+    panel = grid[0, 0]
+    for kind in steps[0]["shell_divergence"]:
+        _band(panel, height, _values(steps, "shell_divergence", kind), kind, is_upright=True)
+    panel.set_xlabel("RMS of div v, 1/s", fontsize=8.5, color=_FAINT)
+    panel.set_ylabel(label)
+    panel.set_xlim(left=0)
+    panel.xaxis.get_offset_text().set(fontsize=8, color=_FAINT)
+    if label.startswith("depth"):
+        panel.invert_yaxis()
+    _legend(figure, panel)
+    return figure
+
+
+def _values(steps: Sequence[Mapping[str, Any]], *keys: str) -> Array:
+    """Values over shells of all steps, (steps, shells); NaN where there is none."""
+    rows = []
+    for step in steps:
+        found: Any = step
+        for key in keys:
+            found = found[key]
+        rows.append(np.array(found, float))
+    return np.stack(rows)
+
+
+def _heights(page: Mapping[str, Any]) -> tuple[Array, str]:
+    radii = page["radii"]
+    count = len(next(iter(page["steps"][0]["deviation"].values())))
+    return heights(None if radii is None else np.array(radii), count)
 
 
 def calibration(page: Mapping[str, Any]) -> Figure:
@@ -282,21 +329,9 @@ def shell_titles(radii: Array | None, layers: Sequence[int]) -> list[str]:
     """Depth below the Earth's surface where radii are the Earth's, else the radius."""
     if radii is None:
         return [f"layer {i + 1}" for i in layers]
-    if _is_earth(radii):
+    if is_earth(radii):
         return [f"{EARTH_RADIUS_KM - radii[i]:.0f} km deep" for i in layers]
     return [f"radius {radii[i]:.4g}" for i in layers]
-
-
-def _heights(page: Mapping[str, Any]) -> tuple[Array, str]:
-    count = len(next(iter(page["steps"][0]["deviation"].values())))
-    if page["radii"] is None:
-        return np.arange(1, count + 1), "layer"
-    radii = np.array(page["radii"])
-    return (EARTH_RADIUS_KM - radii, "depth, km") if _is_earth(radii) else (radii, "radius")
-
-
-def _is_earth(radii: Array) -> bool:
-    return bool(0.98 * EARTH_RADIUS_KM < radii.max() <= 1.001 * EARTH_RADIUS_KM)
 
 
 def _columns(

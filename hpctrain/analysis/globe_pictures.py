@@ -12,7 +12,7 @@ import numpy as np
 
 from hpctrain.analysis import figures, globe_figures
 from hpctrain.analysis.animation import animate
-from hpctrain.analysis.whole_files import NUMBERS, PICTURES
+from hpctrain.analysis.whole_files import NUMBERS, PICTURES, middle_of
 from hpctrain.provenance import Stamp, embed
 
 
@@ -45,11 +45,13 @@ def draw_whole(run_dir: Path, stamp: Stamp) -> list[Drawn]:
     made = _Folder(folder, source.stat().st_mtime, stamp)
     made.figure("spectra", "Power spectra", lambda: globe_figures.spectra(page))
     made.figure("profiles", "Errors by depth", lambda: globe_figures.profiles(page))
+    if page["steps"][0].get("shell_divergence"):
+        made.figure("divergence", "Divergence of the velocity", lambda: globe_figures.flow(page))
     if page["members"] > 1:
         made.figure("calibration", "Calibration", lambda: globe_figures.calibration(page))
     if page["geometry"] in ("globe", "band"):
         with np.load(source) as arrays:
-            _maps(made, page, {key: arrays[key] for key in arrays.files})
+            _maps(made, page, arrays)
     return made.drawn
 
 
@@ -80,42 +82,47 @@ class _Folder:
 def _maps(made: _Folder, page: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     axes = arrays["latitudes"], arrays["longitudes"]
     radii = arrays.get("radii")
-    titles = globe_figures.shell_titles(radii, arrays["layers"].tolist())
+    layers = arrays["layers"].tolist()
+    titles = globe_figures.shell_titles(radii, layers)
     names = [step["name"] for step in page["steps"]]
+    shells, sections = (_of(arrays, part) for part in ("shells", "section"))
     for c, variable in enumerate(page["variables"]):
         unit = page["units"][c] if page["units"] else ""
-        shells, sections = (_of(arrays, part, c) for part in ("shells", "section"))
-        last = {kind: field[-1] for kind, field in shells.items()}
         made.figure(
             f"maps_{variable}",
             f"Shells of {variable}",
-            lambda v=variable, u=unit, f=last: globe_figures.shell_maps(
-                f, v, u, axes, titles, names[-1]
+            lambda v=variable, u=unit, c=c: globe_figures.shell_maps(
+                {kind: field[c] for kind, field in shells.items()}, v, u, axes, titles, names[-1]
             )[0],
         )
         if radii is not None and len(radii) > 1:
-            slices = {kind: field[-1] for kind, field in sections.items()}
             made.figure(
                 f"section_{variable}",
                 f"Section of {variable} along one meridian",
-                lambda v=variable, u=unit, f=slices: globe_figures.section(
-                    f, v, u, (radii, axes[0]), names[-1]
+                lambda v=variable, u=unit, c=c: globe_figures.section(
+                    {kind: field[c] for kind, field in sections.items()},
+                    v, u, (radii, axes[0]), names[-1],
                 ),
-            )
-        if len(names) > 1:
-            middle = len(titles) // 2
-            one = {kind: field[:, middle] for kind, field in shells.items()}
+            )  # fmt: skip
+        frames = [names[i] for i in arrays["frames"].tolist()]
+        if len(frames) > 1:
+            shown = titles[layers.index(middle_of(layers))]
             made.animation(
                 f"time_{variable}",
-                f"{variable} over time, {titles[middle]}",
-                lambda path, v=variable, u=unit, f=one, t=titles[middle]: animate(
-                    f, v, u, axes, t, names, path
+                f"{variable} over time, {shown}",
+                lambda path, v=variable, u=unit, c=c, t=shown, f=frames: animate(
+                    {kind: _frames(arrays, kind, c) for kind in shells}, v, u, axes, t, f, path
                 ),
             )
 
 
-def _of(arrays: Mapping[str, Any], part: str, channel: int) -> dict[str, Any]:
-    """Arrays of one variable by kind, the time step first."""
+def _of(arrays: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """Arrays by kind."""
     prefix = f"{part}/"
-    found = {key.removeprefix(prefix): v for key, v in arrays.items() if key.startswith(prefix)}
-    return {kind: values[:, channel] for kind, values in found.items()}
+    return {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+
+
+def _frames(arrays: Mapping[str, Any], kind: str, channel: int) -> Any:
+    """One variable over time, (frames, H, W)."""
+    count = len(arrays["frames"])
+    return np.stack([arrays[f"time/{kind}/{channel}/{i}"] for i in range(count)])

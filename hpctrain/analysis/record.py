@@ -51,6 +51,8 @@ class Record:
         validation: lines of kind `validation`, one an epoch.
         summary: eval/summary.json.
         spectra: eval/spectra.json.
+        shells_page: eval/shells.json.
+        shells: lines of kind `shells`, one an epoch.
         figures: newest figure of each variable.
         figures_epoch: the epoch they belong to.
         checkpoints: files below checkpoints/, oldest first.
@@ -70,6 +72,8 @@ class Record:
     validation: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     spectra: dict[str, Any] = field(default_factory=dict)
+    shells_page: dict[str, Any] = field(default_factory=dict)
+    shells: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, Path] = field(default_factory=dict)
     figures_epoch: int | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -100,6 +104,7 @@ def read_record(run_dir: Path) -> Record:
     record.launches = [entry for entry in launches if isinstance(entry, dict)]
     record.summary = _mapping(record, "eval/summary.json", json.loads)
     record.spectra = _mapping(record, "eval/spectra.json", json.loads)
+    record.shells_page = _mapping(record, "eval/shells.json", json.loads)
     _read_metrics(record)
     _read_figures(record)
     _check_index(record)
@@ -148,6 +153,7 @@ def _read_metrics(record: Record) -> None:
     """Sort the lines of metrics.jsonl; a step that was made again replaces its first try."""
     train: dict[float, dict[str, Any]] = {}
     validation: dict[float, dict[str, Any]] = {}
+    shells: dict[float, dict[str, Any]] = {}
     torn = 0
     for line in _lines(_text(record, "logs/metrics.jsonl")):
         step = finite(line.get("step")) if line else None
@@ -158,8 +164,11 @@ def _read_metrics(record: Record) -> None:
             train[step] = line
         elif line.get("kind") == "validation":
             validation[epoch] = line
+        elif line.get("kind") == "shells":
+            shells[epoch] = line
     record.train = [train[step] for step in sorted(train)]
     record.validation = [validation[epoch] for epoch in sorted(validation)]
+    record.shells = [shells[epoch] for epoch in sorted(shells)]
     if torn:
         lines = "1 line" if torn == 1 else f"{torn} lines"
         record.problems.append(f"logs/metrics.jsonl: {lines} torn or not a measurement, left out")

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hpctrain import __version__, run_state
-from hpctrain.analysis import charts, facts
+from hpctrain.analysis import charts, facts, shell_charts
 from hpctrain.analysis.charts import YARDSTICKS
 from hpctrain.analysis.newest import stamp_like, stamp_of_newest
 from hpctrain.analysis.record import Record, read_record
@@ -110,6 +110,8 @@ def render(record: Record, now: float, whole: Sequence[Mapping[str, str]] = ()) 
         speeds=charts.speeds(record),
         shares=charts.shares(record),
         validations=charts.validations(record),
+        variables=charts.variables(record),
+        shells=shell_charts.shells(record),
         spectra=charts.spectra(record.spectra),
         pictures=_pictures(record),
         whole=whole,

@@ -91,26 +91,59 @@ class SpectrumSum:
         return self._power / self._count
 
 
+def layer_spectra(x: Tensor, window: Window = "hann") -> Tensor:
+    """Mean power per mode in bins of |k|, of each layer by itself.
+
+    Args:
+        x: fields, (B, C, D, H, W); H or W longer than 1.
+        window: as for `power_spectrum`.
+
+    Returns:
+        (B, D, C, K) float64.
+    """
+    batch, channels, depth = x.shape[:3]
+    layers = x.transpose(1, 2).reshape(1, batch * depth * channels, 1, *x.shape[3:])
+    return _binned_power(layers, window).view(batch, depth, channels, -1)
+
+
 def log_spectrum_error(p: Tensor, q: Tensor) -> float:
     """Root mean square over all bins (and channels) of log10(p / q).
 
-    0 is a perfect spectrum, 0.3 is wrong by a factor of two in power. Powers below `FLOOR` of
-    their channel's peak are set to it: there float32 transforms hold only rounding noise.
+    0 is a perfect spectrum, 0.3 is wrong by a factor of two in power. See `log_spectrum_errors` for
+    channels without structure, which are left out.
 
     Args:
-        p: spectrum to judge, (C, K) or (K,).
+        p: spectrum to judge, (..., K).
         q: spectrum of the truth, of the same shape.
 
     Returns:
-        The error in decades; NaN where there is no spectrum at all.
+        The error in decades; NaN where the truth has no structure at all.
+    """
+    errors = log_spectrum_errors(p, q)
+    return float(errors[q.amax(-1) > 0].square().mean().sqrt())
+
+
+def log_spectrum_errors(p: Tensor, q: Tensor) -> Tensor:
+    """Root mean square over bins of log10(p / q), channel by channel.
+
+    Powers below `FLOOR` of the truth's peak are set to it: there float32 transforms hold only
+    rounding noise. A truth without power is no yardstick: any error, however small, would be
+    infinitely many decades.
+
+    Args:
+        p: spectra to judge, (..., K).
+        q: spectra of the truth, of the same shape.
+
+    Returns:
+        (...) float64, in decades; NaN where the truth has no power.
     """
     if p.shape != q.shape:
         raise ValueError(f"spectra of shapes {tuple(p.shape)} and {tuple(q.shape)} differ")
     p, q = p.double(), q.double()
-    peak = torch.maximum(p, q).amax(dim=-1, keepdim=True)
-    floor = (peak * FLOOR).clamp_min(torch.finfo(torch.float64).tiny)
+    floor = q.amax(dim=-1, keepdim=True) * FLOOR
     ratio = torch.log10(torch.maximum(p, floor) / torch.maximum(q, floor))
-    return float(ratio.square().mean().sqrt())
+    errors: Tensor = ratio.square().mean(-1).sqrt()
+    return torch.where(floor[..., 0] > 0, errors, torch.nan)
 
 
 def _binned_power(x: Tensor, window: Window) -> Tensor:

@@ -121,10 +121,11 @@ class Chart:
             parts.append(_text(11, middle, self.y.label, "label", "middle", turn))
         if is_cut:
             parts.append(_text(x.end, y.end + 9, "rare peaks are cut off", "label", "end"))
-        for value, name in self.marks:
+        for i, (value, name) in enumerate(self.marks):
             if x.low < value < x.high:
+                height = y.end + (9, 21)[i % 2]  # neighbours' names do not run into each other
                 parts.append(_line(x(value), y.start, x(value), y.end, "level"))
-                parts.append(_text(x(value) + 5, y.end + 9, name, "label", "start"))
+                parts.append(_text(x(value) + 5, height, name, "label", "start"))
         return parts
 
 

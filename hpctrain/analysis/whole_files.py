@@ -1,4 +1,13 @@
 """What `hpctrain evaluate` leaves below eval/, by name; those who draw it need no torch."""
 
+from collections.abc import Sequence
+
 NUMBERS = "whole.json"
 PICTURES = "whole.npz"
+MAX_FRAMES = 120
+"""Of an animation; of more time steps as many are chosen."""
+
+
+def middle_of(layers: Sequence[int]) -> int:
+    """The one of some layers that is shown over time."""
+    return layers[len(layers) // 2]

@@ -21,6 +21,10 @@ def command(
     fields: Annotated[
         int | None, typer.Option("--fields", min=1, help="Only the first so many files.")
     ] = None,
+    memory_mb: Annotated[
+        int | None,
+        typer.Option("--memory-mb", min=1, help="For a tile's activations; default 1000 on CPUs."),
+    ] = None,
 ) -> None:
     """Evaluate whole validation fields of the newest checkpoint, on this machine.
 
@@ -29,6 +33,6 @@ def command(
     sections and an animation.
     """
     folder = find_run(run)
-    resolve(EVALUATE)(folder, members, fields, typer.echo)
+    resolve(EVALUATE)(folder, members, fields, typer.echo, memory_mb=memory_mb)
     typer.echo(f"evaluation: {folder / 'eval' / 'whole.json'}")
     typer.echo(f"next: hpctrain report {folder}")

@@ -170,8 +170,8 @@ def _resolve(
 
 def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:
     """All files of a run directory, and the number of rows in its index."""
+    from hpctrain.cli.job_index import job_index
     from hpctrain.config.check import check
-    from hpctrain.index import build_fields_index
     from hpctrain.index.beside import take_digests
     from hpctrain.render import render
     from hpctrain.render.code import collect
@@ -181,12 +181,7 @@ def _files(resolved: Resolved, target: Path) -> tuple[dict[str, File], int]:
         typer.echo(f"note: {note}", err=True)
     cwd = Path.cwd()
     code = collect(resolved.job.code, cwd)
-    index = build_fields_index(
-        resolved.job.data,
-        resolved.job.train.upscale_factor,
-        cwd,
-        lambda line: typer.echo(line, err=True),
-    )
+    index = job_index(resolved.job, cwd)
     inputs = replace(
         _inputs(target, cwd, code, index, macros_place(resolved.layers)),
         beside=take_digests(resolved.job, index.home, lambda line: typer.echo(line, err=True)),

@@ -32,7 +32,7 @@ def render_sweep(
         say: takes the line about what was done; notes go to standard error.
         extra: more files of the sweep, by name.
     """
-    from hpctrain.index import build_fields_index
+    from hpctrain.cli.job_index import job_index
     from hpctrain.render.code import collect
     from hpctrain.render.container import build_files
     from hpctrain.render.draft import draft_inputs, macros_place
@@ -50,9 +50,7 @@ def render_sweep(
         resolved,
         inputs,
         target,
-        lambda data, factor: build_fields_index(
-            data, factor, cwd, lambda line: typer.echo(line, err=True)
-        ),
+        lambda point: job_index(point, cwd),
         extra,
     )
     for note in outcome.notes:

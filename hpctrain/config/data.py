@@ -1,40 +1,25 @@
-"""The `data:` block: which files a training reads and how samples are cut from them."""
+"""The `data:` block: which files a training reads and how samples are cut from them.
+
+A union of kinds, told apart by the key `kind`: fields on a grid here, scrolls in `scroll_data`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
+from hpctrain.config.crops import CropStage, repeated
+from hpctrain.config.data_block import DataBlock
 from hpctrain.config.norms import Normalization
 from hpctrain.config.order import Order
 from hpctrain.config.schema import Schema
-from hpctrain.config.words import Line
+from hpctrain.config.scroll_data import Scroll as Scroll
 
 Triple = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Field()]
 Cell = tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
 Padding = Literal["periodic", "reflect", "repeat", "none"]
-
-
-def _count(lowest: int) -> Callable[[Any], Any]:
-    """Check a whole number or `auto`; pydantic would give one error for each of the two."""
-
-    def check(value: Any) -> Any:
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        if value != "auto" and not (is_number and value >= lowest):
-            raise ValueError(f"found {value!r}; allowed: auto, or a whole number from {lowest} on")
-        return value
-
-    return check
 
 
 class Steps(Schema):
@@ -83,7 +68,7 @@ _CHOOSING = (
 """Keys that choose files, each without effect beside an index."""
 
 
-class Fields(Schema):
+class Fields(DataBlock):
     """Fields on a grid: SciVis NetCDF files, or npy files in map2map's layout.
 
     Axes are (r, lat, lon) on a sphere and (x, y, z) in a box; arrays are channels first.
@@ -96,8 +81,6 @@ class Fields(Schema):
     index: str | None = None
     """Index that `hpctrain index build` wrote, with modalities target and, if there are
     low-resolution files, input; its splits are used. Instead of the patterns below."""
-    verify: Literal["stat", "digests"] = "stat"
-    """At the start compare sizes and times of the files with the index; digests: read them all."""
     targets: list[str] = []
     """High-resolution files: one glob pattern a field; fields are joined on the channel axis."""
     inputs: list[str] = []
@@ -123,6 +106,9 @@ class Fields(Schema):
     """Resample the target to this many cells (r, lat, lon) by linear interpolation; null: as is."""
     crop: Triple
     """Size of one sample in input cells along each axis."""
+    crop_stages: list[CropStage] = []
+    """First epochs on crops of other sizes, mostly smaller ones, stage after stage; the epochs that
+    are left, validations and predictions take `crop`."""
     stride: Triple | None = None
     """Distance of neighbouring samples in input cells; null: `crop`, so that they tile it."""
     crop_start: Cell | None = None
@@ -147,32 +133,12 @@ class Fields(Schema):
     """Random changes of a sample."""
     order: Order = Order()
     """In which order samples are trained on."""
-    workers: Annotated[NonNegativeInt | Literal["auto"], BeforeValidator(_count(0))] = "auto"
-    """Threads of each rank that read samples ahead of the training; 0: the loop itself reads;
-    auto: chosen by a measurement of less than a second at the start."""
-    prefetch_batches: Annotated[PositiveInt | Literal["auto"], BeforeValidator(_count(1))] = "auto"
-    """How many batches are read ahead; auto: as many as bridge the slowest samples."""
-
-    stage: Literal["none", "node_local"] = "none"
-    """node_local: before the training each node copies the files that its ranks read to a disk of
-    its own, and they are read there; where that cannot be done, they are read in place."""
-    stage_dir: Line | None = None
-    """Folder on the node's disk for these copies; variables such as $TMPDIR are expanded on the
-    node; null: the site's `scratch`."""
 
     @model_validator(mode="after")
-    def _stage_dir_alone(self) -> Fields:
-        if self.stage_dir is not None and self.stage == "none":
-            raise ValueError("stage_dir would have no effect; give stage: node_local, too")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_ahead(self) -> Fields:
-        if self.workers == 0 and self.prefetch_batches != "auto":
-            raise ValueError(
-                f"prefetch_batches is {self.prefetch_batches}, but with workers: 0 nothing is read "
-                "ahead; leave it out, or give at least one worker"
-            )
+    def _stages_differ(self) -> Fields:
+        text = repeated(self)
+        if text:
+            raise ValueError(text)
         return self
 
     @model_validator(mode="after")
@@ -213,3 +179,7 @@ class Fields(Schema):
                 f"shells {list(self.shells)} is empty; give [start, stop) with stop > start"
             )
         return self
+
+
+Data = Annotated[Fields | Scroll, Field(discriminator="kind")]
+"""Union of all kinds of data, discriminated by `kind`."""

@@ -165,8 +165,10 @@ def _fields(root: type[BaseModel], loc: Iterable[str | int]) -> dict[str, Any]:
 def _models(annotation: Any, tag: str = "") -> list[tuple[str, type[BaseModel]]]:
     """Schemas in an annotation, each with its tag in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        task = annotation.model_fields.get("task")
-        return [(tag or "".join(get_args(task.annotation) if task else ()), annotation)]
+        fields = annotation.model_fields
+        own = fields.get("task") or fields.get("kind")
+        texts = [t for t in get_args(own.annotation if own else None) if isinstance(t, str)]
+        return [(tag or "".join(texts), annotation)]
     if get_origin(annotation) is Annotated:
         tags = [m.tag for m in annotation.__metadata__ if isinstance(m, Tag)]
         return _models(get_args(annotation)[0], tags[0] if tags else tag)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -191,6 +191,10 @@ class FieldGan(Training):
             )
         return self
 
+    def misfit(self, data: Any) -> tuple[str, str] | None:
+        """Why fields cannot be made from noise with a `data:` block; see `Training`."""
+        return _misfit(self, data)
+
 
 _LOSSES = (
     "train/loss/generator",
@@ -202,7 +206,7 @@ VALIDATION = ("validation/chi2/both", "validation/chi2/histogram", "validation/c
 """What a validation measures; smaller is better."""
 
 
-def misfit(settings: FieldGan, data: Fields) -> tuple[str, str] | None:
+def _misfit(settings: FieldGan, data: Fields) -> tuple[str, str] | None:
     """Key of the `data:` block, and why fields cannot be made from noise with it; None: they can.
 
     Args:

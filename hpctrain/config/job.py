@@ -8,13 +8,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
 from hpctrain.config.chain import Chain
-from hpctrain.config.data import Fields
-from hpctrain.config.field_gan import FieldGan, misfit
+from hpctrain.config.crops import crop_misfit
+from hpctrain.config.data import Data, Fields, Scroll
 from hpctrain.config.schema import Schema
 from hpctrain.config.sweep import Sweep
 from hpctrain.config.task import Task
 from hpctrain.config.walltime import Walltime
 from hpctrain.config.words import Environment, Line, Name, Variable, Word
+from hpctrain.errors import ConfigError
 
 
 class Resources(Schema):
@@ -90,7 +91,7 @@ class Job(Schema):
     """How the ranks are started."""
     container: Container | None = None
     """Image to run in; null: none."""
-    data: Fields
+    data: Data
     """What is read."""
     train: Task
     """What is learned."""
@@ -114,6 +115,34 @@ class Job(Schema):
     def batch_size_per_rank(self) -> int:
         """Samples that one rank takes a step."""
         return self.train.global_batch_size // self.total_ranks
+
+    @property
+    def fields(self) -> Fields:
+        """The `data:` block of a task that learns from fields.
+
+        Raises:
+            ConfigError: it is of another kind.
+        """
+        if not isinstance(self.data, Fields):
+            raise self._other_kind("fields")
+        return self.data
+
+    @property
+    def scroll(self) -> Scroll:
+        """The `data:` block of a task that learns from scrolls.
+
+        Raises:
+            ConfigError: it is of another kind.
+        """
+        if not isinstance(self.data, Scroll):
+            raise self._other_kind("scroll")
+        return self.data
+
+    def _other_kind(self, wanted: str) -> ConfigError:
+        return ConfigError(
+            f"data.kind: job {self.name} is about {self.data.kind}, and this takes {wanted}; name "
+            f"a job or run with kind: {wanted}"
+        )
 
     @model_validator(mode="after")
     def _ranks_divide_batch(self) -> Job:
@@ -150,19 +179,34 @@ class Job(Schema):
         return self
 
     @model_validator(mode="after")
-    def _slices_are_cut(self) -> Job:
-        if self.data.slice_axes != (0,) and self.train.task != "field_gan":
-            text = "has an effect with task: field_gan alone; leave it out"
-            raise PydanticCustomError("rule", text, {"path": ("data", "slice_axes")})
-        return self
-
-    @model_validator(mode="after")
-    def _fields_can_be_made(self) -> Job:
-        found = misfit(self.train, self.data) if isinstance(self.train, FieldGan) else None
+    def _data_fit_task(self) -> Job:
+        found = self._misfit()
         if found is not None:
             key, text = found
             raise PydanticCustomError("rule", "{text}", {"text": text, "path": ("data", key)})
         return self
+
+    def _misfit(self) -> tuple[str, str] | None:
+        """Key of the `data:` block, and why the task cannot learn from it; None: it can."""
+        task, reads = self.train.task, self.train.reads
+        if self.data.kind != reads:
+            return "kind", (
+                f"found {self.data.kind}, and task {task} learns from {reads}; give kind: {reads}, "
+                "or another task"
+            )
+        if isinstance(self.data, Fields) and self.data.slice_axes != (0,) and task != "field_gan":
+            return "slice_axes", "has an effect with task: field_gan alone; leave it out"
+        if isinstance(self.data, Scroll):
+            samples, batch = self.data.samples_per_epoch, self.train.global_batch_size
+            if samples < batch:
+                text = (
+                    f"found {samples}, and train.global_batch_size is {batch}; give at least that"
+                )
+                return "samples_per_epoch", text
+        found = self.train.misfit(self.data)
+        if found is None and isinstance(self.data, Fields):
+            found = crop_misfit(self.data, self.train)
+        return found
 
     @model_validator(mode="after")
     def _single_is_alone(self) -> Job:

@@ -98,6 +98,17 @@ class ResidualCritic(Schema):
     blocks: PositiveInt | None = None
     """Residual blocks, each halving the resolution; null: log2 of the upscale factor, or 3."""
 
+    def num_blocks(self, upscale_factor: int) -> int:
+        """Residual blocks of a training."""
+        return self.blocks or upscale_factor.bit_length() - 1 or _BLOCKS_WITHOUT_FACTOR
+
+    def least_cells(self, upscale_factor: int) -> int:
+        """Cells of a field along each axis that give a single score."""
+        size = 1
+        for _ in range(self.num_blocks(upscale_factor)):
+            size = 2 * size + 4
+        return size
+
 
 class PatchCritic(Schema):
     """Critic of plain convolutions that scores overlapping patches (PatchGAN)."""
@@ -115,6 +126,13 @@ class PatchCritic(Schema):
     strided: bool = False
     """Halve the resolution behind each convolution, for larger patches."""
 
+    def least_cells(self, upscale_factor: int) -> int:
+        """Cells of a field along each axis that give a single score."""
+        size = 1
+        for _ in range(self.layers):
+            size = (2 * size if self.strided else size) + 2
+        return size
+
 
 class OwnCritic(Schema):
     """A class of the user's own code, made as Class(in_channels, **options)."""
@@ -124,8 +142,14 @@ class OwnCritic(Schema):
     options: dict[str, Any] = {}
     """More arguments of the class; one that it does not take is an error."""
 
+    def least_cells(self, upscale_factor: int) -> int:
+        """Not known here: the network says it itself."""
+        return 1
+
 
 OWN = "module.Class"
+_BLOCKS_WITHOUT_FACTOR = 3
+"""Halvings of a residual critic of fields at one resolution."""
 
 
 def kind(value: Any) -> str:

@@ -28,6 +28,8 @@ def run_facts(job: Job) -> dict[str, Any]:
     excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
     train = job.train.model_dump(mode="json", exclude=excluded)
     free = _FREE_DATA | ({"order"} if job.data.order.kind == "global" else set())
+    if not job.data.crop_stages:
+        free |= {"crop_stages"}  # as in checkpoints of before there were such
     return {**train, "data": job.data.model_dump(mode="json", exclude=free)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import (
     NonNegativeFloat,
@@ -46,6 +46,9 @@ class Checkpoints(Schema):
 
 class Training(Schema):
     """Fields that every task shares."""
+
+    reads: ClassVar[str] = "fields"
+    """The kind of `data:` block that the task learns from."""
 
     epochs: PositiveInt
     """How often the training set is gone through."""
@@ -103,3 +106,11 @@ class Training(Schema):
                 "cannot follow draws that are repeated; choose one"
             )
         return self
+
+    def misfit(self, data: Any) -> tuple[str, str] | None:
+        """Key of the `data:` block, and why the task cannot learn from it; None: it can.
+
+        Args:
+            data: the block, of the kind that the task reads.
+        """
+        return None

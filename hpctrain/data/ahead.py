@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 
 from hpctrain.data.batch import FieldBatch
+from hpctrain.data.scroll.batch import ScrollBatch
+
+Batch = FieldBatch | ScrollBatch
 
 
 class Staged(NamedTuple):
     """A batch whose copies are queued."""
 
-    batch: FieldBatch
+    batch: Batch
     event: Any
 
 
@@ -27,22 +29,18 @@ class CopyStream:
         self._device = device
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def stage(self, batch: FieldBatch) -> Staged:
+    def stage(self, batch: Batch) -> Staged:
         """Queue the copies; the caching host allocator keeps the pinned memory until then."""
         with torch.cuda.stream(self._stream):
-            inputs = batch.input.to(self._device, non_blocking=True)
-            targets = batch.target.to(self._device, non_blocking=True)
-            style = None if batch.style is None else batch.style.to(self._device, non_blocking=True)
+            moved = batch.to(self._device, non_blocking=True)
             event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record(self._stream)
-        return Staged(replace(batch, input=inputs, target=targets, style=style), event)
+        return Staged(moved, event)
 
-    def take(self, staged: Staged) -> FieldBatch:
+    def take(self, staged: Staged) -> Batch:
         """The batch, for the current stream, which waits for the copies; the host does not."""
         current: Any = torch.cuda.current_stream(self._device)
         current.wait_event(staged.event)
-        batch = staged.batch
-        moved = (batch.input, batch.target, *(() if batch.style is None else (batch.style,)))
-        for tensor in moved:
+        for tensor in staged.batch.tensors:
             tensor.record_stream(current)  # else its memory is given away while kernels use it
         return staged.batch

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+
+from hpctrain.data.sampler import Share
+
+AfterSample = Callable[[int, int], None]
+"""Called with number and epoch of each sample that was read."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,21 @@ class FieldBatch:
         """Samples that count."""
         return 0 if self.is_filler else len(self.ids)
 
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """What a device needs."""
+        return self.input, self.target, *(() if self.style is None else (self.style,))
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> FieldBatch:
+        """The batch on a device."""
+        style = self.style
+        return replace(
+            self,
+            input=self.input.to(device, non_blocking=non_blocking),
+            target=self.target.to(device, non_blocking=non_blocking),
+            style=None if style is None else style.to(device, non_blocking=non_blocking),
+        )
+
     def micro(self, count: int) -> list[FieldBatch]:
         """Cut into parts of nearly one size for gradient accumulation.
 
@@ -50,3 +72,41 @@ class FieldBatch:
             style=None if self.style is None else self.style[part],
             is_filler=is_filler,
         )
+
+
+def read_batch(
+    samples: Any, share: Share, after_sample: AfterSample | None, *, pin: bool
+) -> FieldBatch:
+    """Read the samples of a share.
+
+    Args:
+        samples: with `input_shape`, `target_shape` and `read_into`, and perhaps `styles`.
+        share: which.
+        after_sample: called after each.
+        pin: into pinned memory.
+    """
+    count = len(share.ids)
+    inputs = torch.empty((count, *samples.input_shape), dtype=torch.float32, pin_memory=pin)
+    targets = torch.empty((count, *samples.target_shape), dtype=torch.float32, pin_memory=pin)
+    for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
+        samples.read_into(i, share.epoch, x, y)
+        if after_sample is not None:
+            after_sample(i, share.epoch)
+    return FieldBatch(
+        share.ids,
+        share.epoch,
+        inputs,
+        targets,
+        share.step,
+        share.num_global,
+        share.is_filler,
+        _styles(samples, share, pin),
+    )
+
+
+def _styles(samples: Any, share: Share, pin: bool) -> torch.Tensor | None:
+    styles = getattr(samples, "styles", None)
+    if styles is None:
+        return None
+    rows = torch.stack([torch.from_numpy(styles[samples.file_of(i)]) for i in share.ids])
+    return rows.pin_memory() if pin else rows

@@ -95,6 +95,11 @@ class CoarseFields:
         for to, cells in region.copies:
             out[to] = entry.values[cells]
 
+    def forget(self, file: int) -> None:
+        """Let go of one file's field."""
+        with self._lock:
+            self._entries.pop(file, None)
+
     def _plan(self, axis: int, start: int, size: int, halo: int) -> AxisPlan:
         key = (axis, start, size, halo)
         if key not in self._plans:

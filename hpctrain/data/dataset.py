@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,8 @@ class FieldDataset:
         if rows[0].inputs:
             self._input = FieldSource(index.root, [r.inputs for r in rows], fields, is_input=True)
         self._settle()
-        self.anchors = make_anchors(fields, self.coarse_shape, self.halo)
         self._frame = slab_frame(fields, self._target, self._input, self.coarse_shape[2])
-        self._augment = Augmentation(fields, self.coarse_shape, self.halo, seed)
-        sources = (self._target, self._input or self._target)
-        self._vectors = [turned_together(fields, source) for source in sources]
+        self._cut()
         self._check_noise()
         self.style_names: tuple[str, ...] = ()
         self.styles: np.ndarray | None = None
@@ -78,6 +76,20 @@ class FieldDataset:
 
     def __len__(self) -> int:
         return len(self._target) * len(self.anchors)
+
+    def recut(self, crop: Triple, stride: Triple | None, halo: Halo) -> FieldDataset:
+        """Samples of another size from the same files; both share what is open and was read.
+
+        Args:
+            crop: coarse cells of a sample.
+            stride: from one sample to the next; None: `crop`.
+            halo: coarse cells beyond the crop on each side.
+        """
+        other = copy.copy(self)
+        other.fields = self.fields.model_copy(update={"crop": crop, "stride": stride})
+        other.halo = each_axis(halo)
+        other._cut()
+        return other
 
     @property
     def samples_per_file(self) -> int:
@@ -143,6 +155,23 @@ class FieldDataset:
             found.append(None if axis.coordinates is None else axis.coordinates[cells])
         return tuple(found)
 
+    def first_shell(self, i: int) -> int:
+        """Shell or layer of the whole field that a target begins with, without augmentation."""
+        return self.anchors[i % len(self.anchors)][0] * self.factor
+
+    @property
+    def num_shells(self) -> int:
+        """Shells or layers of a whole target field."""
+        return self.coarse_shape[0] * self.factor
+
+    @property
+    def radii(self) -> tuple[np.ndarray, str] | None:
+        """Radii of a globe's shells, and their unit; None where there are none."""
+        values = self._axes[0].coordinates
+        if values is None or self.fields.geometry != "sphere":
+            return None
+        return values[: self.num_shells], self._target.radius_unit
+
     def measure_scales(self) -> Scales:
         """Scales of these files by `data.normalization`; for the training split, on one rank."""
         return measured_scales(self.fields, self.factor, self._target, self._input)
@@ -194,6 +223,14 @@ class FieldDataset:
         """
         if self._frame is not None:
             self._frame.leave(field, self.anchors[i % len(self.anchors)][2])
+
+    def _cut(self) -> None:
+        """Where samples begin, and how they are varied: all that depends on their size."""
+        fields = self.fields
+        self.anchors = make_anchors(fields, self.coarse_shape, self.halo)
+        self._augment = Augmentation(fields, self.coarse_shape, self.halo, self.seed)
+        sources = (self._target, self._input or self._target)
+        self._vectors = [turned_together(fields, source) for source in sources]
 
     def _settle(self) -> None:
         """Plan the grids and choose where inputs come from: files as they are, or memory."""

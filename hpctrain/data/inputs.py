@@ -62,7 +62,7 @@ class FieldInputs:
         self._coarse: CoarseFields | None = None
         step = factor if is_coarsened else 1
         if step > 1:
-            self.shape = coarse_shape(where, grid, factor, (1, 1, 1))
+            self.shape = coarse_shape(where, grid, factor)
         if step > 1 or grid.is_resampled:
             self._coarse = CoarseFields(self._source, self.shape, step, self.modes)
         self._is_coarsened = is_coarsened
@@ -134,6 +134,12 @@ class FieldInputs:
     def close(self, sample: int) -> None:
         """Forget the open files of a sample, so that their pages count no longer as our memory."""
         self._source.close(sample)
+
+    def release(self, sample: int) -> None:
+        """Let go of all that is kept of a sample; it is read anew on need."""
+        self._source.close(sample)
+        if self._coarse is not None:
+            self._coarse.forget(sample)
 
     def _turn(self, field: Array, start: Triple, sense: int) -> None:
         if self.frame is not None:

@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 import torch
 
-from hpctrain.data.ahead import CopyStream, Staged
-from hpctrain.data.batch import FieldBatch
+from hpctrain.data.ahead import Batch, CopyStream, Staged
+from hpctrain.data.batch import FieldBatch, read_batch
 from hpctrain.data.dataset import FieldDataset
 from hpctrain.data.sampler import Share
+from hpctrain.data.scroll.batch import ScrollBatch
+from hpctrain.data.scroll.dataset import ScrollDataset
 
 
 class BatchLoader:
@@ -24,7 +27,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        dataset: FieldDataset,
+        dataset: FieldDataset | ScrollDataset,
         shares: Iterator[Share],
         workers: int = 1,
         prefetch_batches: int = 4,
@@ -49,7 +52,7 @@ class BatchLoader:
         self._staged: Staged | None = None
         self._limit = max(prefetch_batches, workers)
         self._state = threading.Condition()
-        self._ready: dict[int, FieldBatch | BaseException] = {}
+        self._ready: dict[int, Batch | BaseException] = {}
         self._started = 0
         self._delivered = 0
         self._end: int | None = None
@@ -63,10 +66,10 @@ class BatchLoader:
         for thread in self._threads:
             thread.start()
 
-    def __iter__(self) -> Iterator[FieldBatch]:
+    def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> FieldBatch:
+    def __next__(self) -> Any:
         if self._copies is None:
             return self._next()
         staged = self._staged or self._copies.stage(self._next())
@@ -98,7 +101,7 @@ class BatchLoader:
         if close is not None:  # a generator may have threads of its own
             close()
 
-    def _next(self) -> FieldBatch:
+    def _next(self) -> Batch:
         start = time.perf_counter()
         try:
             return self._next_read() if self._threads else self._read(self._next_share())
@@ -113,14 +116,14 @@ class BatchLoader:
     def _is_next_read(self) -> bool:
         """True if the next batch is there, and no error; that is raised at its place."""
         with self._state:
-            return isinstance(self._ready.get(self._delivered), FieldBatch)
+            return isinstance(self._ready.get(self._delivered), FieldBatch | ScrollBatch)
 
     def _next_share(self) -> Share:
         if self._is_closed:
             raise RuntimeError("the loader is closed")
         return next(self._shares)
 
-    def _next_read(self) -> FieldBatch:
+    def _next_read(self) -> Batch:
         """Wait for the next batch in order; an error of a thread is raised at its place."""
         with self._state:
             number = self._delivered
@@ -143,7 +146,7 @@ class BatchLoader:
             torch.cuda.set_device(self._device)  # where pinned memory is registered
         while (claim := self._claim()) is not None:
             number, share = claim
-            item: FieldBatch | BaseException
+            item: Batch | BaseException
             try:
                 item = self._read(share)
             except BaseException as e:  # raised by the loop when it comes to this batch
@@ -175,29 +178,8 @@ class BatchLoader:
         is_over = self._is_closed or self._end is not None
         return is_over or self._started < self._delivered + self._limit
 
-    def _read(self, share: Share) -> FieldBatch:
-        count, data = len(share.ids), self._dataset
-        pin = self._device is not None
-        inputs = torch.empty((count, *data.input_shape), dtype=torch.float32, pin_memory=pin)
-        targets = torch.empty((count, *data.target_shape), dtype=torch.float32, pin_memory=pin)
-        for i, x, y in zip(share.ids, inputs.numpy(), targets.numpy(), strict=True):
-            data.read_into(i, share.epoch, x, y)
-            if self._after_sample is not None:
-                self._after_sample(i, share.epoch)
-        return FieldBatch(
-            share.ids,
-            share.epoch,
-            inputs,
-            targets,
-            share.step,
-            share.num_global,
-            share.is_filler,
-            self._styles(share, pin),
-        )
-
-    def _styles(self, share: Share, pin: bool) -> torch.Tensor | None:
-        styles = getattr(self._dataset, "styles", None)
-        if styles is None:
-            return None
-        rows = torch.stack([torch.from_numpy(styles[self._dataset.file_of(i)]) for i in share.ids])
-        return rows.pin_memory() if pin else rows
+    def _read(self, share: Share) -> Batch:
+        data, pin = self._dataset, self._device is not None
+        if isinstance(data, ScrollDataset):
+            return data.read_batch(share, self._after_sample, pin=pin)
+        return read_batch(data, share, self._after_sample, pin=pin)

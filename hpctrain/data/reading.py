@@ -14,6 +14,9 @@ from itertools import islice
 from hpctrain.data.dataset import FieldDataset
 from hpctrain.data.loader import BatchLoader
 from hpctrain.data.sampler import Share
+from hpctrain.data.scroll.dataset import ScrollDataset
+
+Samples = FieldDataset | ScrollDataset
 
 _BUDGET_S = 0.8
 """All of the measurement together, but for one sample that takes longer."""
@@ -47,7 +50,7 @@ class _Trial:
 
 
 def choose_reading(
-    dataset: FieldDataset,
+    dataset: Samples,
     ids: Iterator[int],
     cores: int,
     batch_size: int,
@@ -91,7 +94,7 @@ def _candidates(cores: int) -> list[int]:
 
 
 def _measure(
-    dataset: FieldDataset, ids: Iterator[int], counts: Sequence[int], batch_size: int
+    dataset: Samples, ids: Iterator[int], counts: Sequence[int], batch_size: int
 ) -> list[_Trial]:
     """Read with each number of threads until more do not help."""
     first = _read_for(dataset, ids, 0, 1, 0.0)
@@ -112,7 +115,7 @@ def _measure(
 
 
 def _read_for(
-    dataset: FieldDataset, ids: Iterator[int], workers: int, size: int, budget_s: float
+    dataset: Samples, ids: Iterator[int], workers: int, size: int, budget_s: float
 ) -> _Trial | None:
     """Read chunks for some time; other samples each time, as a second reading is faster."""
     shares = (
@@ -135,7 +138,7 @@ def _read_for(
     return _Trial(workers, count / (last - begin), max(times) * len(times) / (last - begin))
 
 
-def _ahead(dataset: FieldDataset, trial: _Trial, batch_size: int) -> int:
+def _ahead(dataset: Samples, trial: _Trial, batch_size: int) -> int:
     """Batches that bridge a sample as slow as the slowest one, within bounds of memory."""
     wanted = min(max(_FEWEST_AHEAD, trial.workers + math.ceil(trial.unevenness)), _MOST_AHEAD)
     sample_bytes = 4 * (math.prod(dataset.input_shape) + math.prod(dataset.target_shape))

@@ -80,7 +80,7 @@ class GlobalSampler:
         full, rest = divmod(self.num_samples, self.global_batch_size)
         return full + bool(rest and self.is_last_kept)
 
-    def order(self, epoch: int) -> tuple[int, ...]:
+    def order(self, epoch: int) -> Sequence[int]:
         """Permutation of all samples in that epoch."""
         cached_epoch, order = self._cached
         if cached_epoch != epoch:
@@ -94,7 +94,20 @@ class GlobalSampler:
     def batch(self, epoch: int, step: int) -> tuple[int, ...]:
         """Samples of one global batch."""
         first = step * self.global_batch_size
-        return self.order(epoch)[first : first + self.global_batch_size]
+        return tuple(self.order(epoch)[first : first + self.global_batch_size])
+
+
+class DrawnSampler(GlobalSampler):
+    """Samples in the order of their numbers, each of which is drawn at random by itself."""
+
+    def order(self, epoch: int) -> Sequence[int]:
+        """All numbers of an epoch."""
+        return range(self.num_samples)
+
+    def batch(self, epoch: int, step: int) -> tuple[int, ...]:
+        """Samples of one global batch."""
+        first = step * self.global_batch_size
+        return tuple(range(self.num_samples)[first : first + self.global_batch_size])
 
 
 class SequentialSampler:

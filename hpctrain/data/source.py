@@ -76,6 +76,13 @@ class FieldSource:
         values = self.first.coordinates[2] if self._fields.geometry == "sphere" else None
         return () if values is None else tuple(values.tolist())
 
+    @property
+    def radius_unit(self) -> str:
+        """Unit of the first axis, as the first file has it; empty where it has none."""
+        group = self.first.group
+        array = group.headers[0].array(group.layouts[0].dims[0])
+        return "" if array is None else str(array.attributes.get("units", ""))
+
     def label(self, file: int) -> str:
         """Name of a group of files, for messages."""
         return "|".join(self._files[file])

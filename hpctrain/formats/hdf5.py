@@ -47,6 +47,16 @@ def fill_header(header: FileHeader) -> FileHeader:
         return replace(header, arrays=arrays, attributes=text_attributes(f.attrs))
 
 
+def with_coordinates(header: FileHeader) -> FileHeader:
+    """As `fill_header`, with the values of the arrays of one dimension, such as longitudes."""
+    filled = fill_header(header)
+    if header.kind != "hdf5":
+        return filled
+    lines = [a.name for a in filled.arrays if len(a.shape) == 1 and a.dtype[1] in "fiu"]
+    values = {name: tuple(read_array(header.path, name).astype(float).tolist()) for name in lines}
+    return replace(filled, coordinates=values)
+
+
 def read_array(path: Path, name: str) -> NDArray[Any]:
     """All values of a small array, such as a coordinate."""
     with open_file(path) as f:

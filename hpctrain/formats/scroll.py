@@ -12,16 +12,11 @@ from pathlib import Path
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Attributes, Source
 from hpctrain.formats.picture import open_picture
-from hpctrain.formats.stack import SUFFIXES, layer_files, open_stack
+from hpctrain.formats.stack import open_stack
+from hpctrain.index.scroll.folders import layer_files, picture_of
 
-LAYERS = ("surface_volume", "layers")
 PICTURES = ("inklabels", "mask", "ir")
 META_KEYS = ("voxelsize", "name", "uuid", "type", "min", "max")
-
-
-def is_volpkg(path: Path) -> bool:
-    """Whether a folder is a volpkg package."""
-    return (path / "volumes").is_dir()
 
 
 def open_volpkg(path: Path) -> Source:
@@ -68,15 +63,6 @@ def _json(path: Path) -> Attributes:
     return {k: v for k, v in page.items() if isinstance(v, str | int | float)}
 
 
-def layers_of(path: Path) -> Path | None:
-    """The folder with the layers: of a fragment or segment, or the folder itself."""
-    for name in LAYERS:
-        if (path / name).is_dir():
-            return path / name
-    has_layers = any(p.suffix.lower() in SUFFIXES for p in path.iterdir())
-    return path if has_layers else None
-
-
 def open_layers(path: Path, layers: Path) -> Source:
     """A volume from a folder of layers, with the pictures that belong to it.
 
@@ -93,19 +79,11 @@ def open_layers(path: Path, layers: Path) -> Source:
     arrays, used = [volume], list(files)
     if layers != path:
         for name in PICTURES:
-            for found in _picture(path, name):
+            found = picture_of(path, name)
+            if found is not None:
                 arrays.append(_like(volume, open_picture(name, found)))
                 used.append(found)
     return Source(path, "TIFF layers", tuple(arrays), tuple(used), meta)
-
-
-def _picture(path: Path, name: str) -> list[Path]:
-    """`mask.png`, or `<id>_mask.png` as in segments."""
-    plain = path / f"{name}.png"
-    found = [plain] if plain.is_file() else sorted(path.glob(f"*_{name}.png"))
-    if len(found) > 1:
-        raise DataError(f"{path}: {found[0].name} and {found[1].name}: keep one {name}")
-    return found
 
 
 def _like(volume: Array, picture: Array) -> Array:

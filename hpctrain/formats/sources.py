@@ -13,10 +13,11 @@ from hpctrain.formats.array import Array, Source
 from hpctrain.formats.cosmoflow import is_cosmoflow, open_cosmoflow
 from hpctrain.formats.fields import open_fields
 from hpctrain.formats.picture import open_picture
-from hpctrain.formats.scroll import is_volpkg, layers_of, open_layers, open_volpkg
-from hpctrain.formats.stack import SUFFIXES, open_stack
-from hpctrain.formats.zarr_store import is_zarr, open_zarr
+from hpctrain.formats.scroll import open_layers, open_volpkg
+from hpctrain.formats.stack import open_stack
+from hpctrain.formats.zarr_store import open_zarr
 from hpctrain.index.headers.file import HDF5_MAGIC
+from hpctrain.index.scroll.folders import SUFFIXES, is_volpkg, is_zarr, layers_of
 
 Reader = Callable[[Path], Any]
 KNOWN = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,37 +13,6 @@ from numpy.typing import NDArray
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Attributes, Key
 from hpctrain.formats.tiff import read_pages, read_region
-
-SUFFIXES = (".tif", ".tiff")
-
-
-def layer_files(folder: Path) -> list[Path]:
-    """TIFF files of a folder in the order of their layers.
-
-    Raises:
-        DataError: there is none, or the numbers in their names have a gap.
-    """
-    files = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
-    if not files:
-        raise DataError(f"{folder}: holds no .tif files; give the folder of the layers")
-    if not all(p.stem.isdecimal() for p in files):
-        return sorted(files, key=_natural)
-    files.sort(key=lambda p: int(p.stem))
-    numbers = [int(p.stem) for p in files]
-    step = numbers[1] - numbers[0] if len(files) > 1 else 1
-    for before, after in zip(numbers, numbers[1:], strict=False):
-        if after - before != step:
-            found = "is there twice" if after == before else "is missing"
-            raise DataError(
-                f"{folder}: layer {before + (step if after != before else 0)} {found} "
-                f"(between {before} and {after}); a volume needs all of its layers, fetch it"
-            )
-    return files
-
-
-def _natural(path: Path) -> list[Any]:
-    parts = re.split(r"(\d+)", path.name)
-    return [int(p) if p.isdecimal() else p for p in parts]
 
 
 def open_stack(name: str, files: Sequence[Path], attributes: Attributes | None = None) -> Array:

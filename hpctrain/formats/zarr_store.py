@@ -14,13 +14,7 @@ from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Attributes, Key, Source
 from hpctrain.formats.packages import need
 from hpctrain.formats.shard_reader import ShardedArray, is_readable
-
-PAGES = ("zarr.json", ".zgroup", ".zarray")
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr group or array."""
-    return any((path / page).is_file() for page in PAGES)
+from hpctrain.index.scroll.folders import ZARR_PAGES
 
 
 def open_zarr(path: Path) -> Source:
@@ -48,7 +42,7 @@ def open_zarr(path: Path) -> Source:
     if levels:
         arrays = [a for level in levels for a in arrays if a.name == level]
         arrays = arrays or [_array(path, name, array) for name, array in found.items()]
-    files = [path / page for page in (*PAGES, ".zattrs") if (path / page).is_file()]
+    files = [path / page for page in (*ZARR_PAGES, ".zattrs") if (path / page).is_file()]
     kind = f"{'OME-Zarr' if levels else 'Zarr'} version {node.metadata.zarr_format}"
     default = (arrays[0].name,) if levels else ()
     return Source(path, kind, tuple(arrays), tuple(files), _plain(attributes), default)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from hpctrain.losses.slope import SlopeMode
 from hpctrain.losses.wide import wide
 
 Critic = Callable[[Tensor], Tensor]
@@ -51,7 +52,8 @@ def r1(critic: Critic, real: Tensor) -> Tensor:
 def _slope(critic: Critic, x: Tensor) -> Tensor:
     """Gradient of each sample's mean score with respect to the sample, (B, C D H W)."""
     x = x.requires_grad_()
-    scores = wide(critic(x)).reshape(len(x), -1).mean(1)
+    mode = SlopeMode()
+    with mode:
+        scores = wide(critic(x)).reshape(len(x), -1).mean(1)
     # Samples do not see each other, so the gradient of the sum holds each sample's own.
-    (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
-    return wide(gradient).flatten(1)
+    return wide(mode.along(x, scores.sum())).flatten(1)

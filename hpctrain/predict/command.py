@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from hpctrain import log
@@ -21,7 +20,6 @@ from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
 from hpctrain.log import logger
-from hpctrain.predict.choose import Field, Tiling, choose_tiles
 from hpctrain.predict.find import (
     Found,
     find_inputs,
@@ -29,10 +27,11 @@ from hpctrain.predict.find import (
     styles_of,
     target_facts,
 )
+from hpctrain.predict.noise import member_seed
 from hpctrain.predict.notes import tell_of_fine_input, tell_plan, words_of
 from hpctrain.predict.options import Options
 from hpctrain.predict.outputs import Output, name_outputs, sheet_of, tag_here
-from hpctrain.predict.predictor import Draw, Predictor
+from hpctrain.predict.predictor import Draw, Predictor, tiling_of
 from hpctrain.predict.progress import TileProgress
 from hpctrain.predict.ranks import (
     OtherRankError,
@@ -40,18 +39,16 @@ from hpctrain.predict.ranks import (
     choose_device,
     leave_quietly,
     meet,
+    memory_mb_of,
     set_arithmetic,
     set_threads,
 )
 from hpctrain.predict.tiles import Block
 from hpctrain.predict.trained import load_trained, open_job, read_checkpoint
 from hpctrain.provenance import stamp_run
-from hpctrain.tasks.super_resolution.networks import call_without_noise
-from hpctrain.train.draws import sample_seed
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
 
-_CPU_MB = 1000
 _BLOCK_CELLS = 1 << 26
 """Output cells of a block, all channels: 256 MB."""
 
@@ -112,7 +109,7 @@ class _Prediction:
 
     def run(self) -> Done:
         """Set up, and compute all outputs; all ranks fail together."""
-        own = tag_here(), self.options.memory_mb or _memory_mb(self.comm.device)
+        own = tag_here(), self.options.memory_mb or memory_mb_of(self.comm.device)
         # devices may differ: all ranks take the tiles of the first
         self.tag, self.memory_mb = self.comm.broadcast_object(own)
         self._together(self._settle)
@@ -140,7 +137,7 @@ class _Prediction:
         job, settings = open_job(self.run_dir)
         path, self.state = read_checkpoint(self.run_dir, options.checkpoint)
         found = find_inputs(
-            job.data,
+            job.fields,
             read_index(self.run_dir),
             options.inputs,
             settings.upscale_factor,
@@ -153,7 +150,7 @@ class _Prediction:
         options = self.options
         job, settings = open_job(self.run_dir)
         index = read_index(self.run_dir)
-        names = style_names(job.data, index)
+        names = style_names(job.fields, index)
         assert self.settled is not None  # noqa: S101 - `_settle` has raised otherwise
         path, found = self.settled.checkpoint, self.settled.found
         if self.comm.rank:
@@ -167,16 +164,17 @@ class _Prediction:
             )
         factor = settings.upscale_factor
         self.inputs = FieldInputs(
-            job.data,
+            job.fields,
             factor,
             found.root,
             found.groups,
             self.trained.scales,
             is_coarsened=found.is_coarsened,
         )
-        self.styles = styles_of(job.data, index, found, options.style)
+        self.styles = styles_of(job.fields, index, found, options.style)
         paths = name_outputs(options, self.inputs)
-        self.tiling = self._choose(job.data.crop)
+        memory, tile = self.memory_mb, options.tile
+        self.tiling = tiling_of(self.trained, self.inputs, memory, tile, options.overlap)
         precision = self._precision()
         set_arithmetic(
             self.comm.device,
@@ -200,7 +198,7 @@ class _Prediction:
         settings = self.trained.settings
         asked = self.options.seed
         self.seed = settings.seed if asked is None else asked
-        facts = target_facts(job.data, index, self.trained.scales.names)
+        facts = target_facts(job.fields, index, self.trained.scales.names)
         self.inputs.check_directions(facts.directions)
         is_finer = settings.upscale_factor > 1 and not found.is_coarsened
         looks_fine = is_finer and self.inputs.shape == facts.shape
@@ -227,18 +225,6 @@ class _Prediction:
             if looks_fine:
                 tell_of_fine_input()
 
-    def _choose(self, crop: tuple[int, int, int]) -> Tiling:
-        a, b, c = (mode == "periodic" for mode in self.inputs.modes)
-        field = Field(self.inputs.shape, (a, b, c), crop, self.inputs.frame is not None)
-        return choose_tiles(
-            self.trained,
-            field,
-            call_without_noise,
-            self.options.tile,
-            self.options.overlap,
-            self.memory_mb * 1_000_000,
-        )
-
     def _precision(self) -> Precision:
         asked, saved = self.options.precision, self.trained.precision
         if asked == "run":
@@ -258,12 +244,9 @@ class _Prediction:
             )
 
     def _seed_of(self, sample: int, member: int) -> int | None:
-        """Belongs to the input's name, so that one file alone gets the noise it gets among many."""
         if not (self.options.has_noise and self.predictor.has_noise):
             return None
-        name = self.inputs.paths(sample)[0].name.encode()
-        words = np.random.SeedSequence(list(name)).generate_state(1)
-        return sample_seed(self.seed, member, int(words[0]))
+        return member_seed(self.seed, member, self.inputs.paths(sample)[0].name)
 
     def _notes(
         self, found: Found, sample: int, member: int, precision: Precision
@@ -332,12 +315,6 @@ def _share(units: Sequence[tuple[int, Block]], comm: Communicator) -> Iterator[t
     """This rank's units: neighbours in the file, so that ranks read and write apart."""
     n, rank, size = len(units), comm.rank, comm.world_size
     yield from units[rank * n // size : (rank + 1) * n // size]
-
-
-def _memory_mb(device: torch.device) -> int:
-    if device.type != "cuda":
-        return _CPU_MB
-    return int(torch.cuda.get_device_properties(device).total_memory // 2_000_000)
 
 
 def _peak_bytes(device: torch.device) -> int:

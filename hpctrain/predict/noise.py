@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.models import Noise, ZeroNoise
+from hpctrain.train.draws import sample_seed
 
 Triple = tuple[int, int, int]
 NoisyCall = Callable[[nn.Module, Tensor, Noise], object]
@@ -110,6 +111,20 @@ class PlacedNoise:
         if period is not None and (layer.scale * period).denominator == 1:
             cells %= int(layer.scale * period)
         return cells
+
+
+def member_seed(seed: int, member: int, name: str) -> int:
+    """Seed of one member of an ensemble.
+
+    It belongs to the input's name, so that one file alone gets the noise that it gets among many.
+
+    Args:
+        seed: of the run, or as asked for.
+        member: its number.
+        name: of the input's first file.
+    """
+    words = np.random.SeedSequence(list(name.encode())).generate_state(1)
+    return sample_seed(seed, member, int(words[0]))
 
 
 def normals(key: int, places: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -93,7 +93,7 @@ def sheet_of(
     coordinates = {name: x for name, x in known if x is not None}
     usual = {
         name: _DEGREES[axis]
-        for name, axis in zip(dims, AXES[job.data.geometry], strict=True)
+        for name, axis in zip(dims, AXES[job.fields.geometry], strict=True)
         if axis in _DEGREES and name in coordinates
     }
     own = {**inputs.units(), **units}

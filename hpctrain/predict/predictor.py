@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.models import Noise, SampleNoise, ZeroNoise, crop_to
-from hpctrain.predict.choose import Tiling
+from hpctrain.predict.choose import Field, Tiling, choose_tiles
 from hpctrain.predict.noise import Layer, PlacedNoise, layers_of
 from hpctrain.predict.options import Triple
 from hpctrain.predict.tiles import Block, add_tile
 from hpctrain.predict.trained import Trained
+from hpctrain.tasks.super_resolution.networks import call_without_noise
 from hpctrain.tasks.super_resolution.pair import generate
 from hpctrain.train.draws import sample_seed
 from hpctrain.train.precision import Precision
@@ -33,6 +34,21 @@ class Draw:
     seed: int | None
     """Of its noise; None: none."""
     style: tuple[float, ...] = ()
+
+
+def tiling_of(
+    trained: Trained,
+    inputs: FieldInputs,
+    memory_mb: int,
+    tile: Sequence[int],
+    overlap: int | None,
+) -> Tiling:
+    """Choose tiles of whole inputs; see `choose_tiles`."""
+    a, b, c = (mode == "periodic" for mode in inputs.modes)
+    has_frames = inputs.frame is not None
+    field = Field(inputs.shape, (a, b, c), inputs.fields.crop, has_frames)
+    memory = memory_mb * 1_000_000
+    return choose_tiles(trained, field, call_without_noise, tile, overlap, memory)
 
 
 class Predictor:

@@ -14,6 +14,7 @@ from hpctrain.comm.control import open_control
 from hpctrain.errors import ConfigError
 from hpctrain.predict.options import Device
 
+_CPU_MB = 1000
 _TELLING_S = 5.0
 """A launcher ends all ranks as soon as one has left; the others wait so long for that."""
 
@@ -51,6 +52,13 @@ def meet(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
     from hpctrain.comm.ddp import DdpCommunicator
 
     return DdpCommunicator(ranks, device, run_dir)
+
+
+def memory_mb_of(device: torch.device) -> int:
+    """What activations of a tile may take unless told otherwise: half of a GPU's memory."""
+    if device.type != "cuda":
+        return _CPU_MB
+    return int(torch.cuda.get_device_properties(device).total_memory // 2_000_000)
 
 
 def set_arithmetic(device: torch.device, *, is_float32: bool, is_deterministic: bool) -> None:

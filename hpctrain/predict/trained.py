@@ -41,8 +41,8 @@ def open_job(run_dir: Path) -> tuple[Job, FieldTraining]:
     job = read_resolved(run_dir / "config.yaml")
     if not isinstance(job.train, FieldTraining):
         raise ConfigError(
-            f"{run_dir}: train.task is {job.train.task}, and predict is for tasks that generate "
-            "fields: super_resolution and field_to_field"
+            f"{run_dir}: train.task is {job.train.task}, which makes no fields out of fields; "
+            "allowed: super_resolution and field_to_field"
         )
     return job, job.train
 
@@ -145,8 +145,7 @@ def read_checkpoint(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[s
         found = folder.load_newest()
         if found is None:
             raise CheckpointError(
-                f"{run_dir}: has no checkpoint yet, so there is nothing to predict with; train it "
-                "first"
+                f"{run_dir}: has no checkpoint yet, so there is no network to take; train it first"
             )
         return folder.path / found[0], found[1]
     for path in (folder.path / checkpoint, Path(checkpoint)):

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from hpctrain.config.binds import Bind, Binds, bind_texts, parse, stage_folder
+from hpctrain.config.data import Scroll
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
@@ -93,10 +94,8 @@ def _hidden_parts(job: Job, binds: Binds) -> Iterator[Finding]:
 def _links(job: Job, binds: Binds) -> Iterator[Finding]:
     """Files that are links to folders which the container does not show."""
     root = Path(job.data.root)
-    lists = ("targets", "inputs", "validation_targets", "validation_inputs")
-    patterns = [pattern for key in lists for pattern in getattr(job.data, key)]
     told = set()
-    for pattern in patterns:
+    for pattern in _patterns(job):
         for path in _matches(root, pattern):
             text = str(path)
             real = os.path.realpath(text)
@@ -111,6 +110,15 @@ def _links(job: Job, binds: Binds) -> Iterator[Finding]:
                     f"{text} is a link to {real}, which no bind shows in the container; add "
                     f"{folder} to container.binds",
                 )
+
+
+def _patterns(job: Job) -> list[str]:
+    """What finds the files of the data, each of them."""
+    if isinstance(job.data, Scroll):
+        own = [*job.data.volumes, *job.data.validation.volumes]
+        return [text for pattern in own for text in (pattern, f"{pattern}/**/*")]
+    lists = ("targets", "inputs", "validation_targets", "validation_inputs")
+    return [pattern for key in lists for pattern in getattr(job.data, key)]
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:

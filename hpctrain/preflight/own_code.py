@@ -56,16 +56,17 @@ def own_code_findings(job: Job, cwd: Path) -> Iterator[Finding]:
 
 
 def _uses(job: Job) -> Iterator[_Use]:
-    generator = job.train.generator
-    if "." in generator.kind:
+    generator = getattr(job.train, "generator", None)
+    if generator is not None and "." in generator.kind:
         options = getattr(generator, "options", {})
         yield _Use("train.generator", generator.kind, options, 2, ("upscale_factor",))
-    critic = job.train.adversary.discriminator if job.train.adversary else None
+    adversary = getattr(job.train, "adversary", None)
+    critic = adversary.discriminator if adversary else None
     if critic is not None and "." in critic.kind:
         options = getattr(critic, "options", {})
         yield _Use("train.adversary.discriminator", critic.kind, options, 1)
     for key in ("input_norms", "target_norms"):
-        for i, norm in enumerate(getattr(job.data, key)):
+        for i, norm in enumerate(getattr(job.data, key, ())):
             if norm.kind not in OPTIONS:
                 yield _Use(f"data.{key}.{i}", norm.kind, norm.options, 0)
 

@@ -27,7 +27,7 @@ def path_findings(job: Job, run_dir: Path) -> Iterator[Finding]:
 
 
 def _data(job: Job) -> Iterator[Finding]:
-    root, fields = Path(job.data.root), job.data
+    root, data = Path(job.data.root), job.data
     if not root.is_dir():
         found = "is no folder" if root.exists() else "does not exist"
         yield error("data.root", f"{root} {found}; give the folder of the data")
@@ -37,12 +37,12 @@ def _data(job: Job) -> Iterator[Finding]:
             yield error(*fault.split(": ", 1))
     missing = False
     for key in ("targets", "inputs", "validation_targets", "validation_inputs"):
-        for pattern in getattr(fields, key):
+        for pattern in getattr(data, key, ()):
             if not _matches(root, pattern):
                 missing = True
                 yield error(f"data.{key}", f"no file of {root} fits {pattern!r}; mend the pattern")
     if not missing:
-        yield from _pairs(job, root)
+        yield from _rows(job, root)
 
 
 def _matches(root: Path, pattern: str) -> bool:
@@ -52,14 +52,13 @@ def _matches(root: Path, pattern: str) -> bool:
         return False  # an absolute or empty pattern
 
 
-def _pairs(job: Job, root: Path) -> Iterator[Finding]:
-    """Whether inputs and targets fit each other, by name and number; nothing is opened."""
+def _rows(job: Job, root: Path) -> Iterator[Finding]:
+    """Whether inputs and targets fit each other by name, or windows their volumes by headers."""
     from hpctrain.errors import DataError
-    from hpctrain.index.fields.chosen import rows_of_index
-    from hpctrain.index.fields.split import split_rows
+    from hpctrain.index import rows_of_job
 
     try:
-        rows = rows_of_index(job.data, Path()) if job.data.index else split_rows(job.data, root)
+        rows = rows_of_job(job, root)
     except DataError as e:
         yield from (error("data", line) for line in str(e).splitlines())
         return

@@ -11,7 +11,7 @@ from hpctrain.config.finding import Finding, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.errors import DataError, StagingError
-from hpctrain.index.fields.split import split_rows
+from hpctrain.index import rows_of_job
 from hpctrain.staging import expand, size_text
 
 
@@ -49,18 +49,25 @@ def _node_bytes(job: Job) -> int | None:
     """What a node copies at most: its parts of the training files, and all to validate on."""
     root = Path(job.data.root)
     try:
-        rows = [row for row in split_rows(job.data, root) if row.status == "ok"]
-        sizes: dict[str, list[int]] = {"train": [], "validation": []}
-        for row in rows:
-            files = (*row.targets, *row.inputs)
-            sizes.setdefault(row.split, []).append(sum(os.stat(root / f).st_size for f in files))
+        rows = [row for row in rows_of_job(job, root) if row.status == "ok"]
+        # a volume is cut into a part to train on and one to validate on, and copied once
+        split_of = {
+            name: row.split
+            for row in rows
+            for modality in row.columns.modalities
+            for name in row.paths(modality)
+        }
+        sizes = {"train": 0, "validation": 0}
+        for name, split in split_of.items():
+            if split in sizes:
+                sizes[split] += os.stat(root / name).st_size
     except (DataError, OSError):
         return None
-    train = sum(sizes["train"])
+    train = sizes["train"]
     order = job.data.order
     if order.kind == "divided" and order.deal == "fixed":
         train = -(-train // job.resources.nodes)
-    return train + sum(sizes["validation"])
+    return train + sizes["validation"]
 
 
 def _room(job: Job, site: Site, folder: str) -> tuple[float | None, str]:

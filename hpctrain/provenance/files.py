@@ -81,7 +81,8 @@ def embed(path: Path, stamp: Stamp) -> Stamp:
 
 
 def stamped_page(content: dict[str, object], stamp: Stamp) -> dict[str, object]:
-    """A JSON page with its stamp, for a writer that has it as values."""
+    """A JSON page with its stamp, for a writer that has it as values; None stands for NaN."""
+    content = page.none_for_nan(content)
     # as a reader will see it: keys are text there, and tuples are lists
     plain = page.canonical(json.loads(json.dumps(content)))
     own = replace(stamp, content_digest=hashlib.sha256(plain).hexdigest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,3 +51,12 @@ def zarr_stamp(page: Any) -> bytes | None:
     attributes = page.get("attributes", page) if isinstance(page, dict) else {}
     text = attributes.get(KEY) if isinstance(attributes, dict) else None
     return text.encode() if isinstance(text, str) and SCHEMA in text else None
+
+
+def none_for_nan(content: Any) -> Any:
+    """The same with None for what is no finite number, which JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: none_for_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [none_for_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from hpctrain.config.check import check
-from hpctrain.config.data import Fields
 from hpctrain.config.job import Job
 from hpctrain.config.load import Resolved
 from hpctrain.config.site import Site
@@ -34,8 +33,8 @@ from hpctrain.sweep.points import (
 from hpctrain.sweep.script import sweep_scripts, whole_job
 from hpctrain.sweep.write import FACTS, Data, DataOf, Rendered, facts, point_files, put_sweep
 
-BuildIndex = Callable[[Fields, int], Index]
-"""Builds the index of a data block for an upscale factor."""
+BuildIndex = Callable[[Job], Index]
+"""Builds the index of a job."""
 _KEPT = 8
 
 
@@ -150,10 +149,10 @@ def _known_data(build: BuildIndex) -> DataOf:
     kept: OrderedDict[str, Data] = OrderedDict()
 
     def data_of(job: Job) -> Data:
-        factor = job.train.upscale_factor
+        factor = getattr(job.train, "upscale_factor", 1)
         key = f"{factor} {named_files(job)} {job.data.model_dump_json()}"
         if key not in kept:
-            index = build(job.data, factor)
+            index = build(job)
             kept[key] = Data(index.csv_text, index.json_text, take_digests(job, index.home))
         kept.move_to_end(key)
         if len(kept) > _KEPT:

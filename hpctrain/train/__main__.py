@@ -128,8 +128,7 @@ def _fit(
                 stages=stages,
             )
             if comm.rank == 0:
-                steps = trainer.steps_per_epoch
-                state.update(precision=trainer.precision.name, steps_per_epoch=steps)
+                state.update(precision=trainer.precision.name, **trainer.course.facts())
             is_finished = trainer.fit(stop)
     if comm.rank == 0:
         state.update(status="finished" if is_finished else "stopped", eta_s=0.0)

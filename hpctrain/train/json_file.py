@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import unwritable
+from hpctrain.provenance.page import none_for_nan
 
 
-def write_json(path: Path, content: Any, *, allow_nan: bool = True) -> None:
-    """Replace a JSON file as a whole.
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file as a whole; numbers that are not finite become null.
 
     Args:
         path: the file.
         content: what it is to hold.
-        allow_nan: write numbers that are not finite as words that strict readers refuse.
 
     Raises:
-        ValueError: a number is not finite, and that is not allowed; the old file is untouched.
         TrainError: it cannot be written; the old file is untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=allow_nan) + "\n")
+        temporary.write_text(json.dumps(none_for_nan(content), indent=1, allow_nan=False) + "\n")
         temporary.replace(path)
     except OSError as e:
         with suppress(OSError):

@@ -87,19 +87,22 @@ class Recorder:
 
     def scalars(self, kind: str, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Record numbers of one moment."""
-        line = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step}
-        finite = {key: _short(value) for key, value in values.items()}
-        try:
-            self._jsonl.write(json.dumps({**line, **finite}) + "\n")
-            self._jsonl.flush()
-        except OSError as e:
-            raise unwritable(self._jsonl_path, e) from e
+        self.line(kind, epoch, step, {key: _short(value) for key, value in values.items()})
 
         def write(writer: Any) -> None:
             for key, value in values.items():
                 writer.add_scalar(f"{kind}/{key}", value, step)
 
         self._work.put(write)
+
+    def line(self, kind: str, epoch: int, step: int, content: Mapping[str, Any]) -> None:
+        """Write one line of metrics.jsonl; its content must be such as JSON has."""
+        head = {"kind": kind, "time": round(time.time(), 3), "epoch": epoch, "step": step}
+        try:
+            self._jsonl.write(json.dumps({**head, **content}) + "\n")
+            self._jsonl.flush()
+        except OSError as e:
+            raise unwritable(self._jsonl_path, e) from e
 
     def later(self, work: Callable[[], None]) -> None:
         """Do something in the thread, after what is waiting there."""

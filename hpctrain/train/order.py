@@ -9,7 +9,7 @@ from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.data import DividedSampler, GlobalSampler
 from hpctrain.data.page_cache import UsedFiles, Window, memory_bytes, read_files_ahead
-from hpctrain.data.sampler import Sampler, Share
+from hpctrain.data.sampler import DrawnSampler, Sampler, Share
 from hpctrain.log import logger
 
 
@@ -22,6 +22,8 @@ def make_sampler(job: Job, samples: Any) -> GlobalSampler:
     settings, order = job.train, job.data.order
     sizes = len(samples), settings.global_batch_size, settings.seed
     is_last_kept = settings.last_batch == "keep"
+    if job.data.kind == "scroll":
+        return DrawnSampler(*sizes, is_last_kept=is_last_kept)
     if order.kind == "global":
         return GlobalSampler(*sizes, is_last_kept=is_last_kept)
     per_file = samples.samples_per_file

@@ -12,8 +12,8 @@ _BATCH_LOG_EVERY_S = 10.0
 class Progress:
     """Epoch, step, loss, speed and time left, on standard output of rank 0."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
-        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
         # mpirun may give ranks a pseudo-terminal of its own, so the run script says what it has
         told = os.environ.get("HPCTRAIN_TERMINAL")
         self._terminal = sys.stdout.isatty() if told is None else told == "1"
@@ -21,18 +21,24 @@ class Progress:
         self._is_open = False
 
     def show(
-        self, epoch: int, step: int, losses: dict[str, float], samples_per_s: float, eta_s: float
+        self,
+        epoch: int,
+        steps: tuple[int, int],
+        losses: dict[str, float],
+        samples_per_s: float,
+        eta_s: float,
     ) -> None:
-        """Show the state after `step` steps of `epoch` (from 0)."""
+        """Show the state in `epoch` (from 0): steps done, and all of that epoch."""
         now = time.monotonic()
-        last_of_epoch = step == self.steps_per_epoch
+        step, num_steps = steps
+        last_of_epoch = step == num_steps
         if not self._terminal and not last_of_epoch and now - self._last < _BATCH_LOG_EVERY_S:
             return
         self._last = now
         numbers = "  ".join(f"{key} {value:.4g}" for key, value in losses.items())
         line = (
-            f"epoch {epoch + 1}/{self.epochs}  step {step:>{len(str(self.steps_per_epoch))}}"
-            f"/{self.steps_per_epoch}  {numbers}  {samples_per_s:.1f} samples/s  "
+            f"epoch {epoch + 1}/{self.epochs}  step {step:>{len(str(num_steps))}}"
+            f"/{num_steps}  {numbers}  {samples_per_s:.1f} samples/s  "
             f"{duration(eta_s)} left"
         )
         if self._terminal:

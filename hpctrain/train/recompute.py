@@ -9,7 +9,7 @@ what the first drew; torch itself puts its global generators back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from types import MethodType
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hpctrain.errors import ConfigError
+from hpctrain.losses import SlopeMode, active_modes
 
 
 @runtime_checkable
@@ -63,24 +64,32 @@ def _forward(block: nn.Module, *args: Any) -> Any:
     sources = [arg for arg in args if isinstance(arg, Draws)]
     states = [source.state() for source in sources]
 
+    modes = active_modes()
+
     def contexts() -> tuple[Any, Any]:
-        return nullcontext(), _Replayed(sources, states)
+        return nullcontext(), _Replayed(sources, states, modes)
 
     return checkpoint(own, *args, use_reentrant=False, context_fn=contexts)
 
 
 class _Replayed:
-    """Sources put back for a while; entered again where a graph is gone through twice."""
+    """Sources and modes as they were; entered again where a graph is gone through twice."""
 
-    def __init__(self, sources: Sequence[Draws], states: Sequence[Any]) -> None:
-        self._sources, self._states = sources, states
+    def __init__(
+        self, sources: Sequence[Draws], states: Sequence[Any], modes: Sequence[SlopeMode]
+    ) -> None:
+        self._sources, self._states, self._modes = sources, states, modes
         self._now: list[Any] = []
+        self._entered = ExitStack()
 
     def __enter__(self) -> None:
         self._now = [source.state() for source in self._sources]
         self._put(self._states)
+        for mode in self._modes:
+            self._entered.enter_context(mode)
 
     def __exit__(self, *error: object) -> None:
+        self._entered.close()
         self._put(self._now)
 
     def _put(self, states: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -10,12 +11,18 @@ from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
 from hpctrain.train.clock import Clock
+from hpctrain.train.course import Course, Leg
 from hpctrain.train.faults.nonfinite import Remedy
 from hpctrain.train.metrics import Recorder
 from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.task import Position, Task, Validation
+
+
+def judged_value(metric: str | None, scalars: Mapping[str, float]) -> float | None:
+    """The number of a validation that `checkpoints.best` names; None where there is none."""
+    return scalars.get(metric.removeprefix("validation/")) if metric else None
 
 
 class Reporter:
@@ -26,15 +33,15 @@ class Reporter:
         run: Run,
         state: RunState,
         clock: Clock,
-        steps_per_epoch: int,
+        course: Course,
         reading: Reading,
         *,
         is_main: bool,
     ) -> None:
         self._run, self._state, self._clock, self._is_main = run, state, clock, is_main
         self._reading = reading
-        self._epochs, self._steps_per_epoch = run.job.train.epochs, steps_per_epoch
-        self._progress = Progress(self._epochs, steps_per_epoch)
+        self._course = course
+        self._progress = Progress(run.job.train.epochs)
         self._recorder: Recorder | None = None
         self._suspect: Phase | None = None
         self._is_advised, self._lines = False, 0
@@ -42,7 +49,7 @@ class Reporter:
     def open(self, first_step: int) -> None:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
         if self._is_main:
-            self._state.update(reading=asdict(self._reading))
+            self.reads(self._reading)
             self._recorder = Recorder(
                 self._run.path, first_step, lambda: self._run.stamps.of_start("events")
             )
@@ -58,6 +65,26 @@ class Reporter:
         """Log one line."""
         if self._is_main:
             logger.info(message, *values)
+
+    def reads(self, reading: Reading) -> None:
+        """Take in how samples are read from now on."""
+        self._reading = reading
+        if self._is_main:
+            self._state.update(reading=asdict(reading))
+
+    def stage(self, at: Position, leg: Leg) -> None:
+        """Tell which samples come now, where a training has several stages."""
+        legs = self._course.legs
+        if len(legs) > 1:
+            crop = " x ".join(map(str, leg.samples.fields.crop))
+            self.say(
+                "stage %d of %d from epoch %d on: crops of %s input cells, %d steps an epoch",
+                legs.index(leg) + 1,
+                len(legs),
+                at.epoch + 1,
+                crop,
+                leg.steps_per_epoch,
+            )
 
     def training(
         self,
@@ -77,8 +104,7 @@ class Reporter:
         if not losses or self._recorder is None:
             return
         samples_per_s, shares = self._clock.take()
-        left = self._epochs * self._steps_per_epoch - at.global_step
-        eta_s = left * self._clock.recent_step_s
+        eta_s = self._course.steps_left(at) * self._clock.recent_step_s
         self._recorder.scalars(
             "train",
             at.epoch,
@@ -90,7 +116,8 @@ class Reporter:
                 **{f"share/{phase}": value for phase, value in shares.items()},
             },
         )
-        self._progress.show(at.epoch, at.step, dict(shown), samples_per_s, eta_s)
+        steps = at.step, self._course.steps_in(at.epoch)
+        self._progress.show(at.epoch, steps, dict(shown), samples_per_s, eta_s)
         self._advise(shares)
         self._state.update(
             at_most_every_s=1.0,
@@ -116,12 +143,18 @@ class Reporter:
         """Tell the outcome of a validation, and write its documents."""
         if self._recorder is None:
             return
-        self._recorder.scalars("validation", at.epoch, at.global_step, result.scalars)
+        points = {**result.scalars, **result.details}
+        self._recorder.scalars("validation", at.epoch, at.global_step, points)
+        if result.shells:
+            self._recorder.line("shells", at.epoch, at.global_step, result.shells)
         facts = {
             "epoch": at.epoch,
             "step": at.global_step,
             "samples_per_s": round(self._clock.mean_samples_per_s, 3),
         }
+        judged = judged_value(self._run.job.train.checkpoints.best, result.scalars)
+        if judged is not None and math.isfinite(judged):
+            facts["judged"] = judged  # a start that follows a kill judges by it
         documents = {name: {**facts, **content} for name, content in result.files.items()}
         at = replace(at)
         self._run.write_eval(documents, at)

@@ -63,12 +63,14 @@ class Run:
         index = read_index(self.path)
         return replace(index, root=self.places.data_root(index.root, self.job))
 
-    def validated_epoch(self) -> int:
-        """Epoch of the newest validation; 0 before the first."""
+    def last_validation(self) -> tuple[int, float | None]:
+        """Epoch of the newest validation, 0 before the first; and by what it is judged, if so."""
         try:
-            return int(json.loads((self.path / "eval" / "summary.json").read_text())["epoch"])
-        except (OSError, ValueError, LookupError, TypeError):
-            return 0
+            page = json.loads((self.path / "eval" / "summary.json").read_text())
+            judged = page.get("judged")
+            return int(page["epoch"]), None if judged is None else float(judged)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return 0, None
 
     def write_eval(self, documents: Mapping[str, Any], at: Position) -> None:
         """Write JSON documents below eval/, stamped with what is known by now."""

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
-from hpctrain.config.data import Fields
+from hpctrain.config.data_block import DataBlock
 from hpctrain.config.training import Training
-from hpctrain.data import BatchLoader, FieldDataset, share, stream
-from hpctrain.data.reading import Reading, choose_reading
+from hpctrain.data import BatchLoader, share, stream
+from hpctrain.data.reading import Reading, Samples, choose_reading
 from hpctrain.data.sampler import Sampler, Share
 from hpctrain.errors import TrainError
 from hpctrain.log import logger
@@ -68,7 +68,7 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
 
 
 def agree_on_reading(
-    data: Fields, dataset: FieldDataset, sampler: Sampler, at: Position, comm: Communicator
+    data: DataBlock, dataset: Samples, sampler: Sampler, at: Position, comm: Communicator
 ) -> Reading:
     """How all ranks read samples: what is asked for, or the most that any of them has chosen.
 

@@ -30,7 +30,18 @@ class Data:
     """The two parts of the samples."""
 
     train: Any
+    """For training; where there are earlier stages, in the epochs behind them."""
     validation: Any
+    earlier: Sequence[tuple[int, Any]] = ()
+    """Stages of the training before: how many epochs, and their samples."""
+
+    def train_in(self, epoch: int) -> Any:
+        """The training samples of an epoch."""
+        for epochs, samples in self.earlier:
+            if epoch < epochs:
+                return samples
+            epoch -= epochs
+        return self.train
 
 
 @dataclass(frozen=True)
@@ -58,9 +69,13 @@ class Validation:
     """Outcome of one pass over the validation samples."""
 
     scalars: dict[str, float]
-    """Points for TensorBoard and metrics.jsonl."""
+    """Points for TensorBoard, metrics.jsonl and the log line."""
     files: dict[str, Any] = field(default_factory=dict)
     """JSON documents by name below eval/."""
+    details: dict[str, float] = field(default_factory=dict)
+    """Points for TensorBoard and metrics.jsonl alone, such as those of single variables."""
+    shells: dict[str, Any] = field(default_factory=dict)
+    """What is kept of every epoch by shell: a line of metrics.jsonl of kind `shells`."""
 
 
 class Task(ABC):

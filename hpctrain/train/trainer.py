@@ -8,9 +8,11 @@ from typing import Any
 
 from hpctrain.comm import Communicator
 from hpctrain.data import BatchLoader
+from hpctrain.data.reading import Reading
 from hpctrain.train.build import build
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.clock import Clock
+from hpctrain.train.course import Course, Leg
 from hpctrain.train.draws import seed_everything, seed_rank
 from hpctrain.train.faults.datafiles import DataFiles
 from hpctrain.train.faults.finite import FiniteCheck
@@ -19,9 +21,8 @@ from hpctrain.train.faults.stages import Stages
 from hpctrain.train.guard import check_schedule, schedule_facts
 from hpctrain.train.metrics import Meter
 from hpctrain.train.modes import evaluating
-from hpctrain.train.order import make_sampler
 from hpctrain.train.profiling import Profiler
-from hpctrain.train.reporting import Reporter
+from hpctrain.train.reporting import Reporter, judged_value
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
 from hpctrain.train.setup import agree_on_reading, open_loader
@@ -63,20 +64,20 @@ class Trainer:
         seed_everything(self.settings.seed)
         saved = self.saver.find()
         self.data = task.build_data(saved["task"] if saved else None, comm.broadcast_object)
-        self.sampler = make_sampler(run.job, self.data.train)
-        digest = run.digests().get("index", "")
-        self.schedule_facts = schedule_facts(run.job, self.steps_per_epoch, digest)
+        self.course = Course(run.job, self.data)
+        self._index_digest = run.digests().get("index", "")
         if saved:
             check_schedule(
                 saved["schedule"],
-                self.schedule_facts,
+                self._schedule_facts(saved["position"]["epoch"]),
                 is_allowed=is_schedule_change_allowed,
                 step=saved["position"]["step"],
             )
-        total_steps = self.settings.epochs * self.steps_per_epoch
         self.clock = Clock(self.settings.global_batch_size, comm.device)
         saved_precision = saved["precision"] if saved else None
-        built = build(task, comm, self.data, total_steps, saved_precision, self.clock.mark)
+        built = build(
+            task, comm, self.data, self.course.total_steps, saved_precision, self.clock.mark
+        )
         self.built, self.precision, self.optimizers = built, built.precision, built.optimizers
         self.update, self.rates, self.remedy = built.update, built.rates, built.remedy
         seed_rank(self.settings.seed, comm.rank)
@@ -87,19 +88,13 @@ class Trainer:
             built.restore(saved)
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
-        self.finite = FiniteCheck(self.data, folder, self.steps_per_epoch)
+        self.finite = FiniteCheck(self.data, folder, self.course.steps_in)
         self.files = DataFiles(run.read_index, is_main=comm.rank == 0)
-        self.reading = agree_on_reading(
-            run.job.data, self.data.train, self.sampler, self.position, comm
-        )
+        self.leg = self.course.leg(self.position.epoch)
+        self.reading = self._agree_on_reading()
         self.reporter = Reporter(
-            run, state, self.clock, self.steps_per_epoch, self.reading, is_main=comm.rank == 0
+            run, state, self.clock, self.course, self.reading, is_main=comm.rank == 0
         )
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of one epoch."""
-        return self.sampler.batches_per_epoch
 
     def fit(self, stop: StopRequest | None = None) -> bool:
         """Train to the last epoch, or until asked to stop.
@@ -132,15 +127,36 @@ class Trainer:
             self.reporter.close(is_failed=is_failed)
 
     def _run(self, stop: StopRequest) -> bool:
-        if self._lacks_validation():
-            self._judge(self._validate())
-        left = self.position, self.settings.epochs
-        with open_loader(self.data.train, self.sampler, *left, self.reading, self.comm) as batches:
-            return self._go_through(batches, stop)
+        self._catch_up()
+        for leg in self.course.left(self.position.epoch):
+            self._begin(leg)
+            left = self.position, leg.stop
+            with open_loader(leg.samples, leg.sampler, *left, self.reading, self.comm) as batches:
+                if not self._go_through(batches, stop):
+                    return False
+        self.stages.enter("aside")
+        self.saver.finish()
+        self.stages.enter("aside")
+        self.files.finish()
+        return True
+
+    def _begin(self, leg: Leg) -> None:
+        """Samples may have another size from here on."""
+        if leg is not self.leg:
+            self.stages.enter("data")
+            self.leg = leg
+            self.reading = self._agree_on_reading()
+            self.reporter.reads(self.reading)
+        self.reporter.stage(self.position, leg)
+
+    def _agree_on_reading(self) -> Reading:
+        own = self.leg.samples, self.leg.sampler
+        return agree_on_reading(self.run.job.data, *own, self.position, self.comm)
 
     def _go_through(self, batches: BatchLoader, stop: StopRequest) -> bool:
+        """Train to the end of this leg; False if stopped before that."""
         self.clock.start()
-        while self.position.epoch < self.settings.epochs:
+        while self.position.epoch < self.leg.stop:
             stop.ask()
             self.clock.mark("other")
             self.stages.enter("data")
@@ -148,7 +164,7 @@ class Trainer:
             self.clock.mark("data")
             self._step(batch)
             self.clock.end(self._weight(batch))
-            is_last = self.position.step >= self.steps_per_epoch
+            is_last = self.position.step >= self.leg.steps_per_epoch
             if self._is_due(self.settings.log_every_steps) or is_last:
                 self._log()
             with self.clock.aside(), self.stages.during("aside"):
@@ -163,10 +179,6 @@ class Trainer:
             if stop.agreed() and self.position.epoch < self.settings.epochs:
                 self._leave(stop.reason)
                 return False
-        self.stages.enter("aside")
-        self.saver.finish()
-        self.stages.enter("aside")
-        self.files.finish()
         return True
 
     def _leave(self, reason: str) -> None:
@@ -242,9 +254,9 @@ class Trainer:
     def _judge(self, scalars: Mapping[str, float]) -> None:
         """Let the best checkpoint be kept, if that is asked for and this epoch was validated."""
         metric = self.settings.checkpoints.best
-        name = metric.removeprefix("validation/") if metric else ""
-        if metric and name in scalars:
-            self.saver.judge(self.position.epoch, metric, scalars[name])
+        value = judged_value(metric, scalars)
+        if metric and value is not None:
+            self.saver.judge(self.position.epoch, metric, value)
 
     def _validate(self) -> Mapping[str, float]:
         """Validation and figures, where they are due after this epoch; returns the scalars."""
@@ -263,12 +275,16 @@ class Trainer:
                 self.reporter.curves(self.position, self.task)
         return scalars
 
-    def _lacks_validation(self) -> bool:
-        """True if an earlier start was killed between an epoch's checkpoint and its validation."""
-        at = self.position
+    def _catch_up(self) -> None:
+        """Make what a kill took behind an epoch's checkpoint: its validation, or the verdict."""
+        at, metric = self.position, self.settings.checkpoints.best
         if at.step or not at.epoch or not self._is_epoch_due(self.settings.validate_every_epochs):
-            return False
-        return bool(self.comm.broadcast_object(self.run.validated_epoch() < at.epoch))
+            return
+        epoch, judged = self.comm.broadcast_object(self.run.last_validation())
+        if epoch < at.epoch:
+            self._judge(self._validate())
+        elif epoch == at.epoch and metric and judged is not None:
+            self.saver.judge(at.epoch, metric, judged)
 
     def _is_epoch_due(self, every: int) -> bool:
         is_last = self.position.epoch == self.settings.epochs
@@ -276,5 +292,9 @@ class Trainer:
 
     def _save(self) -> None:
         self.finite.parameters(self.task.models, self.position)
-        facts = {"schedule": self.schedule_facts, **self.built.save()}
+        schedule = self._schedule_facts(self.position.epoch)
+        facts = {"schedule": schedule, **self.built.save()}
         self.saver.save(self.task, self.optimizers, self.position, facts)
+
+    def _schedule_facts(self, epoch: int) -> dict[str, Any]:
+        return schedule_facts(self.run.job, self.course.steps_in(epoch), self._index_digest)

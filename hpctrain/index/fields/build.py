@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,27 @@ if TYPE_CHECKING:
     from hpctrain.config.data import Fields
 
 SHOWN = 5
+ReadHdf5 = Callable[[FileHeader], FileHeader | None]
+
+
+@dataclass(frozen=True)
+class _Headers:
+    """Headers of all used files; those of HDF5 are empty until they are asked for."""
+
+    known: dict[Path, FileHeader]
+    read_hdf5: ReadHdf5 | None
+
+    def filled(self, headers: list[FileHeader]) -> list[FileHeader] | None:
+        """With arrays and coordinates; None where HDF5 cannot be read here."""
+        found = []
+        for header in headers:
+            own: FileHeader | None = header
+            if header.kind == "hdf5":
+                own = self.read_hdf5(header) if self.read_hdf5 else None
+            if own is None:
+                return None
+            found.append(own)
+        return found
 
 
 def build_fields_index(
@@ -31,6 +53,7 @@ def build_fields_index(
     upscale_factor: int,
     cwd: Path,
     progress: Callable[[str], None] | None = None,
+    read_hdf5: ReadHdf5 | None = None,
 ) -> Index:
     """Scan, pair, split and check the files of a `data:` block.
 
@@ -39,6 +62,7 @@ def build_fields_index(
         upscale_factor: target cells a low-resolution cell along each axis.
         cwd: folder that a relative `data.root` starts from.
         progress: called with a line before many bytes are read.
+        read_hdf5: fills the header of an HDF5 file, or returns None where h5py is not installed.
 
     Returns:
         The index; the same files give the same bytes.
@@ -51,32 +75,43 @@ def build_fields_index(
             "data.augment.random_shift: is for a box and has no effect on a sphere; leave it out "
             "(roll_longitude moves slabs in longitude)"
         )
-    root = _root(fields, cwd)
+    root = root_of(fields, cwd)
     if fields.index is not None:
-        return _of_index(fields, upscale_factor, cwd, root)
+        return _of_index(fields, upscale_factor, cwd, root, read_hdf5)
     rows = split_rows(fields, root)
     used = [row for row in rows if row.status == "ok"]
     headers = _headers(root, used)
-    _check_groups(fields, upscale_factor, root, used, headers)
+    _check_groups(fields, upscale_factor, root, used, _Headers(headers, read_hdf5))
     stamps = digests(list(headers), progress)
     rows = [_stamped(row, root, stamps) for row in rows]
     check_copies(rows, "target")
     return Index(root, tuple(rows), {"rule": _rule(fields, upscale_factor), **tool_facts()})
 
 
-def _of_index(fields: Fields, upscale_factor: int, cwd: Path, root: Path) -> Index:
+def _of_index(
+    fields: Fields, upscale_factor: int, cwd: Path, root: Path, read_hdf5: ReadHdf5 | None
+) -> Index:
     """The rows of an index that was built before; nothing is read but headers and what changed."""
     rows = rows_of_index(fields, cwd)
     used = [row for row in rows if row.status == "ok" and row.split in ("train", "validation")]
     headers = _headers(root, used)
-    _check_groups(fields, upscale_factor, root, used, headers)
+    _check_groups(fields, upscale_factor, root, used, _Headers(headers, read_hdf5))
     facts = {"kind": fields.kind, "index": fields.index, "upscale_factor": upscale_factor}
     index = Index(root, tuple(rows), {"rule": facts, **tool_facts()}, rows[0].columns)
     verify_index(index)
     return index
 
 
-def _root(fields: Fields, cwd: Path) -> Path:
+def root_of(fields: Any, cwd: Path) -> Path:
+    """The folder of the data.
+
+    Args:
+        fields: the `data:` block.
+        cwd: folder that a relative `data.root` starts from.
+
+    Raises:
+        DataError: it is none.
+    """
     root = (cwd / Path(fields.root).expanduser()).resolve()
     if not root.is_dir():
         found = "is no folder" if root.exists() else "does not exist"
@@ -106,9 +141,12 @@ def _headers(root: Path, rows: list[Row]) -> dict[Path, FileHeader]:
 
 
 def _check_groups(
-    fields: Fields, factor: int, root: Path, rows: list[Row], headers: dict[Path, FileHeader]
+    fields: Fields, factor: int, root: Path, rows: list[Row], headers: _Headers
 ) -> None:
-    """Compare all files with the first; HDF5 is compared by the trainer, which can read it."""
+    """Compare all files with the first, and its grid with what is asked for.
+
+    Of HDF5 files the first is looked at where h5py is installed; all are compared by the trainer.
+    """
     target = _check_alike(fields, root, [r.targets for r in rows], headers, False)
     coarse, has_inputs = None, bool(rows[0].inputs)
     if has_inputs:
@@ -123,14 +161,15 @@ def _check_alike(
     fields: Fields,
     root: Path,
     groups: list[tuple[str, ...]],
-    headers: dict[Path, FileHeader],
+    headers: _Headers,
     is_input: bool,
 ) -> Group | None:
     first: Group | None = None
     for names in groups:
-        own = [headers[root / name] for name in names]
+        own = [headers.known[root / name] for name in names]
         if any(h.kind == "hdf5" for h in own):
-            return None
+            filled = headers.filled(own) if first is None else None
+            return group_of(filled, fields, is_input) if filled else None
         group = group_of(own, fields, is_input)
         first = first or group
         for header, layout, expected, reference in zip(

@@ -108,11 +108,11 @@ def coarse_options(
     return coarse_shells, coarse_grid
 
 
-def coarse_shape(where: str, grid: Grid, factor: int, crop: Triple) -> Triple:
-    """Cells of the low-resolution field; samples of `crop` cells must fit in it.
+def coarse_shape(where: str, grid: Grid, factor: int) -> Triple:
+    """Cells of the low-resolution field.
 
     Raises:
-        DataError: a number of cells that does not divide, or a crop that is too large.
+        DataError: a number of cells that does not divide.
     """
     names = AXES[grid.geometry]
     if any(n % factor for n in grid.shape):
@@ -123,17 +123,30 @@ def coarse_shape(where: str, grid: Grid, factor: int, crop: Triple) -> Triple:
             f"{_ways_out(grid, factor)}"
         )
     a, b, c = (n // factor for n in grid.shape)
+    return a, b, c
+
+
+def check_crop(where: str, grid: Grid, coarse: Triple, crop: Triple, key: str) -> None:
+    """Raise DataError when samples do not fit in the low-resolution field.
+
+    Args:
+        where: file, for messages.
+        grid: of the target.
+        coarse: cells of the low-resolution field.
+        crop: cells of a sample.
+        key: where the crop stands in the `data:` block.
+    """
     too_large = [
         f"{name} {size} (at most {n})"
-        for name, size, n in zip(names, crop, (a, b, c), strict=True)
+        for name, size, n in zip(AXES[grid.geometry], crop, coarse, strict=True)
         if size > n
     ]
     if too_large:
         raise DataError(
-            f"{where}: data.crop {list(crop)} is larger than the low-resolution field of "
-            f"{a} x {b} x {c} cells along {', '.join(too_large)}; give a smaller crop"
+            f"{where}: data.{key} {list(crop)} is larger than the low-resolution field of "
+            f"{' x '.join(map(str, coarse))} cells along {', '.join(too_large)}; give a smaller "
+            "crop"
         )
-    return a, b, c
 
 
 def _ways_out(grid: Grid, factor: int) -> str:

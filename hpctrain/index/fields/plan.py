@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpctrain.errors import DataError
-from hpctrain.index.fields.grid import Grid, Triple, coarse_options, coarse_shape, plan_grid
+from hpctrain.index.fields.grid import (
+    Grid,
+    Triple,
+    check_crop,
+    coarse_options,
+    coarse_shape,
+    plan_grid,
+)
 from hpctrain.index.fields.layout import Layout, channel_names, layouts_of
 from hpctrain.index.headers.arrays import FileHeader
 
@@ -78,12 +85,15 @@ def plan_fields(
         input_longitudes: their longitudes.
 
     Raises:
-        DataError: see `plan_grid` and `coarse_shape`, or an input that is not `upscale_factor`
-            times coarser than the target.
+        DataError: see `plan_grid`, `coarse_shape` and `check_crop`, or an input that is not
+            `upscale_factor` times coarser than the target.
     """
     fine = grid_of(fields, target, fields.shells, fields.grid, target_longitudes)
     where = str(target.headers[0].path)
-    coarse = coarse_shape(where, fine, upscale_factor, fields.crop)
+    coarse = coarse_shape(where, fine, upscale_factor)
+    check_crop(where, fine, coarse, fields.crop, "crop")
+    for number, stage in enumerate(fields.crop_stages):
+        check_crop(where, fine, coarse, stage.crop, f"crop_stages[{number}].crop")
     if inputs is None:
         return Plan(fine, None, coarse)
     shells, cells = coarse_options(fields.shells, fields.grid, upscale_factor)

@@ -34,7 +34,7 @@ class Draw(Pair):
         noise_size: int,
         seed: int,
     ) -> None:
-        super().__init__(batch, generator, 1, (0, 0, 0), seed)
+        super().__init__(batch, generator, 1, seed)
         self.noise_size, self.rescaling = noise_size, rescaling
         self.target = rescaling(batch.target)
 

@@ -80,7 +80,7 @@ def make_fields(
     if len(style) != size:
         takes = f"{size} numbers, the columns of data.styles" if size else "none"
         raise ConfigError(f"--style: found {len(style)} numbers; this generator takes {takes}")
-    a, b, c = job.data.crop
+    a, b, c = job.fields.crop
     generator = make_generator(job.train, len(scales.names), (a, b, c), size)
     generator.load_state_dict(state["models"]["generator"])
     _average(generator, state)

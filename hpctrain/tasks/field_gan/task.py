@@ -74,7 +74,7 @@ class FieldGanTask(Task):
 
     def build_models(self) -> dict[str, nn.Module]:
         """Generator and discriminator."""
-        a, b, c = self.job.data.crop
+        a, b, c = self.job.fields.crop
         seen = self.channels * self.rescaling.factor
         return {
             "generator": make_generator(self.settings, self.channels, (a, b, c), self.style_size),
@@ -145,15 +145,15 @@ class FieldGanTask(Task):
 
     def _check_output(self) -> None:
         """A generator that ends in tanh must be able to reach all values."""
-        norms = self.job.data.target_norms
-        is_bounded = self.job.data.normalization == "minmax"
+        norms = self.job.fields.target_norms
+        is_bounded = self.job.fields.normalization == "minmax"
         if norms:
             is_bounded = all(
                 norm.then == "minmax" or (norm.then == "none" and norm.kind in _BOUNDED)
                 for norm in norms
             )
         if self.settings.generator.output == "tanh" and not is_bounded:
-            found = ", ".join(norm.kind for norm in norms) or self.job.data.normalization
+            found = ", ".join(norm.kind for norm in norms) or self.job.fields.normalization
             raise ConfigError(
                 "train.generator.output: tanh makes values in (-1, 1), which the normalisation "
                 f"({found}) does not lead to; give data.target_norms of kind "
@@ -161,7 +161,7 @@ class FieldGanTask(Task):
             )
 
     def _dataset(self, split: str) -> CropDataset:
-        return CropDataset(self.job.data, self.place.read_index(), split, self.settings.seed)
+        return CropDataset(self.job.fields, self.place.read_index(), split, self.settings.seed)
 
 
 def _check_number(count: int, *, is_told: bool) -> None:

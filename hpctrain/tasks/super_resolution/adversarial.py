@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from hpctrain.config.field_gan import FieldAdversary
 from hpctrain.config.task import Adversary
-from hpctrain.losses import adversarial_loss, paired_spectral_loss, r1, wgan_gp, wide
+from hpctrain.losses import adversarial_loss, r1, wgan_gp, wide
+from hpctrain.losses.spectral import paired_spectral_loss
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.update import Update
 

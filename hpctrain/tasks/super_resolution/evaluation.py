@@ -11,11 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.analysis import figures
-from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error
+from hpctrain.analysis.shells import km_per
+from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_errors
 from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
 from hpctrain.models import upsample_tricubic
-from hpctrain.tasks.super_resolution.likeness import correlation, distances, moments
+from hpctrain.tasks.super_resolution.by_shell import (
+    ShellSums,
+    draw_shells,
+    generators_own,
+    shell_errors,
+)
+from hpctrain.tasks.super_resolution.likeness import (
+    correlation,
+    distances,
+    has_structure,
+    moments,
+)
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.tasks.super_resolution.picture import Picture, draw_picture
 from hpctrain.train.task import Validation
@@ -40,13 +52,14 @@ class Evaluation:
             self._kinds += ("tricubic",)
         self._spectra: dict[str, list[list[float]]] = {}
         self._k: list[float] = []
+        self._shells: dict[str, Any] = {}
 
     def sums(self, batch: FieldBatch, generator: nn.Module) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks.
 
         Noise is drawn for epoch 0 whatever the epoch, so that epochs can be compared.
         """
-        pair = Pair(batch, generator, self.factor, self.halo, self.settings.seed)
+        pair = Pair(batch, generator, self.factor, self.settings.seed)
         fields = {
             "truth": batch.target,
             "generator": pair.generate().float(),
@@ -54,66 +67,73 @@ class Evaluation:
         if self.baseline:
             fields[self.baseline] = self._as_target(pair.condition.float())
         if "tricubic" in self._kinds:
-            cubic = upsample_tricubic(batch.input.float(), self.factor, self.halo)
+            cubic = upsample_tricubic(batch.input.float(), self.factor, pair.halo)
             fields["tricubic"] = self._as_target(cubic)
         sums = {"samples": torch.tensor(float(len(batch.ids)), dtype=torch.float64)}
+        first = [self.dataset.first_shell(i) for i in batch.ids]
+        size, device = batch.target.shape[2], batch.target.device
+        shells = ShellSums(first, size, self.dataset.num_shells, device)
+        truth = self._physical(batch.target)
         for kind, field in fields.items():
-            spectrum = SpectrumSum(field.shape[1], field.shape[2:], device=field.device)
+            spectrum = SpectrumSum(field.shape[1], field.shape[2:], device=device)
             spectrum.add(field)
             sums[f"spectrum/{kind}"] = spectrum.tensors()[0]
+            shells.add_spectrum(kind, field)
             if kind != "truth":
                 # a mean over cells, so that a sample counts once whatever its size
                 sums[f"squared_error/{kind}"] = _squares(field, batch.target)
+                physical = self._physical(field)
                 if self.scales.norms:  # no scale turns these errors into physical ones
-                    physical = (self.scales.denormalize(x.double()) for x in (field, batch.target))
-                    sums[f"physical_error/{kind}"] = _squares(*physical)
+                    sums[f"physical_error/{kind}"] = _squares(physical, truth)
                 sums[f"moments/{kind}"] = moments(field, batch.target)
                 sums[f"histogram_distance/{kind}"] = distances(field, batch.target)
-        return sums
+                shells.add_errors(kind, physical, truth)
+        return {**sums, **shells.sums}
 
     def result(self, sums: Mapping[str, Tensor]) -> Validation:
         """Numbers of the whole pass; RMSE in each variable's unit, and in units of its scale."""
         samples = float(sums["samples"])
         spectra = {kind: sums[f"spectrum/{kind}"] / samples for kind in self._kinds}
+        kinds = self._kinds[1:]
+        by_kind: dict[str, dict[str, Tensor]] = {
+            "rmse": {k: self._rmse(sums, k) for k in kinds},
+            "correlation": {k: correlation(sums[f"moments/{k}"] / samples) for k in kinds},
+            "histogram_distance": {k: sums[f"histogram_distance/{k}"] / samples for k in kinds},
+            "log_spectrum_error": {
+                k: self._spectrum_errors(spectra, sums[f"moments/{k}"] / samples, k) for k in kinds
+            },
+        }
+        normalized = {
+            k: math.sqrt(float((sums[f"squared_error/{k}"] / samples).mean())) for k in kinds
+        }
+        spectral = {k: _root_mean_square(by_kind["log_spectrum_error"][k]) for k in kinds}
+        named = {
+            name: {kind: self._named(v.tolist()) for kind, v in found.items()}
+            for name, found in by_kind.items()
+        }
+        scalars = {
+            **{f"rmse/{k}": v for k, v in normalized.items()},
+            **{f"log_spectrum_error/{k}": v for k, v in spectral.items()},
+        }
+        for name in ("correlation", "histogram_distance"):
+            scalars |= {f"{name}/{k}": float(v.nanmean()) for k, v in by_kind[name].items()}
+        self._shells = self._by_shell(sums)
         self._remember(spectra)
-        rmse: dict[str, dict[str, float]] = {}
-        scalars: dict[str, float] = {}
-        normalized: dict[str, float] = {}
-        for kind in self._kinds[1:]:
-            mean = sums[f"squared_error/{kind}"] / samples
-            physical = mean.sqrt() * torch.tensor(self.scales.scale, dtype=torch.float64)
-            if self.scales.norms:
-                physical = (sums[f"physical_error/{kind}"] / samples).sqrt()
-            rmse[kind] = self._named(physical.tolist())
-            normalized[kind] = math.sqrt(float(mean.mean()))
-            scalars[f"rmse/{kind}"] = normalized[kind]
-        spectral = {
-            kind: log_spectrum_error(spectra[kind], spectra["truth"]) for kind in self._kinds[1:]
-        }
-        scalars.update({f"log_spectrum_error/{kind}": v for kind, v in spectral.items()})
-        likeness = {
-            "correlation": {
-                k: correlation(sums[f"moments/{k}"] / samples) for k in self._kinds[1:]
-            },
-            "histogram_distance": {
-                k: sums[f"histogram_distance/{k}"] / samples for k in self._kinds[1:]
-            },
-        }
-        for name, found in likeness.items():
-            scalars.update({f"{name}/{kind}": float(v.mean()) for kind, v in found.items()})
         summary = {
             "samples": int(samples),
             "variables": list(self.dataset.variables),
-            "rmse": rmse,
             "rmse_normalized": normalized,
+            **named,
             "log_spectrum_error": spectral,
-            **{
-                name: {kind: self._named(v.tolist()) for kind, v in found.items()}
-                for name, found in likeness.items()
-            },
+            "log_spectrum_error_by_variable": named["log_spectrum_error"],
         }
-        spectrum_file = {"k": self._k, "k_unit": "cycles per sample width", **self._by_variable()}
-        return Validation(scalars, {"summary.json": summary, "spectra.json": spectrum_file})
+        files = {
+            "summary.json": summary,
+            "spectra.json": {"k": self._k, "k_unit": "cycles per sample width"}
+            | self._by_variable(),
+            "shells.json": self._shells,
+        }
+        return Validation(scalars, files, _details(named), generators_own(self._shells))
 
     def figures(
         self, generator: nn.Module, device: torch.device, epoch: int
@@ -127,15 +147,50 @@ class Evaluation:
         return [*draws, *self.curves(epoch)]
 
     def curves(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
-        """Draw function of the spectra of the last pass."""
+        """Draw functions of the spectra and of the errors by shell of the last pass."""
         if not self._k:
             return ()
+        shells = partial(draw_shells, self._shells, epoch)
         curves = {
             "generated" if kind == "generator" else kind: torch.tensor(self._spectra[kind]).numpy()
             for kind in self._kinds
         }
         k, title = torch.tensor(self._k).numpy(), f"validation, epoch {epoch}"
-        return [("spectra", partial(figures.spectra, k, curves, self.dataset.variables, title))]
+        spectra = partial(figures.spectra, k, curves, self.dataset.variables, title)
+        return [("spectra", spectra), ("errors_by_shell", shells)]
+
+    def _physical(self, field: Tensor) -> Tensor:
+        """Normalised fields in the variables' own units, but for a constant where that is free."""
+        if self.scales.norms:
+            return self.scales.denormalize(field.double())
+        scale = torch.tensor(self.scales.scale, dtype=field.dtype, device=field.device)
+        return field * scale[:, None, None, None]
+
+    def _rmse(self, sums: Mapping[str, Tensor], kind: str) -> Tensor:
+        samples = float(sums["samples"])
+        if self.scales.norms:
+            return (sums[f"physical_error/{kind}"] / samples).sqrt()
+        scale = torch.tensor(self.scales.scale, dtype=torch.float64)
+        return (sums[f"squared_error/{kind}"] / samples).sqrt() * scale
+
+    @staticmethod
+    def _spectrum_errors(spectra: Mapping[str, Tensor], moments: Tensor, kind: str) -> Tensor:
+        """Of each variable; NaN where the truth is constant, whose rounding is no yardstick."""
+        errors = log_spectrum_errors(spectra[kind], spectra["truth"])
+        return torch.where(has_structure(moments), errors, torch.nan)
+
+    def _by_shell(self, sums: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What stands in eval/shells.json."""
+        radii, known = None, self.dataset.radii
+        if known is not None:
+            radii = (known[0] * (km_per(known[1]) or 1.0)).tolist()
+        variables = self.dataset.variables
+        return {
+            "variables": list(variables),
+            "units": list(self.dataset.units),
+            "radii": radii,
+            **shell_errors(sums, self._kinds[1:], variables),
+        }
 
     def _as_target(self, condition: Tensor) -> Tensor:
         """The input in the target's units, where the two have scales of their own."""
@@ -169,3 +224,18 @@ def baseline_of(dataset: FieldDataset) -> str | None:
 def _squares(field: Tensor, target: Tensor) -> Tensor:
     """Mean square error of each channel, summed over samples, in float64."""
     return (field - target).double().square().mean((2, 3, 4)).sum(0)
+
+
+def _root_mean_square(values: Tensor) -> float:
+    """Of those that exist; NaN where none does."""
+    return math.sqrt(float(values[~values.isnan()].square().mean()))
+
+
+def _details(named: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """Points of single variables."""
+    return {
+        f"by_variable/{variable}/{metric}/{kind}": value
+        for metric, kinds in named.items()
+        for kind, values in kinds.items()
+        for variable, value in values.items()
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hpctrain.analysis.spectrum import FLOOR
+
 
 def moments(field: Tensor, target: Tensor) -> Tensor:
     """Means of a, b, aa, bb, ab over the cells of each channel, summed over samples, (5, C)."""
@@ -12,11 +14,17 @@ def moments(field: Tensor, target: Tensor) -> Tensor:
     return torch.stack([x.mean((2, 3, 4)).sum(0) for x in (a, b, a * a, b * b, a * b)])
 
 
+def has_structure(moments: Tensor) -> Tensor:
+    """Whether the second of two fields varies by more than the rounding of float32, (...)."""
+    mean, square = moments[1], moments[3]
+    return square - mean * mean > FLOOR * square
+
+
 def correlation(moments: Tensor) -> Tensor:
-    """Pearson's correlation over all cells from mean moments; NaN where one is constant."""
+    """Pearson's correlation from mean moments (5, ...); NaN where one of two is constant."""
     a, b, aa, bb, ab = moments
     found: Tensor = (ab - a * b) / ((aa - a * a).clamp_min(0) * (bb - b * b).clamp_min(0)).sqrt()
-    return found
+    return torch.where(has_structure(moments) & found.isfinite(), found, torch.nan)
 
 
 def distances(field: Tensor, target: Tensor) -> Tensor:

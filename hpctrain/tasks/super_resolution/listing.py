@@ -60,14 +60,14 @@ def list_models(
     if upscale_factor is not None:
         raise ConfigError("--factor: the job says it; give --set train.upscale_factor=...")
     sys.path[:0] = [str((cwd / Path(folder).expanduser()).resolve()) for folder in job.code]
-    found = channels or _channels(job.data, cwd)
-    guess = len(job.data.variables) or 1
+    found = channels or _channels(job.fields, cwd)
+    guess = len(job.fields.variables) or 1
     known = found or (guess, guess)
     if isinstance(job.train, FieldGan):
-        return gan_rows(job.train, crop or job.data.crop, known[1], is_assumed=found is None)
+        return gan_rows(job.train, crop or job.fields.crop, known[1], is_assumed=found is None)
     if not isinstance(job.train, FieldTraining):
         raise ConfigError(f"train.task: {job.train.task} trains no fields")
-    return _rows(job.train, crop or job.data.crop, known, is_assumed=found is None)
+    return _rows(job.train, crop or job.fields.crop, known, is_assumed=found is None)
 
 
 def _known(crop: Crop, channels: tuple[int, int], factor: int) -> list[Row]:

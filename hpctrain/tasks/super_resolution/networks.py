@@ -20,9 +20,6 @@ from hpctrain.models.styled import StyledGenerator
 from hpctrain.models.unet import UNet, VNet
 from hpctrain.tasks.super_resolution.pair import generate
 
-_BLOCKS_WITHOUT_FACTOR = 3
-"""Halvings of a residual critic of fields at one resolution."""
-
 
 def make_generator(
     settings: FieldTraining, inputs: int, targets: int, style_size: int = 0
@@ -78,7 +75,7 @@ def make_critic(settings: FieldTraining, channels: int) -> nn.Module:
     block, factor = settings.adversary.discriminator, settings.upscale_factor
     critic: nn.Module
     if isinstance(block, networks.ResidualCritic):
-        blocks = block.blocks or (_BLOCKS_WITHOUT_FACTOR if factor == 1 else None)
+        blocks = block.num_blocks(factor)
         critic = SrDiscriminator(channels, factor, **_widths(block.channels), blocks=blocks)
     elif isinstance(block, networks.PatchCritic):
         critic = PatchDiscriminator(channels, **block.model_dump(exclude={"kind"}))
@@ -133,7 +130,7 @@ def halo_of(settings: FieldTraining, crop: tuple[int, int, int]) -> tuple[int, i
     if dims == 3:
         a, b, c = (find_halo(size, n, factor) for n in crop)
         return a, b, c
-    if crop[0] != 1 or factor != 1:
+    if crop[0] != 1 or factor != 1:  # user code's dims, which no schema knows
         raise ConfigError(
             f"train.generator.dims: 2 works on planes at one resolution; found data.crop "
             f"{list(crop)} and upscale_factor {factor}; give a crop of one cell along the first "

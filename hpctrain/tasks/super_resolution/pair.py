@@ -41,7 +41,6 @@ class Pair:
         batch: input (B, C, d+2h, h+2h, w+2h) and target (B, C, D, H, W).
         generator: the network.
         factor: upscale factor.
-        halo: input cells on each side of the part that is asked for, along each axis.
         seed: the run's seed; noise and mixing factors follow from it, the epoch and the sample.
     """
 
@@ -50,13 +49,19 @@ class Pair:
         batch: FieldBatch,
         generator: nn.Module,
         factor: int,
-        halo: tuple[int, int, int],
         seed: int,
     ) -> None:
         self.batch, self.generator = batch, generator
-        self.factor, self.halo, self.seed = factor, halo, seed
+        self.factor, self.seed = factor, seed
         self.target = batch.target
         self._condition: Tensor | None = None
+
+    @property
+    def halo(self) -> tuple[int, int, int]:
+        """Input cells on each side of the part that is asked for; stages of a run may differ."""
+        sizes = zip(self.batch.input.shape[2:], self.batch.target.shape[2:], strict=True)
+        a, b, c = ((given - fine // self.factor) // 2 for given, fine in sizes)
+        return a, b, c
 
     @property
     def condition(self) -> Tensor:

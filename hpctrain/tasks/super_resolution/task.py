@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from hpctrain.config.crops import CropStage
 from hpctrain.config.job import Job
 from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
@@ -45,7 +46,7 @@ class SuperResolutionTask(Task):
             raise TypeError(f"train.task is {job.train.task!r}, which trains no fields")
         self.settings = job.train
         self.factor = self.settings.upscale_factor
-        self.halo = halo_of(self.settings, job.data.crop)
+        self.halo = halo_of(self.settings, job.fields.crop)
         self.content_loss = criterion(self.settings.criterion)
 
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
@@ -59,6 +60,9 @@ class SuperResolutionTask(Task):
             self.scales = Scales.from_dict(share(measured))
         validation = self._dataset("validation")
         train.scales = validation.scales = self.scales
+        earlier = [
+            (stage.epochs, self._recut(train, stage)) for stage in self.job.fields.crop_stages
+        ]
         self.channels = (train.num_input_channels, len(train.variables))
         self._check(train)
         self.evaluation = Evaluation(self.settings, validation, self.scales, self.halo)
@@ -68,7 +72,7 @@ class SuperResolutionTask(Task):
                 "train.generator: takes a style, and data.styles is not given; name a table of a "
                 "number or more for each file"
             )
-        return Data(train, validation)
+        return Data(train, validation, earlier)
 
     def build_models(self) -> dict[str, nn.Module]:
         """Generator, and the discriminator if there is an adversary."""
@@ -98,7 +102,7 @@ class SuperResolutionTask(Task):
     def training_step(self, batch: FieldBatch, update: Update, at: Position) -> dict[str, Tensor]:
         """One generator step; in the adversarial epochs after its critic steps."""
         pairs = [
-            Pair(part, self._generator, self.factor, self.halo, self.settings.seed)
+            Pair(part, self._generator, self.factor, self.settings.seed)
             for part in update.split(batch)
         ]
         adversary = self.settings.adversary
@@ -149,13 +153,16 @@ class SuperResolutionTask(Task):
 
     def _dataset(self, split: str) -> FieldDataset:
         return FieldDataset(
-            self.job.data,
+            self.job.fields,
             self.place.read_index(),
             split,
             self.factor,
             self.halo,
             self.settings.seed,
         )
+
+    def _recut(self, train: FieldDataset, stage: CropStage) -> FieldDataset:
+        return train.recut(stage.crop, stage.stride, halo_of(self.settings, stage.crop))
 
     def _content(self, pair: Pair) -> dict[str, Tensor]:
         return {"loss": self.content_loss(pair.generate().float(), pair.target)}
@@ -166,7 +173,7 @@ class FieldToFieldTask(SuperResolutionTask):
 
     def _check(self, train: FieldDataset) -> None:
         """Inputs must be given where nothing is coarsened; unequal variables are welcome."""
-        if self.factor == 1 and not self.job.data.inputs:
+        if self.factor == 1 and not self.job.fields.inputs:
             raise ConfigError(
                 "data.inputs: field_to_field at upscale_factor 1 learns targets from inputs; name "
                 "their files"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,9 +17,17 @@ from hpctrain.train.task import Data, Position
 class FiniteCheck:
     """Ends a training whose losses or parameters are not finite, before anything is saved."""
 
-    def __init__(self, data: Data, checkpoints: CheckpointFolder, steps_per_epoch: int) -> None:
-        self._data, self._checkpoints = data, checkpoints
-        self._steps_per_epoch = steps_per_epoch
+    def __init__(
+        self, data: Data, checkpoints: CheckpointFolder, steps_in: Callable[[int], int]
+    ) -> None:
+        """Set up.
+
+        Args:
+            data: whose samples are named.
+            checkpoints: of which the newest is named.
+            steps_in: how many steps an epoch has.
+        """
+        self._data, self._checkpoints, self._steps_in = data, checkpoints, steps_in
 
     def losses(self, losses: Mapping[str, torch.Tensor], at: Position, batch: Any = None) -> None:
         """Look at the losses of one step, which is not counted yet.
@@ -27,7 +35,7 @@ class FiniteCheck:
         Raises:
             NonFiniteLossError: names the losses, and the samples where a batch is given.
         """
-        names = [self._data.train.sample_name(i) for i in batch.ids] if batch else []
+        names = [self._data.train_in(at.epoch).sample_name(i) for i in batch.ids] if batch else []
         where = f"; samples of the batch: {', '.join(names)}" if names else ""
         self._look(losses, f"epoch {at.epoch + 1}, step {at.step + 1}", where)
 
@@ -56,8 +64,9 @@ class FiniteCheck:
         """The last step done."""
         if not at.global_step:
             return "before the first step"
-        epoch, step = (at.epoch + 1, at.step) if at.step else (at.epoch, self._steps_per_epoch)
-        return f"by epoch {epoch}, step {step}"
+        if at.step:
+            return f"by epoch {at.epoch + 1}, step {at.step}"
+        return f"by epoch {at.epoch}, step {self._steps_in(at.epoch - 1)}"
 
     def _look(self, values: Mapping[str, torch.Tensor | float], when: str, where: str = "") -> None:
         bad = [key for key, value in values.items() if not _is_finite(value)]

@@ -134,7 +134,7 @@ class Remedy:
     def _words(self, bad: NonFiniteStepError, at: Position, batch: Any) -> str:
         """Which optimizer, whose loss, which samples."""
         names = [key for key, value in bad.scalars.items() if not math.isfinite(value.item())]
-        samples = [self._data.train.sample_name(i) for i in batch.ids]
+        samples = [self._data.train_in(at.epoch).sample_name(i) for i in batch.ids]
         told = self._comm.allgather_object((self._comm.ranks.host, names, samples))
         guilty = [(rank, *row) for rank, row in enumerate(told) if row[1]]
         what = "loss" if guilty else "gradient"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -69,6 +70,30 @@ def test_kill__loses_at_most_the_work_since_the_last_checkpoint(
 
     text = small.finish(killed)
     assert "resuming from state_" in text
+    assert_equal_bits(whole, killed)
+
+
+@pytest.mark.slow
+@requires(mpi=True, horovod=True)
+def test_kill__in_a_stage_of_smaller_crops_goes_on_bit_by_bit(small: SmallRun) -> None:
+    crops = (
+        "data.crop_stages=[{epochs: 1, crop: [2, 4, 4]}, {epochs: 7, crop: [3, 4, 4]}]",
+        "train.epochs=9",
+        "train.pretrain_epochs=2",
+        "train.checkpoints.keep_last=1000",
+    )
+    whole, killed = (small.render(small.unique(name), *crops) for name in ("whole", "killed"))
+    assert "stage 3 of 3 from epoch 9 on: crops of 4 x 4 x 4" in small.finish(whole)
+
+    process = small.start(killed)
+    wait_until(lambda: (killed / "checkpoints" / "state_2.pt").exists())
+    os.kill(ranks_of(killed)[0], signal.SIGKILL)
+    assert process.wait(timeout=60) not in (0, 75)
+    wait_until(lambda: not ranks_of(killed), 60)
+
+    text = small.finish(killed)
+    assert re.search(r"resuming from state_[2-7]\.pt", text)
+    assert "stage 2 of 3" in text
     assert_equal_bits(whole, killed)
 
 

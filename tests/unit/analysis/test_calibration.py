@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hpctrain.analysis.calibration import rank_histogram, spread_over_error, unevenness
+from hpctrain.analysis.calibration import (
+    CalibrationSum,
+    rank_histogram,
+    spread_over_error,
+    unevenness,
+)
 
 
 def draws(spread=1.0, bias=0.0, members=7, cells=40_000):
@@ -52,3 +57,31 @@ def test_unfit_shapes__are_refused():
         rank_histogram(np.zeros(5), np.zeros((3, 4)))
     with pytest.raises(ValueError, match="two"):
         spread_over_error(np.zeros(5), np.zeros((1, 5)))
+
+
+def test_sum_over_parts__is_that_of_the_whole():
+    """Three channels, ties among them, cut into unequal parts; against plain formulas."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 5, size=(3, 4, 10)).astype(np.float32) + 1000
+    members = rng.integers(0, 5, size=(6, 3, 4, 10)).astype(np.float32) + 1000
+    weights = rng.uniform(1, 2, size=(4, 10))
+    total = CalibrationSum(3, 6)
+    for part in (slice(0, 3), slice(3, 10)):
+        total.add(truth[..., part], iter(members[..., part]), weights[:, part])
+    for c in range(3):
+        expected = np.zeros(7)
+        for cell in np.ndindex(4, 10):
+            below = (members[(slice(None), c, *cell)] < truth[(c, *cell)]).sum()
+            ties = (members[(slice(None), c, *cell)] == truth[(c, *cell)]).sum()
+            expected[below : below + ties + 1] += weights[cell] / (ties + 1)
+        np.testing.assert_allclose(total.rank_histograms()[c], expected / weights.sum())
+        variance = np.average(members[:, c].var(0, ddof=1), weights=weights)
+        error = np.average((members[:, c].mean(0) - truth[c]) ** 2, weights=weights)
+        found = total.spreads_over_error()[c]
+        assert found == pytest.approx(np.sqrt(variance * 7 / 6 / error), rel=1e-5)
+
+
+def test_sum__of_another_number_of_members_is_refused():
+    total = CalibrationSum(1, 2)
+    with pytest.raises(ValueError, match="1 members of 2"):
+        total.add(np.zeros((1, 3)), np.zeros((1, 1, 3)))

@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from hpctrain.analysis.globe import Grid, measure, wave_numbers
+from hpctrain.analysis import globe, histogram_distance
+from hpctrain.analysis.globe import measure
+from hpctrain.analysis.grid import Grid, wave_numbers
 from tests.requires import SHARED_DATA, requires
 
 LONGITUDES = np.arange(24) * 15.0
@@ -145,3 +147,46 @@ def test_spectra_of_a_box__are_under_a_window_unless_all_axes_are_periodic():
         return measure(fields, None, ["x"], on)["spectrum"]["truth"]["x"][-1]
 
     assert highest(False) < 1e-3 * highest(True)
+
+
+@pytest.mark.parametrize("latitudes", [GLOBE, BAND])
+def test_measure__is_the_same_in_parts(monkeypatch, latitudes):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(3, 5, 15, 24)).astype(np.float32)
+    fields = {"truth": truth, "generator": truth + 0.1 * rng.normal(size=truth.shape)}
+    members = truth + rng.normal(size=(3, *truth.shape)).astype(np.float32)
+    at_once = measure(fields, members, FLOW, grid(latitudes))
+    monkeypatch.setattr(globe, "_CELLS", 2 * 15 * 24)
+    monkeypatch.setattr(histogram_distance, "_PART", 100)
+    in_parts = measure(fields, members, FLOW, grid(latitudes))
+    flat, expected = (list(numbers(page)) for page in (in_parts, at_once))
+    assert len(flat) > 100
+    assert flat == pytest.approx(expected)
+
+
+def numbers(content):
+    """All numbers of a page; None as -1."""
+    if isinstance(content, dict):
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
+            yield from numbers(value)
+    else:
+        yield -1 if content is None else content
+
+
+def test_shell_numbers__agree_with_the_whole():
+    """Each shell's error of a field and of its divergence; a wrong shell stands out."""
+    truth = np.random.default_rng(0).normal(size=(3, 5, 15, 24)).astype(np.float32)
+    made = truth.copy()
+    made[:, 2] *= 10
+    page = measure({"truth": truth, "generator": made}, None, FLOW, grid(GLOBE))
+    of_shells = page["shell_log_spectrum_error"]["generator"]["vx"]
+    np.testing.assert_allclose(of_shells, [0, 0, 2, 0, 0], atol=1e-6)
+    assert page["log_spectrum_error"]["generator"]["vx"] == pytest.approx(2 / 5**0.5)
+    flow = page["shell_divergence"]
+    assert flow["truth"][0] is flow["truth"][-1] is None
+    ratio = np.divide(flow["generator"][1:-1], flow["truth"][1:-1])
+    assert np.argmax(ratio) == 1
+    mean = np.sqrt(np.mean(np.square(flow["truth"][1:-1])))
+    assert page["divergence"]["truth"] == pytest.approx(mean)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hpctrain.analysis import charts
+from hpctrain.analysis.record import read_record
 from hpctrain.analysis.report import comparison, write_report
 from hpctrain.errors import ConfigError
 
@@ -99,6 +101,20 @@ def test_write_report__charts_of_losses_validation_and_spectra(finished_run):
     assert titles[-5:] == [
         "generator loss", "discriminator loss", "gradient penalty", "learning rate", "samples/s",
     ]  # fmt: skip
+
+
+def test_write_report__stages_begin_where_their_steps_do(tmp_path):
+    stages = [(0, 100, [4, 4, 4]), (4, 120, [4, 8, 8]), (6, 40, [8, 8, 8])]
+    names = ("first_epoch", "steps_per_epoch", "crop")
+    facts = [dict(zip(names, stage, strict=True)) for stage in stages]
+    run = fake_run.train(fake_run.render(tmp_path / "mantle"), stages=facts)
+    drawn = charts.losses(read_record(run))[0]["svg"][0]
+    texts = re.findall(r'x="([\d.]+)"[^>]*>(adversary.*?|crop.*?|\d+)</text>', drawn)
+    places = {name: float(x) for x, name in texts}
+    assert "crop 8 x 8 x 8, adversary" in places  # both from step 640 on
+    step = (places["600"] - places["200"]) / 400
+    found = [places[n] - 5 - places["0"] for n in ("crop 4 x 8 x 8", "crop 8 x 8 x 8, adversary")]
+    assert found == pytest.approx([400 * step, 640 * step], abs=1)
 
 
 def test_write_report__only_rendered(tmp_path):

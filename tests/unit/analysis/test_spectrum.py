@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from hpctrain.analysis.spectrum import SpectrumSum, log_spectrum_error, power_spectrum
+from hpctrain.analysis.spectrum import (
+    SpectrumSum,
+    log_spectrum_error,
+    log_spectrum_errors,
+    power_spectrum,
+)
 
 
 def wave(size, cycles, amplitude=1.0):
@@ -134,8 +139,28 @@ def test_log_spectrum_error__factor_of_ten_is_one():
 
 
 def test_log_spectrum_error__missing_power_is_large_but_finite():
-    assert log_spectrum_error(torch.zeros(2, 4), torch.zeros(2, 4)) == 0.0
+    assert math.isnan(log_spectrum_error(torch.zeros(2, 4), torch.zeros(2, 4)))
     assert log_spectrum_error(torch.zeros(4), torch.ones(4)) == pytest.approx(12.0)
+
+
+def test_log_spectrum_error__truth_without_power_is_no_yardstick():
+    """Rounding noise on a constant channel is not twelve decades of error."""
+    q = torch.tensor([[0.0, 0.0, 0.0], [100.0, 10.0, 1.0]])
+    p = torch.tensor([[1e-15, 1e-15, 1e-15], [100.0, 10.0, 0.1]])
+    assert log_spectrum_errors(p, q).tolist() == pytest.approx([math.nan, 3**-0.5], nan_ok=True)
+    assert log_spectrum_error(p, q) == pytest.approx(3**-0.5)
+
+
+def test_log_spectrum_error__of_no_number_is_none():
+    assert math.isnan(log_spectrum_error(torch.full((3,), math.nan), torch.ones(3)))
+
+
+def test_log_spectrum_error__floor_is_a_share_of_the_truths_power():
+    """However wrong the largest scales are, it does not hide power that is missing elsewhere."""
+    q = torch.tensor([1.0, 1e-4])
+    assert log_spectrum_error(torch.tensor([1e10, 0.0]), q) == pytest.approx(
+        math.sqrt((10**2 + 8**2) / 2)
+    )
 
 
 def test_log_spectrum_error__shapes_differ():

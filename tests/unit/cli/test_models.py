@@ -144,8 +144,21 @@ def test_models__of_the_users_own_network(run, rows):
         (["--set", "train.epochs=3"], "give --job"),
         (["--job", "small", "--factor", "2"], "the job says it"),
         (
+            [
+                "--job",
+                "small",
+                "--crop",
+                "8,8,4",
+                "--set",
+                "data.crop=[8,8,8]",
+                "--set",
+                "train.adversary={discriminator: {kind: patch}}",
+            ],
+            "discriminator: input of (8, 8, 4) cells is too small; it needs at least 7",
+        ),
+        (
             ["--job", "small", "--set", "train.adversary={discriminator: {kind: patch}}"],
-            "discriminator: input of (4, 6, 8) cells is too small; it needs at least 7",
+            "crop [4, 6, 8] gives fields of 4 cells along an axis, and the discriminator needs 7",
         ),
     ],
 )

@@ -34,7 +34,7 @@ def sweep(tmp_path):
         target = tmp_path / "jobs" / "s"
         target.parent.mkdir(exist_ok=True)
         index = Index(tmp_path, (), {})
-        write_sweep(resolved, inputs(str(target)), target, lambda data, factor: index)
+        write_sweep(resolved, inputs(str(target)), target, lambda job: index)
         return target
 
     return make

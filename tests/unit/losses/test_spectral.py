@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hpctrain.losses import paired_spectral_loss, spectral_loss
+from hpctrain.losses import spectral_loss
+from hpctrain.losses.spectral import paired_spectral_loss
 
 
 def test_spectral_loss__equals_the_formula() -> None:

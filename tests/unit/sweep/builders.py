@@ -28,7 +28,7 @@ def write(
     """Render into folder/name."""
     target = folder / name
     given = replace(inputs(run_dir=str(target), python=python), index_csv="", index_json="")
-    return write_sweep(resolved, given, target, lambda data, factor: Index(Path("/data"), (), {}))
+    return write_sweep(resolved, given, target, lambda job: Index(Path("/data"), (), {}))
 
 
 def add_point(folder: Path, name: str, state: dict, summary: dict | None = None) -> Path:

@@ -54,13 +54,14 @@ def test_write__the_index_is_on_disk_once(tmp_path, resolved):
 def test_write__an_index_for_each_data_block(tmp_path):
     built = []
 
-    def build(data, factor):
+    def build(job):
         from pathlib import Path
 
         from hpctrain.index import Index
 
-        built.append(data.root)
-        return Index(Path(data.root), (), {"root": data.root})
+        root = job.data.root
+        built.append(root)
+        return Index(Path(root), (), {"root": root})
 
     from dataclasses import replace
 

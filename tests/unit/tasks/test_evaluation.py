@@ -29,7 +29,7 @@ def crops(made: Trainer) -> list[tuple[np.ndarray, np.ndarray]]:
     for i in range(len(made.data.validation)):
         batch = _batch(made, i)
         with torch.no_grad():
-            pair = Pair(batch, task.models["generator"], task.factor, task.halo, task.settings.seed)
+            pair = Pair(batch, task.models["generator"], task.factor, task.settings.seed)
             found.append(
                 (pair.generate()[0].flatten(1).numpy(), batch.target[0].flatten(1).numpy())
             )

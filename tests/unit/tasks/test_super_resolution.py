@@ -11,7 +11,7 @@ from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.task import Adversary, GradientPenalty
 from hpctrain.data import FieldBatch
-from hpctrain.losses import paired_spectral_loss
+from hpctrain.losses.spectral import paired_spectral_loss
 from hpctrain.models import SrDiscriminator, SrGenerator
 from hpctrain.tasks.super_resolution.adversarial import AdversarialStep, crop_spectra
 from hpctrain.tasks.super_resolution.pair import Pair
@@ -19,7 +19,6 @@ from hpctrain.train.optimizers import build_optimizer
 from hpctrain.train.update import Update
 
 WIDTHS = {"channels_base": 8, "channels_min": 4, "channels_max": 8}
-HALO = 2
 
 
 class Bench:
@@ -44,7 +43,7 @@ class Bench:
         )
 
     def pairs(self) -> list[Pair]:
-        return [Pair(b, self.generator, 2, HALO, seed=0) for b in self.update.split(self.batch)]
+        return [Pair(b, self.generator, 2, seed=0) for b in self.update.split(self.batch)]
 
     def step(self, number: int = 0) -> dict[str, Tensor]:
         return self.advance(self.pairs(), self.update, number)
@@ -125,7 +124,7 @@ def test_pair__draws_belong_to_the_sample() -> None:
     assert torch.equal(torch.cat((first.mix(0), second.mix(0))), whole.mix(0))
     assert not torch.equal(whole.mix(0), whole.mix(1))
     other_epoch = Pair(
-        FieldBatch((3, 5), 1, bench.batch.input, bench.batch.target), bench.generator, 2, HALO, 0
+        FieldBatch((3, 5), 1, bench.batch.input, bench.batch.target), bench.generator, 2, 0
     )
     assert not torch.allclose(other_epoch.generate(), whole.generate())
 

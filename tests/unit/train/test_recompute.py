@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
+from hpctrain.losses import r1
 from hpctrain.models import SampleNoise, SrDiscriminator, SrGenerator
 from hpctrain.train.recompute import checkpoint_activations
 
@@ -21,6 +22,7 @@ def gradients(generator: nn.Module, critic: nn.Module) -> list[Tensor | None]:
     field = first.detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(field).sum(), field, create_graph=True)
     loss = (first * second).mean() + critic(first).mean() + slope.square().sum()
+    loss = loss + r1(critic, first)
     weights = [*generator.parameters(), *critic.parameters()]
     return list(torch.autograd.grad(loss, weights, allow_unused=True))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +106,43 @@ def test_resume__makes_a_validation_that_a_kill_took(run_dir: Path) -> None:
     assert [line for line in summary.read_text().splitlines() if not drop.search(line)] == [
         line for line in expected.splitlines() if not drop.search(line)
     ]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hpctrain.train.saving import Saver
+from tests.unit.train.test_trainer import trainer
+
+def judge(self, epoch, metric, value):
+    if epoch == 2:
+        self.finish()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, epoch, metric, value)
+
+original, Saver.judge = Saver.judge, judge
+trainer(Path(sys.argv[1])).fit()
+"""
+
+
+def test_resume__judges_an_epoch_whose_verdict_a_kill_took(run_dir: Path) -> None:
+    metric = "validation/rmse/generator"
+    change(run_dir, epochs=2, checkpoints={"best": metric}, optimizer={"learning_rate": 1e-3})
+    command = [sys.executable, "-c", KILLED, str(run_dir)]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    best = run_dir / "checkpoints" / "best.json"
+    assert json.loads(best.read_text())["epoch"] == 1
+    summary = json.loads((run_dir / "eval" / "summary.json").read_text())
+    assert (summary["epoch"], summary["rmse_normalized"]["generator"]) == (2, summary["judged"])
+
+    before = (run_dir / "logs" / "metrics.jsonl").read_text()
+    assert trainer(run_dir).fit() is True
+    found = json.loads(best.read_text())
+    assert (found["epoch"], found["value"]) == (2, summary["judged"])
+    kept = torch.load(run_dir / "checkpoints" / "best.pt", weights_only=True)
+    assert kept["position"]["epoch"] == 2
+    assert (run_dir / "logs" / "metrics.jsonl").read_text() == before  # not validated again
 
 
 def test_resume__other_steps_within_an_epoch_are_refused_even_if_allowed(

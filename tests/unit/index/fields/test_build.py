@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from hpctrain.errors import DataError
+from hpctrain.formats.hdf5 import with_coordinates
 from hpctrain.index import build_fields_index
 from hpctrain.index.digests import sha256_of
 from tests.unit.index.builders import box, sphere, write_boxes, write_sphere
@@ -66,6 +68,39 @@ def test_build__all_truncated_files_are_named(spheres):
     with pytest.raises(DataError) as e:
         build_fields_index(sphere(spheres), 2, spheres)
     assert [line.split(": ")[1] for line in str(e.value).splitlines()] == ["truncated"] * 2
+
+
+def write_hdf5(path, cells, value, columns=0):
+    """A box; with columns a globe whose last meridian repeats the first."""
+    with h5py.File(path, "w") as f:
+        if columns:
+            f["lon"] = np.linspace(0, 360, columns)
+        f["density"] = np.full(cells, value, np.float32)
+        for axis, name in enumerate(("r", "lat", "lon") if columns else ()):
+            f["density"].dims[axis].label = name
+
+
+def test_build__a_crop_larger_than_an_hdf5_box_is_found(tmp_path):
+    for i in range(2):
+        write_hdf5(tmp_path / f"f{i}.h5", (8, 8, 8), i)
+    settings = {"targets": ["f*.h5"], "variables": []}
+    read = with_coordinates
+    build_fields_index(box(tmp_path, crop=(4, 4, 4), **settings), 2, tmp_path, None, read)
+    large = box(tmp_path, crop=(4, 6, 4), **settings)
+    with pytest.raises(DataError, match=r"f0\.h5: data\.crop \[4, 6, 4\] is larger .* y 6"):
+        build_fields_index(large, 2, tmp_path, None, read)
+    stages = [{"epochs": 1, "crop": (6, 4, 4)}]
+    large = box(tmp_path, crop=(4, 4, 4), crop_stages=stages, **settings)
+    with pytest.raises(DataError, match=r"data\.crop_stages\[0\]\.crop \[6, 4, 4\] is larger"):
+        build_fields_index(large, 2, tmp_path, None, read)
+    build_fields_index(large, 2, tmp_path, None, lambda header: None)  # no h5py here
+
+
+def test_build__a_repeated_meridian_in_hdf5_is_not_counted(tmp_path):
+    for i in range(2):
+        write_hdf5(tmp_path / f"m{i}.nc", (4, 6, 9), i, columns=9)
+    settings = {"targets": ["m*.nc"], "variables": ["density"], "crop": (2, 3, 4)}
+    build_fields_index(sphere(tmp_path, **settings), 2, tmp_path, None, with_coordinates)
 
 
 def test_build__files_that_differ_are_refused(spheres):

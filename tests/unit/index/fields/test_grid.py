@@ -3,7 +3,7 @@
 import pytest
 
 from hpctrain.errors import DataError
-from hpctrain.index.fields.grid import coarse_options, coarse_shape, plan_grid
+from hpctrain.index.fields.grid import check_crop, coarse_options, coarse_shape, plan_grid
 
 
 def circle(count, repeated=False):
@@ -46,15 +46,15 @@ def test_meridian__part_of_the_circle_is_refused():
 def test_division__error_names_axes_and_ways_out():
     grid = plan_grid("m.nc", "sphere", (201, 180, 360))
     with pytest.raises(DataError, match=r"r 199 does not divide by upscale_factor 4.*\[1, 197\]"):
-        coarse_shape("m.nc", grid, 4, (2, 2, 2))
+        coarse_shape("m.nc", grid, 4)
     grid = plan_grid("m.nc", "sphere", (201, 180, 360), longitudes=circle(360, repeated=True))
     with pytest.raises(DataError, match=r"do: data\.grid: \[192, 176, 352\]$"):
-        coarse_shape("m.nc", grid, 16, (2, 2, 2))
+        coarse_shape("m.nc", grid, 16)
 
 
 def test_division__resampled_grid_counts():
     grid = plan_grid("m.nc", "sphere", (201, 180, 360), grid=(192, 176, 352))
-    assert coarse_shape("m.nc", grid, 16, (2, 2, 2)) == (12, 11, 22)
+    assert coarse_shape("m.nc", grid, 16) == (12, 11, 22)
 
 
 def test_crop__larger_than_the_field_is_refused():
@@ -62,8 +62,8 @@ def test_crop__larger_than_the_field_is_refused():
     with pytest.raises(
         DataError, match=r"crop \[4, 9, 12\].*y 9 \(at most 8\), z 12 \(at most 8\)"
     ):
-        coarse_shape("m.nc", grid, 2, (4, 9, 12))
-    assert coarse_shape("m.nc", grid, 2, (8, 8, 8)) == (8, 8, 8)
+        check_crop("m.nc", grid, (8, 8, 8), (4, 9, 12), "crop")
+    check_crop("m.nc", grid, (8, 8, 8), (8, 8, 8), "crop")
 
 
 def test_inputs__options_are_divided_for_them():

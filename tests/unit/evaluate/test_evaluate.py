@@ -17,13 +17,22 @@ from hpctrain.analysis.report import write_report
 from hpctrain.analysis.spectrum import power_spectrum
 from hpctrain.cli.app import app
 from hpctrain.errors import CheckpointError
+from hpctrain.evaluate import fields
+from hpctrain.evaluate.command import evaluate_run
+from hpctrain.evaluate.fields import WholeFields
+from hpctrain.models import upsample_tricubic, upsample_trilinear
 from hpctrain.provenance.files import read
-from hpctrain.tasks.super_resolution.evaluate import evaluate_run
-from hpctrain.tasks.super_resolution.whole import Tiles
 from tests.runs import VARIABLES
 from tests.unit.train.test_trainer import change, run_dir, trainer, write_job
 
 __all__ = ["run_dir"]
+
+
+@pytest.fixture
+def trained_flow(run_dir: Path) -> Path:
+    change(run_dir, epochs=1)
+    trainer(run_dir).fit()
+    return run_dir
 
 
 @pytest.fixture
@@ -36,27 +45,33 @@ def trained(run_dir: Path) -> Path:
     return run_dir
 
 
-def test_tiles__make_the_file_again(run_dir: Path) -> None:
-    made = trainer(run_dir)
-    task = made.task
-    tiles = Tiles(
-        made.data.validation, task.models["generator"], 2, task.halo, torch.device("cpu"), 0
-    )
-    fields = tiles.fields(0, [0, 1])
-    with netcdf_file(run_dir.parent / tiles.name(0), mmap=False) as file:
+def test_whole_fields__are_those_of_the_file(trained_flow: Path) -> None:
+    source = WholeFields(trained_flow)
+    truth = source.truth(0)
+    with netcdf_file(trained_flow.parent / source.targets.name(0), mmap=False) as file:
         stored = {v: file.variables[v][:].transpose(1, 0, 2).copy() for v in VARIABLES}
         axes = [file.variables[name][:].copy() for name in ("r", "lat", "lon")]
-    shape = fields["truth"].shape[1:]
+    shape = truth.shape[1:]
     for channel, variable in enumerate(VARIABLES):
         part = stored[variable]
         cut = [(n - m) // 2 for n, m in zip(part.shape, shape, strict=True)]
         expected = part[tuple(slice(c, c + m) for c, m in zip(cut, shape, strict=True))]
-        np.testing.assert_allclose(fields["truth"][channel], expected, rtol=2e-5, atol=1e-6)
-    for values, stored_axis in zip(tiles.coordinates(), axes, strict=True):
+        np.testing.assert_array_equal(truth[channel], expected)
+    for values, stored_axis in zip(source.targets.coordinates(), axes, strict=True):
         assert values is not None
         assert set(np.round(values, 4)) <= set(np.round(stored_axis, 4))
-    assert fields["members"].shape == (2, *fields["truth"].shape)
-    assert fields["tricubic"].shape == fields["trilinear"].shape == fields["truth"].shape
+
+
+def test_yardsticks__are_upsampled_slab_by_slab_as_at_once(trained_flow: Path, monkeypatch) -> None:
+    source = WholeFields(trained_flow)
+    truth = source.truth(0)
+    coarse = truth.reshape(4, *(m for n in truth.shape[1:] for m in (n // 2, 2))).mean((2, 4, 6))
+    for axis, mode in enumerate(("edge", "symmetric", "wrap"), start=1):
+        coarse = np.pad(coarse, [(2, 2) if i == axis else (0, 0) for i in range(4)], mode=mode)
+    monkeypatch.setattr(fields, "_SLAB_CELLS", 1)  # a coarse layer each
+    for kind, upsample in (("trilinear", upsample_trilinear), ("tricubic", upsample_tricubic)):
+        expected = upsample(torch.from_numpy(coarse)[None], 2, 2)[0].numpy()
+        np.testing.assert_allclose(source.upsampled(0, kind), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_evaluate__numbers_agree_with_plain_formulas(trained: Path) -> None:
@@ -66,8 +81,8 @@ def test_evaluate__numbers_agree_with_plain_formulas(trained: Path) -> None:
     assert read(trained / "eval" / "whole.json").stamp.product == "evaluation"
     arrays = np.load(trained / "eval" / "whole.npz")
     layer = int(arrays["layers"][0])
-    truth, made = (arrays[f"shells/{kind}"][0, 0, 0] for kind in ("truth", "generator"))
-    step = page["steps"][0]
+    truth, made = (arrays[f"shells/{kind}"][0, 0] for kind in ("truth", "generator"))
+    step = page["steps"][-1]
     assert page["geometry"] == "globe"
     weights = np.cos(np.deg2rad(arrays["latitudes"]))[:, None]
     error = np.average((made - truth) ** 2, weights=np.broadcast_to(weights, truth.shape))

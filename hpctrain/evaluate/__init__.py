@@ -1,0 +1,1 @@
+"""How good whole fields of trained networks are; named in hpctrain.registry."""

@@ -1,0 +1,85 @@
+"""Folders of scroll data, by the names in them; nothing is opened.
+
+Layouts as in the Vesuvius Challenge: `surface_volume/00.tif ... 64.tif` or `layers/00.tif ...`
+beside inklabels.png, mask.png and ir.png; `NAME.volpkg/volumes/<id>/00000.tif ...`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hpctrain.errors import DataError
+
+SUFFIXES = (".tif", ".tiff")
+LAYERS = ("surface_volume", "layers")
+ZARR_PAGES = ("zarr.json", ".zgroup", ".zarray")
+
+
+def is_volpkg(path: Path) -> bool:
+    """Whether a folder is a volpkg package."""
+    return (path / "volumes").is_dir()
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr group or array."""
+    return any((path / page).is_file() for page in ZARR_PAGES)
+
+
+def layers_of(path: Path) -> Path | None:
+    """The folder with the layers: of a fragment or segment, or the folder itself."""
+    for name in LAYERS:
+        if (path / name).is_dir():
+            return path / name
+    has_layers = any(p.suffix.lower() in SUFFIXES for p in path.iterdir())
+    return path if has_layers else None
+
+
+def layer_files(folder: Path) -> list[Path]:
+    """TIFF files of a folder in the order of their layers.
+
+    Raises:
+        DataError: there is none, or the numbers in their names have a gap.
+    """
+    files = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
+    if not files:
+        raise DataError(f"{folder}: holds no .tif files; give the folder of the layers")
+    if not all(p.stem.isdecimal() for p in files):
+        return sorted(files, key=_natural)
+    files.sort(key=lambda p: int(p.stem))
+    numbers = [int(p.stem) for p in files]
+    step = numbers[1] - numbers[0] if len(files) > 1 else 1
+    for before, after in zip(numbers, numbers[1:], strict=False):
+        if after - before != step:
+            found = "is there twice" if after == before else "is missing"
+            raise DataError(
+                f"{folder}: layer {before + (step if after != before else 0)} {found} "
+                f"(between {before} and {after}); a volume needs all of its layers, fetch it"
+            )
+    return files
+
+
+def _natural(path: Path) -> list[Any]:
+    parts = re.split(r"(\d+)", path.name)
+    return [int(p) if p.isdecimal() else p for p in parts]
+
+
+def picture_of(path: Path, name: str) -> Path | None:
+    """A picture beside the layers: `mask.png`, or `<id>_mask.png` as in segments; None: none.
+
+    Args:
+        path: fragment or segment, or a file, beside which `<stem>_mask.png` is looked for.
+        name: such as mask.
+
+    Raises:
+        DataError: there are several.
+    """
+    if path.is_dir():
+        plain = path / f"{name}.png"
+        found = [plain] if plain.is_file() else sorted(path.glob(f"*_{name}.png"))
+    else:
+        found = [p for p in (path.with_name(f"{path.stem}_{name}.png"),) if p.is_file()]
+    if len(found) > 1:
+        raise DataError(f"{path}: {found[0].name} and {found[1].name}: keep one {name}")
+    return found[0] if found else None
