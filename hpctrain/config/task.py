@@ -38,6 +38,9 @@ class Adversary(AdversaryRules):
     """Share of the criterion in the generator's loss beside the adversarial loss."""
     conditional: bool = True
     """The critic sees the upsampled input beside the field; false: the field alone."""
+    spectral_weight: NonNegativeFloat = 0.0
+    """Share of the spectral loss in the generator's loss: squared difference of the logarithms of
+    power spectra, where the truth has more than a millionth of its largest power."""
 
 
 class InitialWeights(Schema):

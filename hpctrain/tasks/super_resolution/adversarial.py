@@ -11,11 +11,21 @@ from torch import Tensor, nn
 from hpctrain.config.field_gan import FieldAdversary
 from hpctrain.config.task import Adversary
 from hpctrain.losses import adversarial_loss, r1, wgan_gp, wide
+from hpctrain.losses.spectral import paired_spectral_loss
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.update import Update
 
 REAL_STREAM, FAKE_STREAM, GENERATOR_STREAM = 100_000, 200_000, 300_000
 """Streams of instance noise; each critic step has its own behind the first two."""
+
+
+def crop_spectra(adversary: Adversary) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The spectral loss of crops, if the adversary wants it.
+
+    A crop is not periodic, and below a millionth of the peak its spectrum is mostly leakage.
+    """
+    found = partial(paired_spectral_loss, is_periodic=False, smallest=1e-6)
+    return found if adversary.spectral_weight else None
 
 
 class AdversarialStep:
@@ -30,8 +40,10 @@ class AdversarialStep:
         adversary: Adversary | FieldAdversary,
         critic: nn.Module,
         content_loss: Callable[[Tensor, Tensor], Tensor],
+        spectral_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self.adversary, self.critic, self.content_loss = adversary, critic, content_loss
+        self.spectral_loss = spectral_loss
         self.loss = adversarial_loss(adversary.loss, adversary.label_smoothing)
         self._epoch = 0
 
@@ -135,4 +147,9 @@ class AdversarialStep:
         loss = self._weight() * adversarial
         if self.adversary.content_weight:
             loss = loss + self.adversary.content_weight * content
-        return {"loss": loss, "adversarial": adversarial, "content": content.detach()}
+        found = {"loss": loss, "adversarial": adversarial, "content": content.detach()}
+        if self.spectral_loss:
+            spectral = self.spectral_loss(generated, pair.target)
+            found["loss"] = loss + self.adversary.spectral_weight * spectral
+            found["spectral"] = spectral.detach()
+        return found
