@@ -36,7 +36,7 @@ GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"
 SMOKE = "hpctrain.tasks.super_resolution.smoke:smoke_run"
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
-PREDICT = "hpctrain.predict.command:predict"
+PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"
 
 
