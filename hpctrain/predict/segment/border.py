@@ -9,7 +9,7 @@ from pathlib import Path
 
 MIDDLE = 0.5
 """Up to this distance from the centre, as a share of half the window, errors are the middle's."""
-WORSE = 1.1
+WORSE = 1.5
 """Times the middle's error from which on a pixel is not worth its place."""
 _MOST = 4
 """At least half of a window is kept along each axis: at most a fourth of it goes at either side."""

@@ -70,8 +70,10 @@ class Seams:
 
 def _lines(edges: AbstractSet[int], first: int, stop: int) -> tuple[Lines, Lines]:
     """Lines of [first, stop) that lie beside an edge, and those that are one."""
-    near = {edge + step for edge in edges for step in range(-_BESIDE, _BESIDE + 1)} - edges
-    beside, at = (
-        np.array(sorted(n for n in own if first <= n < stop), int) for own in (near, edges)
-    )
-    return beside, at
+    near = {edge + step for edge in edges for step in range(-_BESIDE, _BESIDE + 1)}
+    near -= edges
+
+    def within(lines: AbstractSet[int]) -> Lines:
+        return np.array(sorted(n for n in lines if first <= n < stop), np.int64)
+
+    return within(near), within(edges)
