@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
 
 from hpctrain.config.job import Job
+from hpctrain.config.load import read_resolved
 from hpctrain.data.scroll import ScrollDataset
+from hpctrain.index import read_index
 from hpctrain.index.scroll.build import build_scroll_index
 from hpctrain.predict.options import Options
 from hpctrain.predict.start import predict
@@ -26,10 +29,9 @@ def grey(seed=0, shape=SHAPE):
     return values
 
 
-def make_run(folder: Path) -> Path:
-    """A run over `folder`/data/1, after its first epoch."""
-    write_fragment(folder / "data" / "1", grey())
-    page = {
+def page_of(folder: Path) -> dict[str, Any]:
+    """A job on the fragment in `folder`/data."""
+    return {
         "name": "made",
         "site": "local",
         "resources": {"nodes": 1, "ranks_per_node": 1, "walltime": "00:10:00"},
@@ -49,15 +51,27 @@ def make_run(folder: Path) -> Path:
             "network": {"kind": "unet", "stem": 2, "channels": 4, "levels": 2},
         },
     }
-    job = Job.model_validate(page)
+
+
+def make_run(folder: Path) -> Path:
+    """A run over `folder`/data/1, after its first epoch."""
+    write_fragment(folder / "data" / "1", grey())
+    page = page_of(folder)
     run = folder / "run"
     run.mkdir()
     (run / "config.yaml").write_text(yaml.safe_dump(page))
     (run / "manifest.json").write_text(json.dumps({"files": {}}))
-    index = build_scroll_index(job.data, folder)
+    index = build_scroll_index(Job.model_validate(page).data, folder)
     (run / "index.csv").write_text(index.csv_text)
     (run / "index.json").write_text(index.json_text)
-    scales = ScrollDataset(job.data, index, "train", 0).measure_scales()
+    save_checkpoint(run)
+    return run
+
+
+def save_checkpoint(run: Path) -> None:
+    """Random weights, as if an epoch had been trained."""
+    job = read_resolved(run / "config.yaml")
+    scales = ScrollDataset(job.data, read_index(run), "train", 0).measure_scales()
     torch.manual_seed(0)
     network = make_ink(job.train, job.data.window)
     state = {
@@ -67,7 +81,6 @@ def make_run(folder: Path) -> Path:
         "precision": {"name": "float32", "reason": "asked for", "memory_format": "contiguous"},
     }
     CheckpointFolder(run / "checkpoints", keep_last=2).save(state, 1, 0)
-    return run
 
 
 def run_predict(run: Path, out: Path, **options) -> list[str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from hpctrain.errors import ConfigError
+from hpctrain.formats.plane_writer import PlaneSheet, plane_writer
 from hpctrain.predict.segment.bands import Bands
 from hpctrain.predict.segment.border import border_of, measured_border
+from hpctrain.predict.segment.parts import Parts, Rows
 from hpctrain.predict.segment.seams import Seams
 from hpctrain.predict.segment.windows import AxisWindows
+from hpctrain.provenance import Stamp
 
 
 class Surface:
@@ -121,6 +126,36 @@ def test_bands__off_the_papyrus_are_not_computed():
     # rows of windows at 0 and 8, columns at 48 and 56 of those that begin at multiples of 8
     assert sum(seen) == 4
     assert Bands(segment, rows, columns, predict, 3).windows_of(0) == 2
+
+
+def test_bands__need_no_more_memory_for_a_longer_segment(tmp_path):
+    def peak(height):
+        segment = Surface((height, 400))
+        rows, columns = AxisWindows(height, 16, 7), AxisWindows(400, 16, 7)
+        parts = Parts(tmp_path / str(height), {"same": {}, "at_once": 3})
+        parts.open(may_replace=False)
+        sheet = PlaneSheet("ink", segment.shape, {}, Stamp("prediction"))
+        tracemalloc.start()
+        try:
+            for number, values in Bands(segment, rows, columns, ramped, 3).compute(
+                range(len(rows.starts))
+            ):
+                parts.save(number, values)
+            writer = plane_writer(tmp_path / f"{height}.png", sheet)
+            bands = [rows.band(number) for number in range(len(rows.starts))]
+            for top, values in Rows(parts, bands, 400).blocks(64):
+                writer.write(top, values)
+            writer.finish()
+            writer.close()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            parts.remove()
+
+    peak(64)  # imports and caches
+    tall = peak(900)
+    assert tall < 1.2 * peak(300)
+    assert tall < 900 * 400 * 4 / 2, "half of what the picture has"
 
 
 def test_seams__are_steps_at_edges_and_nothing_else():

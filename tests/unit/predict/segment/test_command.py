@@ -72,7 +72,9 @@ def test_predict__all_outputs_agree_and_say_where_they_are_from(run, tmp_path):
     assert page["pixels"] == mask(SHAPE).sum()
     assert page["hpctrain_windows"].startswith("4 x 16 x 16 voxels, stride 7 x 7, border 0 x 0")
     assert page["scores"]["of"] == "the part that was held out"
-    assert page["hpctrain_seams"] == f"{page['seams']['ratio']:.4f}" == values.attrs["hpctrain_seams"]
+    assert (
+        page["hpctrain_seams"] == f"{page['seams']['ratio']:.4f}" == values.attrs["hpctrain_seams"]
+    )
     for name in ("1.png", "1.tif", "1.json", "1-figure.png", "1.zarr"):
         found = read(tmp_path / "out" / name)
         assert found.stamp.product == "prediction"
