@@ -66,7 +66,8 @@ def job(data: Path, threads: int) -> dict[str, Any]:
         "nodes": 1, "ranks_per_node": 1, "cpus_per_rank": threads, "walltime": "02:00:00",
     }  # fmt: skip
     found["data"] |= {"root": str(data), "validation": {"share": SHARE, "axis": "x"}}
-    found["train"] |= {"sync_batch_norm": False, "epochs": 12}
+    found["data"]["samples_per_epoch"] = 512
+    found["train"] |= {"sync_batch_norm": False, "epochs": 40, "figures_every_epochs": 4}
     return found
 
 
@@ -109,6 +110,8 @@ def main() -> None:
         lines = train(run, given.threads, given.minutes * 60 - (time.time() - began))
         if given.out:
             shutil.copytree(run / "eval", given.out, dirs_exist_ok=True)
+    if not lines:
+        raise SystemExit("no epoch was done in this time; give more --minutes")
     keys = ("auc", "f05", "dice", "average_precision")
     print(f"{'epoch':>6}{'step':>7}" + "".join(f"{key:>19}" for key in keys))
     for line in lines:

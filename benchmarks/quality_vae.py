@@ -43,7 +43,7 @@ MOST_CUBES = 6000
 BATCH = 32
 
 
-def make_job(root: Path, latent: str) -> Job:
+def make_job(root: Path, latent: str, channels: int, rate: float) -> Job:
     """The shipped job's settings, with less weight on the divergence: errors are what counts."""
     return Job.model_validate(
         {
@@ -65,9 +65,9 @@ def make_job(root: Path, latent: str) -> Job:
                 "task": "scroll_vae",
                 "epochs": 1,
                 "global_batch_size": BATCH,
-                "network": {"latent": latent, "channels": 16, "latent_dim": COMPONENTS},
+                "network": {"latent": latent, "channels": channels, "latent_dim": COMPONENTS},
                 "divergence": {"weight": 0.01},
-                "optimizer": {"learning_rate": 3.0e-3},
+                "optimizer": {"learning_rate": rate},
                 "ema": {"models": ["vae"], "decay": 0.98},
             },
         }
@@ -152,12 +152,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0, help="of CPU time, each")
     parser.add_argument("--data", type=Path, default=Path("data/scroll"))
     parser.add_argument("--latent", choices=("grid", "vector"), default="grid")
+    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=3.0e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     write_sample(given.data)
-    job = make_job(given.data, given.latent)
+    job = make_job(given.data, given.latent, given.channels, given.rate)
     assert isinstance(job.data, Scroll)
     assert isinstance(job.train, ScrollVae)
     index = build_job_index(job, Path.cwd())

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Key
+from hpctrain.formats.chunk_decoder import CODECS, ChunkDecoder
 from hpctrain.formats.packages import need
 from hpctrain.formats.shards import MISSING
 
 MAX_OPEN = 128
 """Shards that are kept open; each costs a file handle and its table."""
-_CODECS = ("zstd", "blosc")
 
 
 def _compressor(page: dict[str, Any]) -> str | None:
@@ -42,7 +42,7 @@ def _compressor(page: dict[str, Any]) -> str | None:
     is_known = (
         bytes_codec["name"] == "bytes"
         and is_little
-        and (not names or (len(names) == 1 and names[0] in _CODECS))
+        and (not names or (len(names) == 1 and names[0] in CODECS))
         and inner.get("index_location", "end") == "end"
         and [c["name"] for c in inner["index_codecs"]] == ["bytes", "crc32c"]
         and page["chunk_key_encoding"] == {"name": "default", "configuration": {"separator": "/"}}
@@ -126,8 +126,8 @@ class ShardedArray:
     def _decoder(self, name: str) -> Any:
         if name == "none":
             return lambda data: data
-        module = need(f"numcodecs.{name}", self._folder)
-        return module.Zstd().decode if name == "zstd" else module.decompress
+        num_bytes = math.prod(self.chunk) * self.dtype.itemsize
+        return ChunkDecoder(name, num_bytes, self._folder)
 
     def read(self, key: Key) -> NDArray[Any]:
         """Values of one slice an axis, with start and stop and without a step."""

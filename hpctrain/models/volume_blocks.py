@@ -74,6 +74,8 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, D, H, W) to (B, C, D/2, H/2, W/2)."""
+        if x.dtype not in (torch.bfloat16, torch.float16):
+            return F.max_pool3d(x, 2)
         with torch.autocast(x.device.type, enabled=False):
             return F.max_pool3d(x, 2)
 

@@ -157,4 +157,4 @@ def test_vae__of_a_real_carbonised_roll(roll: SmallRun) -> None:
     found = scalars(run)
     assert found["explained"] > 0.1
     assert np.isfinite(found["psnr"])
-    assert "alarms" not in state(run) or not state(run)["alarms"]
+    assert {"constant_output", "posterior_collapse"}.isdisjoint(state(run).get("alarms", {}))

@@ -9,6 +9,7 @@ from hpctrain.errors import ConfigError
 from hpctrain.models.ink import InkEncoderDecoder, InkUNet
 from hpctrain.models.vae import Vae3d
 from hpctrain.models.volume_blocks import BLOCKS
+from hpctrain.tasks.scroll_vae.listing import known_scroll_rows
 
 
 def numbers(network: torch.nn.Module) -> int:
@@ -129,3 +130,27 @@ def test_ink__takes_the_encoder_of_a_vae() -> None:
     network.encoder.load_state_dict(vae.encoder.state_dict())
     x = torch.randn(1, 1, 8, 24, 16)
     torch.testing.assert_close(network.eval().encoder(x), vae.eval().encoder(x))
+
+
+def test_listing__counts_every_network_without_computing() -> None:
+    rows = known_scroll_rows((16, 16, 16))
+    assert [row["role"] for row in rows] == ["vae"] * 3 + ["ink"] * 2
+    assert all(row["output"] == [1, 16, 16, 16] for row in rows[:3])
+    assert all(row["output"] == [1, 1, 16, 16] for row in rows[3:])
+    assert all(row["forward_gflop"] > 0 for row in rows)
+    assert known_scroll_rows((16, 16, 12)) == []
+
+
+def test_plain__pools_in_the_type_and_layout_of_its_weights() -> None:
+    """Autocast would widen it, and one channel be taken for the plain layout, which is slower."""
+    network = Vae3d((8, 8, 8), 2, channels=4, layers=2, block="plain")
+    for p in network.parameters():
+        if p.ndim == 5:
+            p.data = p.data.contiguous(memory_format=torch.channels_last_3d)
+    seen: list[torch.Tensor] = []
+    network.encoder.layers[0][1].register_forward_hook(lambda *args: seen.append(args[2]))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.randn(2, 1, 8, 8, 8))
+    assert seen[0].dtype == torch.bfloat16
+    assert seen[0].is_contiguous(memory_format=torch.channels_last_3d)
+    assert not seen[0].is_contiguous()

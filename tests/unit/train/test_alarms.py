@@ -17,7 +17,7 @@ def falling(count: int, end: float = 0.2, scatter: float = 0.01) -> list[float]:
 
 
 def told(losses: list[float], **settings: float) -> list[set[str]]:
-    watch = LossWatch(Alarms(**settings), "loss/vae")
+    watch = LossWatch(Alarms(**{"plateau_points": 50, **settings}), "loss/vae")
     return [kinds(watch.observe(10 * i, loss)) for i, loss in enumerate(losses)]
 
 
