@@ -63,13 +63,14 @@ class Bands:
             numbers: of the bands, rising.
             after_window: called for each window that was predicted.
         """
-        for number in numbers:
-            if number != self._next:
-                self._begin(self._rows.first_over(number))
-            while self._next <= number:
-                self._add(self._next, after_window)
-            first, stop = self._rows.band(number)
-            yield number, self._mean(first, stop)
+        with ThreadPoolExecutor(1) as pool:
+            for number in numbers:
+                if number != self._next:
+                    self._begin(self._rows.first_over(number))
+                while self._next <= number:
+                    self._add(self._next, pool, after_window)
+                first, stop = self._rows.band(number)
+                yield number, self._mean(first, stop)
 
     def windows_of(self, number: int) -> int:
         """How many windows a row of them has, without those off the papyrus."""
@@ -80,11 +81,11 @@ class Bands:
         self._weight[...] = 0
         self._next, self._top = number, self._rows.starts[number]
 
-    def _add(self, number: int, after_window: Callable[[], None]) -> None:
+    def _add(self, number: int, pool: ThreadPoolExecutor, after_window: Callable[[], None]) -> None:
         """Add a row of windows; the sums begin at its first row of pixels."""
         self._move(self._rows.starts[number])
         down = self._rows.weights(number)[:, None]
-        for batch in self._batches(number):
+        for batch in self._batches(number, pool):
             found = self._predict(batch.windows)
             for column, values in zip(batch.columns, found, strict=True):
                 x = self._columns.starts[column]
@@ -115,7 +116,7 @@ class Bands:
         np.divide(total, weight, out=mean, where=known)
         return mean
 
-    def _batches(self, number: int) -> Iterator[_Batch]:
+    def _batches(self, number: int, pool: ThreadPoolExecutor) -> Iterator[_Batch]:
         """Windows of a row, read while those before them are predicted."""
         count = len(self._columns.starts)
         chunks = []
@@ -124,14 +125,13 @@ class Bands:
             own = [i for i in own if self._is_seen(number, i)]
             if own:
                 chunks.append(own)
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self._read, number, chunks[0]) if chunks else None
-            for i in range(len(chunks)):
-                assert ahead is not None
-                batch = ahead.result()
-                if i + 1 < len(chunks):
-                    ahead = pool.submit(self._read, number, chunks[i + 1])
-                yield batch
+        ahead = pool.submit(self._read, number, chunks[0]) if chunks else None
+        for i in range(len(chunks)):
+            assert ahead is not None
+            batch = ahead.result()
+            if i + 1 < len(chunks):
+                ahead = pool.submit(self._read, number, chunks[i + 1])
+            yield batch
 
     def _read(self, number: int, columns: list[int]) -> _Batch:
         """All windows of a batch out of one piece of the volume."""
