@@ -43,7 +43,9 @@ class Slab(Pair):
         return self._condition
 
 
-def settings(base: int, *, is_fast: bool, critic_steps: int = CRITIC_STEPS) -> SuperResolution:
+def settings(
+    base: int, *, is_fast: bool, critic_steps: int = CRITIC_STEPS, is_joint: bool = False
+) -> SuperResolution:
     """The published networks, or narrower ones, and the rules of the game."""
     penalty = GradientPenalty(weight=LAMBDA)
     if is_fast:
@@ -58,6 +60,7 @@ def settings(base: int, *, is_fast: bool, critic_steps: int = CRITIC_STEPS) -> S
         adversary=Adversary(
             critic_steps=critic_steps,
             gradient_penalty=penalty,
+            critic_batches="joint" if is_joint else "separate",
             discriminator=ResidualCritic(channels=CriticChannels(base=base, min=least)),
         ),
     )

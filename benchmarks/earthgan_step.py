@@ -14,13 +14,15 @@ they average it:
 - equal: the same updates without that waste. The generator's graph is made once, its field is
   detached, and the penalty takes the slope along the field, as in our step: equal arithmetic, and
   the critic's loss of the first step must be ours;
-- equal, one pass: true and made fields go through the critic as one batch of two.
+- equal, one pass: true and made fields go through the critic as one batch of two, as in our row
+  `joint` (train.adversary.critic_batches). On a processor in float32, PyTorch takes a slower kernel
+  for narrow layers and batches of one.
 
-`fast` is another algorithm: one critic update instead of five, and R1 every 16th step instead of a
-penalty in each (train.adversary: critic_steps: 1, gradient_penalty: {kind: r1, every: 16}). Its
-time is the mean over 16 steps. Each row is a process of its own with its own peak of memory, above
-that of its imports; rounds are interleaved, the first is not counted. Medians of the processor's
-time are compared, which other programs disturb least.
+`fast` is another algorithm (train.adversary.preset): one critic update instead of five, and R1
+every 16th step instead of a penalty in each. Its time is the mean over 16 steps. Each row is a
+process of its own with its own peak of memory, above that of its imports; rounds are interleaved,
+the first is not counted. Medians of the processor's time are compared, which other programs disturb
+least; most of all with --threads 1, as threads that wait for each other use the processor, too.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="names of rows")
     given = parser.parse_args()
     exact, fast = (settings(given.base, is_fast=is_fast) for is_fast in (False, True))
+    joint = settings(given.base, is_fast=False, is_joint=True)
     single = Precision("float32", "asked for")
     last = Precision("float32", "asked for", "channels_last")
     half = Precision("bfloat16", "asked for", "channels_last")
@@ -67,6 +70,7 @@ def main() -> None:
         "plain, equal": (PlainStep, exact, "equal"),
         "plain, equal, one pass": (PlainStep, exact, "one pass"),
         "ours, float32": (our_step, exact, single),
+        "ours, float32, joint": (our_step, joint, single),
         "ours, float32, channels last": (our_step, exact, last),
         "ours, bfloat16, channels last": (our_step, exact, half),
         "fast, float32": (our_step, fast, single),

@@ -33,7 +33,11 @@ HDF5_HEADER = "hpctrain.formats.hdf5:with_coordinates"
 CONVERT = "hpctrain.convert.command:run"
 MODELS = "hpctrain.tasks.super_resolution.listing:list_models"
 GENERATE = "hpctrain.tasks.field_gan.sampling:make_fields"
-SMOKE = "hpctrain.tasks.super_resolution.smoke:smoke_run"
+SMOKE = {
+    "super_resolution": "hpctrain.tasks.super_resolution.smoke:smoke_run",
+    "field_to_field": "hpctrain.tasks.super_resolution.smoke:smoke_run",
+    "field_gan": "hpctrain.tasks.field_gan.smoke:smoke_run",
+}
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from hpctrain.analysis.record import Record, keys, series
-from hpctrain.analysis.svg import Axis, Chart, Curve
+from hpctrain.analysis.svg import Axis, Chart, Curve, tick_label
 from hpctrain.run_state import finite
 
 YARDSTICKS = ("trilinear", "input", "tricubic")
@@ -18,7 +18,7 @@ KINDS = ("truth", *YARDSTICKS, "generator")
 
 BY_VARIABLE = "by_variable/"
 """How fields of validation lines begin that are of one variable: then its name, metric, kind."""
-SMALL = 150.0
+SMALL = 165.0
 """Height of charts that stand above each other."""
 
 _NETWORKS = ("generator", "discriminator")
@@ -124,8 +124,9 @@ def variables(record: Record) -> list[dict[str, Any]]:
         for metric in metrics:
             curves = _by_kind(record, f"{BY_VARIABLE}{variable}/{metric}/")
             legend |= {c.name: None for c in curves if c.points()}
-            y = Axis(_title(metric), log=None)
+            curves, power = _readable(curves)
             epoch = Axis("epoch", whole=True)
+            y = Axis(f"{_title(metric)}{power}", log=None)
             charts.append(Chart(f"{variable}: {metric}", curves, epoch, y, height=SMALL))
         figures.append(figure(f"{variable} by epoch", charts, list(legend)))
     return _drawn(figures)
@@ -137,6 +138,18 @@ def _by_kind(record: Record, prefix: str) -> list[Curve]:
         Curve(kind, *series(record.validation, "epoch", f"{prefix}{kind}"))
         for kind in (*YARDSTICKS, "generator")
     ]
+
+
+def _readable(curves: list[Curve]) -> tuple[list[Curve], str]:
+    """Curves whose numbers are short, and the power of ten that was taken out of them."""
+    largest = max((abs(y) for curve in curves for _, y in curve.points()), default=0.0)
+    if largest == 0 or 1e-3 <= largest < 1e5:
+        return curves, ""
+    power = 3 * math.floor(math.log10(largest) / 3)
+    scaled = [
+        Curve(c.name, c.x, [None if y is None else y / 10.0**power for y in c.y]) for c in curves
+    ]
+    return scaled, f", {tick_label(10.0**power)}"
 
 
 def _title(metric: str) -> str:

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from hpctrain.analysis.depth import EARTH_RADIUS_KM, heights, is_earth
 from hpctrain.analysis.figures import COLORS, color_range, is_diverging, readable_unit
-from hpctrain.analysis.shells import EARTH_RADIUS_KM, heights, is_earth
 
 Array = NDArray[Any]
 TRANSITION_KM = 660.0
@@ -63,7 +63,7 @@ class Panels:
             width = 0.45 if row.shape[1] > 1 else 0.9
             bar = figure.colorbar(
                 ScalarMappable(norm, cmap), ax=list(row.ravel()), location="bottom",
-                shrink=width, aspect=28 * width / 0.9, pad=0.03, extend="both",
+                shrink=width, aspect=22 * width * row.shape[1], pad=0.03, extend="both",
                 ticks=MaxNLocator(5),
             )  # fmt: skip
             bar.set_label(text.strip(", "), fontsize=9, color=_INK)
@@ -144,22 +144,22 @@ def section(
     count = len(panels.titles)
     r, phi = _edges(axes[0], 0.0), _edges(axes[1], None)
     x, y = r[:, None] * np.cos(phi), r[:, None] * np.sin(phi)
-    height = 1.2 * (y.max() - y.min()) / (1.2 * x.max() - x.min())
-    size = (2.3 * count, 2.2 * height + 1.2)
+    margin = 0.02 * x.max()
+    limits = (x.min() - margin, 1.2 * x.max()), (y.min() - 4 * margin, y.max() + 4 * margin)
+    width, height = (high - low for low, high in limits)  # with room for the latitudes
+    size = (2.3 * count, 2.2 * height / width + 1.1)
     figure = Figure(figsize=size, dpi=110, facecolor="white", layout="constrained")
     grid = figure.subplots(1, count, squeeze=False)
     for panel, (field, cmap, norm), name in zip(
         grid[0], panels.columns(fields), panels.titles, strict=True
     ):
         panel.pcolormesh(x, y, field, cmap=cmap, norm=norm, rasterized=True)
-        margin = 0.02 * x.max()
-        panel.set(aspect="equal", xlim=(x.min() - margin, 1.2 * x.max()))
-        panel.set_ylim(y.min() - 4 * margin, y.max() + 4 * margin)  # room for the latitudes
+        panel.set(aspect="equal", xlim=limits[0], ylim=limits[1])
         panel.axis("off")
         panel.set_title(name, fontsize=10, color=_INK, pad=4)
-        _frame(panel, r, phi, has_transition=is_earth(axes[0]))
+        _frame(panel, r, phi, has_transition=is_earth(axes[0].tolist()))
     panels.bars(figure, grid)
-    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if is_earth(axes[0]) else ""
+    note = f" (dashed: {TRANSITION_KM:.0f} km deep)" if is_earth(axes[0].tolist()) else ""
     figure.suptitle(f"{variable}, {title}{note}", fontsize=11, color=_INK, fontweight="bold")
     return figure
 
@@ -221,12 +221,15 @@ def _logarithmic(panels: Array, least: float) -> None:
     for panel in panels:
         panel.set(xscale="log", yscale="log")
         panel.xaxis.set_major_formatter(LogFormatter())
-    panels[1].yaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    panels[1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     # Where the truth has no power left, only rounding noise is compared.
     panels[0].set_ylim(0.1 * least)
     low, high = panels[1].get_ylim()
-    panels[1].set_ylim(max(low, 1e-2), max(min(high, 1e1), 2.0))
+    low, high = max(low, 1e-2), max(min(high, 1e1), 2.0)
+    panels[1].set_ylim(low, high)
+    steps = (1.0,) if high > 30 * low else (1.0, 2.0, 5.0)  # all that have room
+    panels[1].yaxis.set_major_locator(LogLocator(subs=steps))
+    panels[1].yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
+    panels[1].yaxis.set_minor_formatter(NullFormatter())
 
 
 _PROFILES = (
@@ -252,6 +255,7 @@ def profiles(page: Mapping[str, Any], title: str = "") -> Figure:
                         values = np.where(deviation > 0, values / deviation, np.nan)
                 _band(row[c], height, values, kind, is_upright=True)
             row[c].set_xlabel(text, fontsize=8.5, color=_FAINT)
+            row[c].xaxis.set_major_locator(MaxNLocator(4))
             if key != "correlation":
                 row[c].set_xlim(left=0)
         grid[0, c].set_title(variable, fontsize=10, color=_INK, fontweight="bold")
@@ -276,6 +280,7 @@ def flow(page: Mapping[str, Any]) -> Figure:
     panel.set_xlabel("RMS of div v, 1/s", fontsize=8.5, color=_FAINT)
     panel.set_ylabel(label)
     panel.set_xlim(left=0)
+    panel.ticklabel_format(axis="x", useMathText=True)
     panel.xaxis.get_offset_text().set(fontsize=8, color=_FAINT)
     if label.startswith("depth"):
         panel.invert_yaxis()
@@ -297,7 +302,8 @@ def _values(steps: Sequence[Mapping[str, Any]], *keys: str) -> Array:
 def _heights(page: Mapping[str, Any]) -> tuple[Array, str]:
     radii = page["radii"]
     count = len(next(iter(page["steps"][0]["deviation"].values())))
-    return heights(None if radii is None else np.array(radii), count)
+    places, label = heights(radii, count)
+    return np.array(places), label
 
 
 def calibration(page: Mapping[str, Any]) -> Figure:
@@ -329,7 +335,7 @@ def shell_titles(radii: Array | None, layers: Sequence[int]) -> list[str]:
     """Depth below the Earth's surface where radii are the Earth's, else the radius."""
     if radii is None:
         return [f"layer {i + 1}" for i in layers]
-    if is_earth(radii):
+    if is_earth(radii.tolist()):
         return [f"{EARTH_RADIUS_KM - radii[i]:.0f} km deep" for i in layers]
     return [f"radius {radii[i]:.4g}" for i in layers]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hpctrain.analysis import figures, globe_figures
-from hpctrain.analysis.animation import animate
+from hpctrain.analysis.animation import WITHOUT_FFMPEG, animate, find_ffmpeg, with_movie
 from hpctrain.analysis.whole_files import NUMBERS, PICTURES, middle_of
 from hpctrain.provenance import Stamp, embed
 
@@ -22,6 +22,7 @@ class Drawn:
 
     title: str
     path: Path
+    note: str = ""
 
 
 def draw_whole(run_dir: Path, stamp: Stamp) -> list[Drawn]:
@@ -73,10 +74,13 @@ class _Folder:
 
     def animation(self, name: str, title: str, write: Any) -> None:
         path = self.path / f"{name.replace('/', '_').replace(' ', '_')}.gif"
-        if not self.is_new(path):
-            for file in write(path):
+        movie = path.with_suffix(".mp4")
+        note = with_movie(movie) if self.is_new(movie) else WITHOUT_FFMPEG
+        if not self.is_new(path) or (find_ffmpeg() and not self.is_new(movie)):
+            files, note = write(path)
+            for file in files:
                 embed(file, self._stamp)
-        self.drawn.append(Drawn(title, path))
+        self.drawn.append(Drawn(title, path, note))
 
 
 def _maps(made: _Folder, page: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:

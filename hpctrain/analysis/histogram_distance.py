@@ -62,5 +62,5 @@ def _between(a: Array, b: Array, w: Array, low: float, high: float) -> tuple[Arr
     in_a, in_b = ((x >= low) & (x < high) for x in (a, b))
     both = np.concatenate((a[in_a], b[in_b])).astype(np.float64)
     signed = np.concatenate((w[in_a], -w[in_b]))
-    order = np.argsort(both, kind="stable")
+    order = np.argsort(both)  # equal values in any order: no gap lies between them
     return both[order], signed[order]

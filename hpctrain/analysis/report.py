@@ -82,7 +82,12 @@ def _whole(record: Record) -> list[dict[str, str]]:
         return []
     kinds = {".png": "png", ".gif": "gif"}
     return [
-        {"name": d.title, "uri": _data_uri(d.path, f"image/{kinds[d.path.suffix]}")} for d in drawn
+        {
+            "name": d.title,
+            "note": d.note,
+            "uri": _data_uri(d.path, f"image/{kinds[d.path.suffix]}"),
+        }
+        for d in drawn
     ]
 
 
@@ -203,10 +208,10 @@ def _speed(record: Record) -> dict[str, Any]:
 
 
 def _pictures(record: Record) -> list[dict[str, str]]:
-    """The newest figure of each variable as a data URI; spectra only if they are not numbers."""
+    """The newest figures as data URIs, but for curves of which the page has the numbers."""
     pictures = []
     for name, path in record.figures.items():
-        if name == "spectra" and record.spectra:
+        if (name == "spectra" and record.spectra) or (name == "errors_by_shell" and record.shells):
             continue
         try:
             pictures.append({"name": name, "uri": _data_uri(path, "image/png")})

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from hpctrain.analysis.charts import SMALL, YARDSTICKS, figure
+from hpctrain.analysis.depth import heights
 from hpctrain.analysis.record import Record
-from hpctrain.analysis.shells import heights
 from hpctrain.analysis.svg import Axis, Chart, Curve
 from hpctrain.run_state import finite
 
@@ -72,9 +70,8 @@ def _placed(
 
 def _axis(page: Mapping[str, Any], count: int) -> tuple[list[float], str]:
     radii = page.get("radii")
-    known = np.array(radii, float) if isinstance(radii, list) and len(radii) == count else None
-    places, label = heights(known, count)
-    return places.tolist(), label
+    known = [r for r in map(finite, radii) if r is not None] if isinstance(radii, list) else []
+    return heights(known if known and len(known) == count else None, count)
 
 
 def _values(content: Any, variable: str) -> Values:
@@ -84,7 +81,6 @@ def _values(content: Any, variable: str) -> Values:
 
 def _spread(count: int) -> Sequence[int]:
     """Numbers of some of so many, the first and the last among them."""
-    found: list[int] = (
-        np.unique(np.linspace(0, count - 1, min(count, _EPOCHS)).round()).astype(int).tolist()
-    )
-    return found
+    if count <= _EPOCHS:
+        return range(count)
+    return [round(i * (count - 1) / (_EPOCHS - 1)) for i in range(_EPOCHS)]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-EARTH_RADIUS_KM = 6371.0
 _KM_PER: dict[str, float] = {
     **dict.fromkeys(("", "km", "kilometer", "kilometers", "kilometre", "kilometres"), 1.0),
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e-3),
@@ -19,27 +18,6 @@ _KM_PER: dict[str, float] = {
 def km_per(unit: str) -> float | None:
     """Kilometres in a unit of radii, such as `m`; None: not known."""
     return _KM_PER.get(unit.strip().lower())
-
-
-def is_earth(radii: Array) -> bool:
-    """Whether radii in km end at the Earth's surface."""
-    return bool(0.98 * EARTH_RADIUS_KM < radii.max() <= 1.001 * EARTH_RADIUS_KM)
-
-
-def heights(radii: Array | None, count: int) -> tuple[Array, str]:
-    """What profiles over shells are drawn against, and its name.
-
-    Args:
-        radii: in km, or in their own unit; None: unknown.
-        count: of the shells.
-
-    Returns:
-        Depths below the Earth's surface where radii are the Earth's, else radii, else numbers.
-    """
-    if radii is None:
-        return np.arange(1, count + 1), "layer"
-    radii = np.asarray(radii)
-    return (EARTH_RADIUS_KM - radii, "depth, km") if is_earth(radii) else (radii, "radius")
 
 
 def area_weights(latitudes: Array) -> Array:

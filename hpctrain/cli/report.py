@@ -25,7 +25,22 @@ def command(
     page = resolve(REPORT)(folder, out)
     for line in headline(folder):
         typer.echo(line)
+    for line in animations(folder):
+        typer.echo(line)
     typer.echo(f"report: {page}")
+
+
+def animations(run: Path) -> list[str]:
+    """Where the films of `hpctrain evaluate`'s fields are, or what MP4s would need."""
+    folder = run / "eval" / "whole"
+    gifs = sorted(folder.glob("time_*.gif"))
+    if not gifs:
+        return []
+    films = [gif.with_suffix(".mp4") for gif in gifs if gif.with_suffix(".mp4").is_file()]
+    if films:
+        return [f"animations: {folder}/time_*.gif and .mp4"]
+    need = "for MP4 load the module of ffmpeg, or pip install 'hpctrain[movie]'"
+    return [f"animations: {folder}/time_*.gif; {need}"]
 
 
 def headline(run: Path) -> list[str]:
@@ -43,9 +58,19 @@ def headline(run: Path) -> list[str]:
         for name, values in rows:
             own = values["generator"]
             others = {k: value for k, value in values.items() if k != "generator"}
-            told = "  ".join(f"{k} {v:.4f} (ratio {own / v:.2f})" for k, v in others.items())
-            lines.append(f"  {name:18}  generator {own:.4f}  {told}".rstrip())
+            told = "  ".join(_beside(own, k, v) for k, v in others.items())
+            lines.append(f"  {name:18}  generator {_number(own)}  {told}".rstrip())
         lines.append(f"  {'training':18}  {summary['samples_per_s']:.1f} samples/s")
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
         return []  # the page itself says what is missing
     return lines
+
+
+def _beside(own: float | None, kind: str, value: float | None) -> str:
+    ratio = f" (ratio {own / value:.2f})" if value and own is not None else ""
+    return f"{kind} {_number(value)}{ratio}"
+
+
+def _number(value: float | None) -> str:
+    """Null stands for what does not exist, such as a spectrum's error of constant fields."""
+    return "–" if value is None else f"{value:.4f}"

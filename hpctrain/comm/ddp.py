@@ -35,8 +35,22 @@ class DdpCommunicator(Communicator):
     kind = "ddp"
 
     def __init__(
-        self, ranks: Ranks, device: torch.device, run_dir: Path, control: Control | None = None
+        self,
+        ranks: Ranks,
+        device: torch.device,
+        run_dir: Path,
+        control: Control | None = None,
+        meeting: str = "",
     ) -> None:
+        """Meet the other ranks.
+
+        Args:
+            ranks: this rank and the others.
+            device: of its tensors.
+            run_dir: where ranks find each other that have no MPI.
+            control: MPI beside it.
+            meeting: tells these ranks from others of the same run; empty: the start of the run.
+        """
         super().__init__(ranks, device, control)
         single_node = ranks.local_size == ranks.world_size
         if single_node and device.type == "cpu":
@@ -44,7 +58,9 @@ class DdpCommunicator(Communicator):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            store=meet(ranks, run_dir, "127.0.0.1" if single_node else ranks.host, control),
+            store=meet(
+                ranks, run_dir, "127.0.0.1" if single_node else ranks.host, control, meeting
+            ),
             rank=ranks.rank,
             world_size=ranks.world_size,
         )

@@ -20,16 +20,19 @@ _TIMEOUT_S = 120.0
 _NAMED = 8
 
 
-def meet(ranks: Ranks, run_dir: Path, host: str, control: Control | None) -> TCPStore:
+def meet(
+    ranks: Ranks, run_dir: Path, host: str, control: Control | None, meeting: str = ""
+) -> TCPStore:
     """A store on a port that rank 0 is given by its kernel.
 
-    Rank 0 tells the others over MPI where there is one, else by a file in the run directory.
+    Rank 0 tells the others over MPI where there is one, else by a file in the run directory, which
+    is named for the start of the run, or for `meeting`.
 
     Raises:
         LaunchError: rank 0 cannot be found, a rank was started twice, or some did not come.
         TrainError: rank 0 cannot write the file.
     """
-    timeout, path = timedelta(seconds=_TIMEOUT_S), _file(run_dir)
+    timeout, path = timedelta(seconds=_TIMEOUT_S), _file(run_dir, meeting)
     if ranks.rank == 0:
         store = TCPStore(host, 0, ranks.world_size, True, timeout, wait_for_workers=False)
         address = f"{host} {store.port}"
@@ -47,8 +50,9 @@ def meet(ranks: Ranks, run_dir: Path, host: str, control: Control | None) -> TCP
     return store
 
 
-def _file(run_dir: Path) -> Path:
-    return run_dir / "logs" / f".rendezvous-{os.environ.get('HPCTRAIN_LAUNCH_ID', '0')}"
+def _file(run_dir: Path, meeting: str) -> Path:
+    name = meeting or os.environ.get("HPCTRAIN_LAUNCH_ID", "0")
+    return run_dir / "logs" / f".rendezvous-{name}"
 
 
 def _publish(address: str, path: Path) -> None:

@@ -65,6 +65,9 @@ class AdversaryRules(Schema):
     """Divide each of the critic's weights by its largest singular value (Miyato et al. 2018)."""
     instance_noise: InstanceNoise | None = None
     """Noise on what the critic sees; null: none."""
+    critic_batches: Literal["separate", "joint"] = "separate"
+    """separate: true and made fields pass through the critic one after the other, and what moves
+    all scores alike cancels exactly; joint: as one batch, for a GPU that a batch does not fill."""
 
     @model_validator(mode="after")
     def _smoothed(self) -> AdversaryRules:
@@ -72,5 +75,15 @@ class AdversaryRules(Schema):
             raise ValueError(
                 f"label_smoothing has no effect with loss: {self.loss}, which has no labels; leave "
                 "it out, or choose bce or least_squares"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _joined(self) -> AdversaryRules:
+        norm = getattr(getattr(self, "discriminator", None), "norm", "none")
+        if self.critic_batches == "joint" and norm == "batch":
+            raise ValueError(
+                "critic_batches: joint does not go with discriminator.norm: batch, whose means "
+                "would mix true and made fields; choose separate, or another norm"
             )
         return self

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from hpctrain.config.document import Document, Key, dotted
 from hpctrain.config.explain import sentence, tag_key, user_key
+from hpctrain.config.presets import preset_source, with_preset
 from hpctrain.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,9 +55,9 @@ class Layers:
         return number, self.documents[number], key
 
     def source(self, key: Key) -> str:
-        """Who gave the single value or list at `key`: a place, or `default`."""
+        """Who gave the single value or list at `key`: a place, a preset, or `default`."""
         if key not in self.origins:
-            return "default"
+            return preset_source(self.value, key) or "default"
         _, document, own = self.locate(key)
         line = document.line(own)
         return f"{document.where}:{line}" if line else document.where
@@ -71,7 +72,7 @@ class Layers:
         known = {fault[0] for fault in faults}
         try:
             # JSON in strict mode: lists may be tuples, but no text is a number and no truth value 1
-            model = schema.model_validate_json(json.dumps(self.value), strict=True)
+            model = schema.model_validate_json(json.dumps(with_preset(self.value)), strict=True)
         except ValidationError as e:
             for error in e.errors(include_url=False):
                 key = error.get("ctx", {}).get("path") or user_key(error["loc"], self.value)

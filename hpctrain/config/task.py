@@ -29,12 +29,18 @@ from hpctrain.config.words import nearest
 class Adversary(AdversaryRules):
     """The discriminator's side of a training of fields."""
 
+    preset: Literal["fast"] | None = None
+    """fast: critic_steps 1 and gradient_penalty {kind: r1, weight: 10, every: 16}, where these keys
+    are not given: another algorithm, of fewer and cheaper critic steps. null: none."""
     discriminator: Discriminator = ResidualCritic()
     """The network."""
     content_weight: NonNegativeFloat = 0.0
     """Share of the criterion in the generator's loss beside the adversarial loss."""
     conditional: bool = True
     """The critic sees the upsampled input beside the field; false: the field alone."""
+    spectral_weight: NonNegativeFloat = 0.0
+    """Share of the spectral loss in the generator's loss: squared difference of the logarithms of
+    power spectra, where the truth has more than a millionth of its largest power."""
 
 
 class InitialWeights(Schema):

@@ -20,6 +20,9 @@ from hpctrain.index.fields.plan import grid_of
 
 Coordinates = NDArray[np.float64]
 
+_MOST_READ = 1 << 26
+"""Bytes that are read of a sample before its files are closed and opened anew."""
+
 
 class FieldInputs:
     """Input fields of some samples, normalised as in the training."""
@@ -66,6 +69,8 @@ class FieldInputs:
         if step > 1 or grid.is_resampled:
             self._coarse = CoarseFields(self._source, self.shape, step, self.modes)
         self._is_coarsened = is_coarsened
+        self._in_use: int | None = None
+        self._read_bytes, self._finer = 0, step**3
         self.frame = self._find_frame()
 
     def __len__(self) -> int:
@@ -123,6 +128,7 @@ class FieldInputs:
             self._coarse.read(sample, start, size, halo, out)
         else:
             self._source.read(sample, self._source.region(start, size, halo), out)
+        self._read_bytes += out.nbytes * self._finer
         self._turn(out, start, -1)
         self.scales.for_inputs.normalize_(out, self._source.label(sample))
         return out
@@ -131,9 +137,24 @@ class FieldInputs:
         """Turn vx, vy of physical output at `start` back to the globe's frame, in place."""
         self._turn(field, start, 1)
 
-    def close(self, sample: int) -> None:
-        """Forget the open files of a sample, so that their pages count no longer as our memory."""
-        self._source.close(sample)
+    def let_go(self, sample: int) -> None:
+        """Called between regions: forget open files before their pages count as too much memory.
+
+        Opening them anew costs up to some milliseconds, more than a small tile. So those of one
+        sample stay open until so much was read of them, and all others are closed.
+
+        Args:
+            sample: that was read last.
+        """
+        if self._in_use not in (sample, None) or self._read_bytes > _MOST_READ:
+            self.close()
+        self._in_use = sample
+
+    def close(self) -> None:
+        """Forget the open files."""
+        if self._in_use is not None:
+            self._source.close(self._in_use)
+        self._in_use, self._read_bytes = None, 0
 
     def release(self, sample: int) -> None:
         """Let go of all that is kept of a sample; it is read anew on need."""

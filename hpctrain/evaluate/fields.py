@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from hpctrain.comm import Ranks
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.data.targets import FieldTargets
-from hpctrain.errors import DataError
 from hpctrain.index import read_index
 from hpctrain.models import upsample_tricubic, upsample_trilinear
 from hpctrain.predict.find import find_inputs, style_names, styles_of
@@ -58,12 +57,6 @@ class WholeFields:
         self.job, self.settings = open_job(run_dir)
         path, state = read_checkpoint(run_dir, None)
         index = read_index(run_dir)
-        rows = index.split("validation")
-        if not rows:
-            raise DataError(
-                f"{run_dir}: the run has no validation files; set data.validation_steps, and "
-                "render it anew"
-            )
         names = style_names(self.job.fields, index)
         self.trained = load_trained(self.settings, path, state, "auto", len(names))
         self.factor = self.settings.upscale_factor
@@ -76,6 +69,7 @@ class WholeFields:
             self.trained.scales,
             is_coarsened=found.is_coarsened,
         )
+        rows = index.split("validation")
         self.targets = FieldTargets(self.job.fields, index.root, [row.targets for row in rows])
         self._styles = styles_of(self.job.fields, index, found, ())
         set_threads(Ranks(0, 1, 0, 1, ""))

@@ -31,7 +31,8 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     Returns:
         A scalar, not yet multiplied by lambda.
     """
-    between = torch.lerp(wide(fake.detach()), wide(real.detach()), wide(mix))
+    real = wide(real.detach())
+    between = torch.lerp(wide(fake.detach()), real, mix.to(real.dtype))
     norm: Tensor = torch.linalg.vector_norm(_slope(critic, between), dim=1)
     return (norm - 1).square().mean()
 

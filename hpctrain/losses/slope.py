@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
 _aten = torch.ops.aten
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 class SlopeMode(TorchFunctionMode):
@@ -115,6 +116,7 @@ class _InputGradient(torch.autograd.Function):
         if v is None:
             return None, None, None, None
         g, w = ctx.saved_tensors
+        v = _laid_out_as(g, v)
         _, _, needs_g, needs_w = ctx.needs_input_grad
         along_g = _aten.convolution(v, w, None, *ctx.geometry) if needs_g else None
         wanted = [False, needs_w, False]
@@ -168,6 +170,17 @@ def _rectified(g: Tensor, y: Tensor, slope: float) -> Tensor:
         _aten.leaky_relu_backward(g, y, slope, True) if slope else _aten.threshold_backward(g, y, 0)
     )
     return found
+
+
+def _laid_out_as(like: Tensor, x: Tensor) -> Tensor:
+    """The tensor x with channels last, if `like` has them: a slope comes in PyTorch's own layout.
+
+    A kernel of one cell would hand that on to all layers behind it.
+    """
+    layout = _CHANNELS_LAST.get(x.ndim)
+    if layout is None or like.is_contiguous() or not like.is_contiguous(memory_format=layout):
+        return x
+    return x.contiguous(memory_format=layout)
 
 
 def _convolve(

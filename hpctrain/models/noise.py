@@ -78,7 +78,8 @@ class AddNoise(nn.Module):
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         """Add noise to x (B, C, D, H, W), in the precision of x."""
-        return x + (self.std.view(-1, 1, 1, 1) * noise(x)).to(x.dtype)
+        # One operation: their product by itself would be as large as x, and not in its layout.
+        return torch.addcmul(x, self.std.view(-1, 1, 1, 1).to(x.dtype), noise(x).to(x.dtype))
 
 
 class ConcatenateNoise(nn.Module):

@@ -53,10 +53,12 @@ def required_halo(upscale_factor: int) -> int:
 
 
 def narrow_by(x: Tensor, margin: int) -> Tensor:
-    """Cut `margin` cells off both ends of the three last axes of x (B, C, D, H, W)."""
-    if margin == 0:
-        return x
-    return x[..., margin:-margin, margin:-margin, margin:-margin]
+    """Cut `margin` cells off both ends of the three last axes of x (B, C, D, H, W).
+
+    Written as padding: the gradient of a slice is contiguous, whatever the layout of x, and each
+    operation on tensors of two layouts takes ten times as long.
+    """
+    return F.pad(x, (-margin,) * 6) if margin else x
 
 
 def crop_to(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -187,6 +189,35 @@ def _without(x: Tensor, margins: Sequence[int]) -> Tensor:
     return x
 
 
+class _Interleaved(torch.autograd.Function):
+    """Phases (B, 8 C, D, H, W) to cells (B, C, 2D, 2H, 2W), both with channels last.
+
+    Reshaped and permuted it would be a view, whose change in place by the activation behind it
+    costs two more copies of its gradient, one of them in another layout.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        batch, channels, depth, height, width = y.shape
+        cells = torch.empty(
+            (batch, channels // 8, 2 * depth, 2 * height, 2 * width),
+            dtype=y.dtype,
+            device=y.device,
+            memory_format=torch.channels_last_3d,
+        )
+        y = y.view(batch, 2, 2, 2, -1, depth, height, width).permute(0, 5, 1, 6, 2, 7, 3, 4)
+        cells.permute(0, 2, 3, 4, 1).view(y.shape).copy_(y)
+        return cells
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        batch, _, *size = g.shape
+        depth, height, width = (n // 2 for n in size)
+        g = g.permute(0, 2, 3, 4, 1).reshape(batch, depth, 2, height, 2, width, 2, -1)
+        g = g.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(batch, depth, height, width, -1)
+        return g.permute(0, 4, 1, 2, 3)
+
+
 class UpsampleConv3d(nn.Conv3d):
     """`upsample2` and then a valid 3^3 convolution, in one convolution at the low resolution.
 
@@ -223,9 +254,8 @@ class UpsampleConv3d(nn.Conv3d):
         bias = None if self.bias is None else self.bias.repeat(8)
         y = F.conv3d(x, self._phase_kernels(), bias)
         batch, _, depth, height, width = y.shape
-        y = y.view(batch, 2, 2, 2, -1, depth, height, width)
         if x.is_contiguous(memory_format=torch.channels_last_3d):
-            y = y.permute(0, 5, 1, 6, 2, 7, 3, 4)
-            return y.reshape(batch, 2 * depth, 2 * height, 2 * width, -1).permute(0, 4, 1, 2, 3)
-        y = y.permute(0, 4, 5, 1, 6, 2, 7, 3)
+            interleaved: Tensor = _Interleaved.apply(y)  # type: ignore[no-untyped-call]
+            return interleaved
+        y = y.view(batch, 2, 2, 2, -1, depth, height, width).permute(0, 4, 5, 1, 6, 2, 7, 3)
         return y.reshape(batch, -1, 2 * depth, 2 * height, 2 * width)

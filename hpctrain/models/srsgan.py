@@ -191,8 +191,9 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, D, H, W) to (B, width, (D-4)//2, (H-4)//2, (W-4)//2)."""
         y = self.activation(self.conv2(self.activation(self.conv1(x))))
-        # A mean and a 1^3 convolution commute; averaging first does an eighth of the work.
-        skip: Tensor = self.skip(downsample2(narrow_by(x, 2)))
+        # A mean and a 1^3 convolution commute; averaging first does an eighth of the work. So do
+        # a mean and a cut, whose gradient of the whole volume would be filled up with zeros.
+        skip: Tensor = self.skip(narrow_by(downsample2(x), 1))
         return downsample2(y) + skip
 
 

@@ -61,6 +61,17 @@ def tell_of_fine_input() -> None:
     )
 
 
+def tell_of_tiled_noise(*, is_planar: bool) -> None:
+    """Log that noise depends on how a field is cut into tiles."""
+    logger.warning(
+        "noise: %s, so that each tile draws its own: other tiles give another field of the same "
+        "kind, and edges of tiles may show; predict with --no-noise where that matters",
+        "planes have no third axis to place it on"
+        if is_planar
+        else "the network's layers of noise cannot be located",
+    )
+
+
 def words_of(tiling: Tiling) -> str:
     """Tiles, halo and overlap in one line."""
     shared = _by([axis.overlap for axis in tiling.plan.axes])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import ConfigError
 from hpctrain.formats.field_writer import FORMATS, FieldSheet, FieldWriter, field_writer
 from hpctrain.index.fields.layout import AXES
+from hpctrain.log import logger
 from hpctrain.predict.choose import Tiling
 from hpctrain.predict.options import Options
 from hpctrain.predict.tiles import Block
@@ -137,6 +141,7 @@ class Output:
     def create(self) -> None:
         """Make the scratch file; one rank."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._clear_left()
         self._writer.create()
 
     def write(self, block: Block, values: Any) -> None:
@@ -159,10 +164,44 @@ class Output:
 
     def discard(self) -> None:
         """Take the scratch file away; one rank."""
-        remove(self.part)
-        sidecar_path(self.part).unlink(missing_ok=True)
+        _discard(self.part)
+
+    def mark_failed(self) -> None:
+        """Let the other ranks know that this output will not be finished."""
+        with suppress(OSError):  # then they know when all have done their part
+            _mark_of(self.part).touch()
+
+    def is_marked_failed(self) -> bool:
+        """Whether a rank has said so."""
+        return _mark_of(self.part).exists()
+
+    def _clear_left(self) -> None:
+        """Take away what a killed prediction left of this output."""
+        begin, end = f".{self.path.stem}.", f".part{self.path.suffix}"
+        for left in sorted(self.path.parent.glob(f"{glob.escape(begin)}*{glob.escape(end)}")):
+            if _is_gone(left.name[len(begin) : -len(end)]):
+                _discard(left)
+                logger.info("%s: left by a prediction that was killed, taken away", left)
+
+
+def _discard(part: Path) -> None:
+    remove(part)
+    sidecar_path(part).unlink(missing_ok=True)
+    _mark_of(part).unlink(missing_ok=True)
+
+
+def _mark_of(part: Path) -> Path:
+    return part.with_name(f"{part.name}.failed")
 
 
 def tag_here() -> str:
     """Tells this prediction's scratch files from those of others."""
-    return str(os.getpid())
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _is_gone(tag: str) -> bool:
+    """Whether a tag is of a process of this host that has ended; of other hosts nobody knows."""
+    host, _, number = tag.rpartition("-")
+    if host != socket.gethostname() or not number.isdecimal():
+        return False
+    return not Path(f"/proc/{number}").exists()

@@ -76,6 +76,11 @@ class Predictor:
         """Whether the network takes noise."""
         return bool(getattr(self.network, "has_noise", False))
 
+    @property
+    def draws_by_tile(self) -> bool:
+        """Whether noise belongs to tiles instead of places in the field."""
+        return self.has_noise and self._layers is None
+
     def block(
         self, sample: int, block: Block, draw: Draw, tell: Callable[[], None] = lambda: None
     ) -> Array:

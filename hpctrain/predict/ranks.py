@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +18,14 @@ import torch
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.control import open_control
 from hpctrain.errors import ConfigError
+from hpctrain.log import logger
 from hpctrain.predict.options import Device
 
+_STARTS = (
+    *("HPCTRAIN_LAUNCH_ID", "SLURM_JOB_ID", "SLURM_STEP_ID", "PALS_APID", "ALPS_APP_ID"),
+    *("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "TORCHELASTIC_RUN_ID"),
+)
+"""Variables that are alike in all ranks of a start, and differ from one start to another."""
 _CPU_MB = 1000
 _TELLING_S = 5.0
 """A launcher ends all ranks as soon as one has left; the others wait so long for that."""
@@ -51,7 +63,17 @@ def meet(ranks: Ranks, device: torch.device, run_dir: Path) -> Communicator:
         return MpiCommunicator(ranks, device, control)
     from hpctrain.comm.ddp import DdpCommunicator
 
-    return DdpCommunicator(ranks, device, run_dir)
+    return DdpCommunicator(ranks, device, run_dir, meeting=_meeting())
+
+
+def _meeting() -> str:
+    """Name of the place where these ranks meet: of their launcher's start and their command.
+
+    So predictions of one run may begin at the same time.
+    """
+    started = [f"{name}={os.environ[name]}" for name in _STARTS if name in os.environ]
+    words = "\0".join([*started, os.getcwd(), *sys.argv[1:]])
+    return f"predict-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
 
 
 def memory_mb_of(device: torch.device) -> int:
@@ -77,8 +99,58 @@ def set_threads(ranks: Ranks) -> None:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // ranks.local_size))
 
 
+@contextmanager
+def leaving_on_sigterm() -> Iterator[None]:
+    """Within it SIGTERM takes away what is half written, as Ctrl-C does, and ends with code 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are another one's business
+        return
+
+    def leave(number: int, frame: object) -> NoReturn:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except _TerminatedError:
+        logger.warning("ended by SIGTERM; the outputs that were not finished are taken away")
+        raise SystemExit(128 + signal.SIGTERM) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM has come."""
+
+
 class OtherRankError(Exception):
     """Another rank has failed, and tells why itself."""
+
+
+def together(
+    comm: Communicator, work: Callable[[], object], warn_others: Callable[[], None] = lambda: None
+) -> None:
+    """Work on every rank, after which all go on or none.
+
+    Args:
+        comm: the ranks.
+        work: of this rank.
+        warn_others: called at once where it fails, before the others have done theirs.
+
+    Raises:
+        BaseException: see `agree`.
+    """
+    error: BaseException | None = None
+    try:
+        work()
+    except OtherRankError:
+        pass  # it says so itself, in `agree`
+    except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
+        error = e
+        if comm.world_size > 1:
+            logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
+            warn_others()
+    agree(comm, error)
 
 
 def agree(comm: Communicator, error: BaseException | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
@@ -21,6 +21,7 @@ from hpctrain.models.planar import Planar
 from hpctrain.predict.options import Weights
 from hpctrain.tasks.super_resolution.networks import make_generator, on_fields
 from hpctrain.train.checkpoint import CheckpointFolder, load
+from hpctrain.train.ema import averages_of, put_averages
 from hpctrain.train.stamps import checkpoint_facts
 
 _GENERATOR = "generator"
@@ -104,7 +105,7 @@ def load_trained(
         own = state["models"][_GENERATOR]
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path}: holds no generator and its scales (no {e})") from e
-    averages = ((state.get("ema") or {}).get("models") or {}).get(_GENERATOR)
+    averages = averages_of(state, _GENERATOR)
     kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
     channels = len(scales.for_inputs.names), len(scales.names)
     network = on_fields(make_generator(settings, *channels, style_size))
@@ -178,10 +179,3 @@ def which_weights(weights: Weights, settings: Training, *, has_averages: bool, p
         is_judged = settings.ema is not None and settings.ema.validate_with
         return "ema" if has_averages and is_judged else "last"
     return weights
-
-
-@torch.no_grad()
-def put_averages(network: nn.Module, averages: Mapping[str, Tensor]) -> None:
-    """Overwrite weights and buffers with their averages."""
-    for key, value in (*network.named_parameters(), *network.named_buffers()):
-        value.copy_(averages[key])

@@ -94,5 +94,5 @@ class Course:
         left = -float(at.step)
         for leg in self.left(at.epoch):
             steps = (leg.stop - max(leg.first, at.epoch)) * leg.steps_per_epoch
-            left += steps * leg.num_cells / now.num_cells
+            left += steps if leg is now else steps * leg.num_cells / now.num_cells
         return max(0.0, left)

@@ -96,8 +96,25 @@ class Ema:
     @torch.no_grad()
     def _put(self, weights: Mapping[str, Mapping[str, Tensor]]) -> None:
         for name, model in self._models.items():
-            for key, value in _weights(model).items():
-                value.copy_(weights[name][key])
+            put_averages(model, weights[name])
+
+
+def averages_of(state: Mapping[str, Any], name: str) -> Mapping[str, Tensor] | None:
+    """The averages of a network in a checkpoint; None where the run keeps none of it."""
+    averages: Mapping[str, Tensor] | None = ((state.get("ema") or {}).get("models") or {}).get(name)
+    return averages or None
+
+
+@torch.no_grad()
+def put_averages(network: nn.Module, averages: Mapping[str, Tensor]) -> None:
+    """Take averages as the weights of a network.
+
+    Raises:
+        KeyError: they are of another network.
+        RuntimeError: likewise.
+    """
+    for key, value in _weights(network).items():
+        value.copy_(averages[key])
 
 
 def _weights(model: nn.Module, *, is_copied: bool = False) -> dict[str, Tensor]:

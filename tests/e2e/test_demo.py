@@ -23,7 +23,7 @@ NARROW = "{base: 8, min: 4, max: 8}"
 SMOKE = (
     "launch.comm=horovod",
     "data.crop=[4, 4, 8]",
-    "data.variables=[temperature, vx, vy]",
+    "data.variables=[temperature, vx, vy, vz]",
     "data.validation_steps=2",
     "train.upscale_factor=2",
     "train.epochs=2",
@@ -156,7 +156,7 @@ def test_tensorboard__pictures_and_spectra_of_each_epoch(
 def test_evaluation__is_of_the_files_that_were_not_trained_on(run: Path) -> None:
     summary = json.loads((run / "eval" / "summary.json").read_text())
     assert (summary["epoch"], summary["step"]) == (2, 32)
-    assert summary["variables"] == ["temperature", "vx", "vy"]
+    assert summary["variables"] == ["temperature", "vx", "vy", "vz"]
     # 2 files of 8 x 8 x 32 coarse cells in crops of 4 x 4 x 8
     assert summary["samples"] == 2 * 2 * 2 * 4
     last = metrics(run, "validation")[-1]
@@ -178,6 +178,36 @@ def test_report__has_the_numbers_and_needs_nothing_from_outside(folder: Path, ru
             assert f"{value:.4f}" in done.stdout, (key, who)
     assert page.count("data:image/png;base64,") >= 3
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
+
+
+def test_report__shows_all_that_was_evaluated(folder: Path, run: Path) -> None:
+    done = hpctrain("evaluate", "mantle", "--members", "2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("temperature RMSE ") == 2
+    done = hpctrain("report", "mantle", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "animations: " in done.stdout
+    page = (run / "report.html").read_text()
+    assert "Not everything could be read" not in page
+    variables = ("temperature", "vx", "vy", "vz")
+    whole = ["Power spectra", "Errors by depth", "Divergence of the velocity", "Calibration"]
+    for v in variables:
+        whole += [f"Shells of {v}", f"Section of {v} along one meridian", f"{v} over time, "]
+        slices = f'alt="{v}: input, trilinear, generated and truth in several layers"'
+        for title in (f"{v} by epoch", f"{v} by shell"):
+            assert f"<b>{title}</b>" in page
+        assert slices in page
+    shown = re.findall(r'<img src="data:image/(png|gif);base64,([^"]+)" alt="([^"]+)"', page)
+    for title in whole:
+        (one,) = [found for found in shown if found[2].startswith(title)]
+        assert one[0] == ("gif" if "over time" in title else "png")
+        assert len(one[1]) > 5000, title
+    titles = re.findall(r'role="img" class="chart" aria-label="([^"]+)"', page)
+    for title in ("RMSE by epoch", "vz: log_spectrum_error", "vz: correlation by shell",
+                  "power spectrum of vz", "generator loss", "learning rate"):  # fmt: skip
+        assert title in titles
+    divergence = json.loads((run / "eval" / "whole.json").read_text())["steps"][0]["divergence"]
+    assert set(divergence) == {"truth", "generator", "trilinear", "tricubic"}
 
 
 def rolled_copy(source: Path, target: Path, columns: int) -> None:

@@ -18,8 +18,9 @@ from hpctrain.data.scroll.scales import ScrollScales
 from hpctrain.errors import CheckpointError
 from hpctrain.predict.options import Weights
 from hpctrain.predict.reach import peak_bytes
-from hpctrain.predict.trained import put_averages, which_weights
+from hpctrain.predict.trained import which_weights
 from hpctrain.tasks.ink.networks import make_ink
+from hpctrain.train.ema import averages_of, put_averages
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
 
@@ -66,7 +67,7 @@ def load_ink(
         own = state["models"][_INK]
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path}: holds no network of task ink (no {e})") from e
-    averages = ((state.get("ema") or {}).get("models") or {}).get(_INK)
+    averages = averages_of(state, _INK)
     kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
     network = make_ink(settings, window)
     try:

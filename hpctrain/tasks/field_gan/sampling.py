@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hpctrain.analysis.products import publish, remove
 from hpctrain.config.field_gan import FieldGan
@@ -22,6 +22,7 @@ from hpctrain.provenance.sidecar import sidecar_path
 from hpctrain.tasks.field_gan.networks import make_generator
 from hpctrain.tasks.field_gan.rescaling import highest_values, physical
 from hpctrain.train.checkpoint import load
+from hpctrain.train.ema import averages_of, put_averages
 from hpctrain.train.stamps import checkpoint_facts
 
 Array = NDArray[np.float32]
@@ -83,7 +84,9 @@ def make_fields(
     a, b, c = job.fields.crop
     generator = make_generator(job.train, len(scales.names), (a, b, c), size)
     generator.load_state_dict(state["models"]["generator"])
-    _average(generator, state)
+    averages = averages_of(state, "generator")
+    if averages is not None:
+        put_averages(generator, averages)
     generator.eval()
     given = torch.tensor([style]) if size else None
     if given is not None:
@@ -148,14 +151,3 @@ def _noise(seed: int, ids: range, size: int) -> Tensor:
         own = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
         rows.append(torch.randn(size, generator=torch.Generator().manual_seed(own)))
     return torch.stack(rows)
-
-
-def _average(generator: nn.Module, state: dict[str, object]) -> None:
-    """Put the moving average of the weights in, where the run keeps one of the generator."""
-    ema = state.get("ema")
-    averages = ema["models"].get("generator") if isinstance(ema, dict) else None
-    if averages:
-        own = dict((*generator.named_parameters(), *generator.named_buffers()))
-        with torch.no_grad():
-            for key, value in averages.items():
-                own[key].copy_(value)

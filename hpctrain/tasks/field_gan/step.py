@@ -35,6 +35,6 @@ class FieldGanStep(AdversarialStep):
         stream = FLIP_STREAM + 2 * critic_step
         return real * pair.signs(stream, share), fake * pair.signs(stream + 1, share)
 
-    def _score(self, pair: Pair, field: Tensor) -> Tensor:
-        scores: Tensor = self.critic(field, pair.batch.style)
-        return scores
+    def _seen(self, pair: Pair, field: Tensor) -> tuple[Tensor, ...]:
+        style = pair.batch.style
+        return (field,) if style is None else (field, style)

@@ -11,11 +11,21 @@ from torch import Tensor, nn
 from hpctrain.config.field_gan import FieldAdversary
 from hpctrain.config.task import Adversary
 from hpctrain.losses import adversarial_loss, r1, wgan_gp, wide
+from hpctrain.losses.spectral import paired_spectral_loss
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.update import Update
 
 REAL_STREAM, FAKE_STREAM, GENERATOR_STREAM = 100_000, 200_000, 300_000
 """Streams of instance noise; each critic step has its own behind the first two."""
+
+
+def crop_spectra(adversary: Adversary) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The spectral loss of crops, if the adversary wants it.
+
+    A crop is not periodic, and below a millionth of the peak its spectrum is mostly leakage.
+    """
+    found = partial(paired_spectral_loss, is_periodic=False, smallest=1e-6)
+    return found if adversary.spectral_weight else None
 
 
 class AdversarialStep:
@@ -30,8 +40,10 @@ class AdversarialStep:
         adversary: Adversary | FieldAdversary,
         critic: nn.Module,
         content_loss: Callable[[Tensor, Tensor], Tensor],
+        spectral_loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self.adversary, self.critic, self.content_loss = adversary, critic, content_loss
+        self.spectral_loss = spectral_loss
         self.loss = adversarial_loss(adversary.loss, adversary.label_smoothing)
         self._epoch = 0
 
@@ -76,8 +88,6 @@ class AdversarialStep:
     ) -> dict[str, Tensor]:
         with torch.no_grad():
             generated = wide(fake(pair).detach())
-        # Two passes: where a bias moves all scores alike, the gradients of real and fake then
-        # cancel exactly; in one pass they leave rounding noise, which Adam makes into full steps.
         target = self._noisy(pair, pair.target, REAL_STREAM + k)
         generated = self._noisy(pair, generated, FAKE_STREAM + k)
         real_scores, fake_scores = self._scores(pair, target, generated, k)
@@ -101,13 +111,22 @@ class AdversarialStep:
         self, pair: Pair, target: Tensor, generated: Tensor, critic_step: int
     ) -> tuple[Tensor, Tensor]:
         """Scores of true and made fields, as the critic's loss takes them."""
-        return self._score(pair, target), self._score(pair, generated)
+        if self.adversary.critic_batches == "separate":
+            # Where a bias moves all scores alike, the gradients of real and fake cancel exactly; in
+            # one pass they leave rounding noise, which Adam makes into full steps.
+            return self._score(pair, target), self._score(pair, generated)
+        each = zip(self._seen(pair, target), self._seen(pair, generated), strict=True)
+        real, fake = self.critic(*(torch.cat(both) for both in each)).chunk(2)
+        return real, fake
 
     def _score(self, pair: Pair, field: Tensor) -> Tensor:
-        """Scores of a field, with the upsampled input beside it if the critic is conditional."""
-        seen = torch.cat((field, pair.condition), 1) if self.adversary.conditional else field
-        scores: Tensor = self.critic(seen)
+        """Scores of a field."""
+        scores: Tensor = self.critic(*self._seen(pair, field))
         return scores
+
+    def _seen(self, pair: Pair, field: Tensor) -> tuple[Tensor, ...]:
+        """What the critic is given: a field, with the upsampled input beside it if conditional."""
+        return (torch.cat((field, pair.condition), 1) if self.adversary.conditional else field,)
 
     def _noisy(self, pair: Pair, field: Tensor, stream: int) -> Tensor:
         """The field with the instance noise of this epoch."""
@@ -128,4 +147,9 @@ class AdversarialStep:
         loss = self._weight() * adversarial
         if self.adversary.content_weight:
             loss = loss + self.adversary.content_weight * content
-        return {"loss": loss, "adversarial": adversarial, "content": content.detach()}
+        found = {"loss": loss, "adversarial": adversarial, "content": content.detach()}
+        if self.spectral_loss:
+            spectral = self.spectral_loss(generated, pair.target)
+            found["loss"] = loss + self.adversary.spectral_weight * spectral
+            found["spectral"] = spectral.detach()
+        return found

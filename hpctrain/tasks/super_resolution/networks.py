@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hpctrain.config import networks
@@ -70,6 +71,9 @@ def make_critic(settings: FieldTraining, channels: int) -> nn.Module:
     Args:
         settings: the `train:` block, with an adversary.
         channels: of the field and of what stands beside it.
+
+    Raises:
+        ConfigError: the user's class cannot be made, or has BatchNorm where fields are joined.
     """
     assert settings.adversary is not None
     block, factor = settings.adversary.discriminator, settings.upscale_factor
@@ -83,6 +87,12 @@ def make_critic(settings: FieldTraining, channels: int) -> nn.Module:
         option = "train.adversary.discriminator"
         target = find_class(block.kind, option)
         critic = _checked(make(target, option, channels, options=block.options), option)
+        has_norm = any(isinstance(m, _BatchNorm) for m in critic.modules())
+        if has_norm and settings.adversary.critic_batches == "joint":
+            raise ConfigError(
+                f"train.adversary.critic_batches: joint does not go with the BatchNorm of "
+                f"{block.kind}, whose means would mix true and made fields; choose separate"
+            )
     bias = getattr(critic, "output_bias", None)
     if settings.adversary.loss == "wasserstein" and bias is not None:
         bias.requires_grad_(False)

@@ -41,6 +41,8 @@ class Outcome:
     seconds: float
     advice: list[str] = field(default_factory=list)
     """What to look at, where it does not learn."""
+    measure: str = "RMSE"
+    """What `ratio` compares."""
 
 
 def smoke_run(

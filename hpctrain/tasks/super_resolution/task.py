@@ -21,7 +21,7 @@ from hpctrain.config.task import FieldTraining
 from hpctrain.data import FieldBatch, FieldDataset, Scales
 from hpctrain.errors import ConfigError
 from hpctrain.losses import criterion
-from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
+from hpctrain.tasks.super_resolution.adversarial import AdversarialStep, crop_spectra
 from hpctrain.tasks.super_resolution.evaluation import Evaluation
 from hpctrain.tasks.super_resolution.networks import (
     halo_of,
@@ -108,7 +108,8 @@ class SuperResolutionTask(Task):
         adversary = self.settings.adversary
         if adversary is None or at.epoch < self.settings.pretrain_epochs:
             return {"generator": update("generator", self._content, pairs)["loss"]}
-        step = AdversarialStep(adversary, self.models["discriminator"], self.content_loss)
+        critic, spectral = self.models["discriminator"], crop_spectra(adversary)
+        step = AdversarialStep(adversary, critic, self.content_loss, spectral)
         return step(pairs, update, at.global_step, at.epoch - self.settings.pretrain_epochs)
 
     def validation_step(self, batch: FieldBatch) -> dict[str, Tensor]:

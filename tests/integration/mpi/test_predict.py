@@ -110,6 +110,8 @@ def test_predict__killed_leaves_no_file_of_that_name(small: SmallRun, tmp_path: 
     again = predict(small, run, "--out", str(out))
     assert again.returncode == 0, again.stderr
     assert np.isfinite(np.load(out)).all()
+    assert "left by a prediction that was killed, taken away" in again.stderr
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
 @requires(mpi=True)

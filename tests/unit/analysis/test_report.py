@@ -103,6 +103,53 @@ def test_write_report__charts_of_losses_validation_and_spectra(finished_run):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def measured_run(finished_run):
+    """With numbers of two variables by shell, after each of six epochs."""
+    shells, names = 3, ("temperature", "vx")
+    page = {"variables": list(names), "radii": [3500.0, 5000.0, 6371.0]}
+    page["deviation"] = {"truth": {"temperature": [10.0, 20.0, 0.0], "vx": [1e-9] * shells}}
+    for metric in ("rmse", "correlation", "log_spectrum_error"):
+        page[metric] = {"trilinear": dict.fromkeys(names, [0.5, 0.6, None])}
+    write = (finished_run / "eval" / "shells.json").write_text
+    write(json.dumps(page))
+    with (finished_run / "logs" / "metrics.jsonl").open("a") as file:
+        for epoch in range(1, 7):
+            head = {"epoch": epoch, "step": 40 * epoch}
+            points = {}
+            for name, size in (("temperature", 100), ("vx", 1e-10)):
+                for kind in ("generator", "trilinear"):
+                    points[f"by_variable/{name}/rmse/{kind}"] = size / epoch
+                    points[f"by_variable/{name}/correlation/{kind}"] = 1 - 0.1 / epoch
+            file.write(json.dumps({"kind": "validation", **head, **points}) + "\n")
+            own = {
+                metric: {"temperature": [5.0 / epoch, 10.0 / epoch, None], "vx": [1e-10] * shells}
+                for metric in ("rmse", "correlation", "log_spectrum_error")
+            }
+            file.write(json.dumps({"kind": "shells", **head, **own}) + "\n")
+    return finished_run
+
+
+def test_write_report__variables_and_shells_over_the_epochs(measured_run):
+    html = write_report(measured_run).read_text()
+    titles = re.findall(r'role="img" class="chart" aria-label="([^"]+)"', html)
+    for title in ("temperature: rmse", "vx: correlation", "temperature: RMSE / deviation by shell",
+                  "vx: log-spectrum error by shell"):  # fmt: skip
+        assert title in titles
+    assert "by variable/temperature/rmse by epoch" not in titles  # not once more among the means
+    legends = re.findall(r'<span class="key c-(epoch-\d)">([^<]*)</span>', html)
+    assert legends[:4] == [(f"epoch-{i}", f"epoch {e}") for i, e in enumerate((1, 3, 4, 6))]
+    assert "depth, km" in html  # radii end at the Earth's surface
+    assert "RMSE, 10⁻¹²" in html  # of numbers of 1e-10, which had no room
+
+
+def test_write_report__shells_that_do_not_fit_are_left_out(measured_run):
+    for content in ('{"variables": 3}', '{"variables": ["temperature"], "rmse": []}', "[1]"):
+        (measured_run / "eval" / "shells.json").write_text(content)
+        html = write_report(measured_run).read_text()
+        assert "temperature: rmse" in html
+
+
 def test_write_report__stages_begin_where_their_steps_do(tmp_path):
     stages = [(0, 100, [4, 4, 4]), (4, 120, [4, 8, 8]), (6, 40, [8, 8, 8])]
     names = ("first_epoch", "steps_per_epoch", "crop")
@@ -195,10 +242,11 @@ def test_write_report__no_run_directory(tmp_path):
         write_report(tmp_path)
 
 
-def test_write_report__needs_neither_torch_nor_matplotlib():
+def test_write_report__needs_neither_torch_nor_matplotlib_nor_numpy():
     import subprocess
 
-    code = "import sys, hpctrain.analysis.report; print({'torch', 'matplotlib'} & set(sys.modules))"
+    heavy = {"torch", "matplotlib", "numpy"}
+    code = f"import sys, hpctrain.analysis.report; print({heavy} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
 

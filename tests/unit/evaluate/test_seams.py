@@ -11,7 +11,7 @@ from hpctrain.evaluate.fields import WholeFields
 from tests.unit.data.builders import NAMES, axes_of, write_netcdf3
 from tests.unit.predict.made import SMALL, make_run, run_predict, values_of
 
-SHAPE = (8, 16, 64)
+SHAPE = (16, 32, 64)
 SLAB = 8
 """Input columns of a sample in the training; twice as many in the output."""
 
@@ -69,3 +69,9 @@ def test_fields__are_those_of_predict(run: Path, tmp_path: Path) -> None:
         expected = np.load(tmp_path / "members" / f"m1-member-{i}.npy")
         np.testing.assert_array_equal(values, expected)
     assert np.abs(drawn[0] - drawn[1]).mean() > 0.01
+
+
+def test_fields__do_not_depend_on_the_memory_for_tiles(run: Path) -> None:
+    ample, scarce = WholeFields(run), WholeFields(run, memory_mb=1)
+    assert scarce.num_tiles > ample.num_tiles
+    np.testing.assert_allclose(scarce.generated(0), ample.generated(0), rtol=1e-5, atol=1e-5)

@@ -90,3 +90,26 @@ def test_penalty__does_not_reach_the_generator(fields):
     assert fake.grad is None
     assert not real.requires_grad
     assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("penalty", ["wgan_gp", "r1"])
+def test_penalty__value_and_gradients_equal_the_formula(penalty):
+    """For scores v tanh(W x), whose slope along x is W' (v (1 - tanh(W x)^2)), in float64."""
+    torch.manual_seed(2)
+    real, fake = torch.randn(2, 3, 12, dtype=torch.double)
+    mix = torch.rand(3, 1, dtype=torch.double)
+    weights = [torch.randn(5, 12, dtype=torch.double), torch.randn(5, dtype=torch.double)]
+    w, v = (p.requires_grad_() for p in weights)
+    x = mix * real + (1 - mix) * fake if penalty == "wgan_gp" else real
+    slope = ((1 - torch.tanh(x @ w.T) ** 2) * v) @ w
+    square = (slope**2).sum(1)
+    expected = ((square**0.5 - 1) ** 2).mean() if penalty == "wgan_gp" else square.mean() / 2
+
+    def critic(x):
+        return torch.tanh(x @ w.T) @ v
+
+    found = wgan_gp(critic, real, fake, mix) if penalty == "wgan_gp" else r1(critic, real)
+    exact = {"rtol": 0, "atol": 1e-10}
+    torch.testing.assert_close(found, expected, **exact)
+    gradients = (torch.autograd.grad(loss, (w, v)) for loss in (found, expected))
+    torch.testing.assert_close(*gradients, **exact)

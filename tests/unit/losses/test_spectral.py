@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hpctrain.losses import spectral_loss
+from hpctrain.losses.spectral import paired_spectral_loss
 
 
 def test_spectral_loss__equals_the_formula() -> None:
@@ -35,3 +36,25 @@ def test_spectral_loss__draws_the_spectrum_and_not_the_sample() -> None:
     (slope,) = torch.autograd.grad(loss, made)
     assert float(spectral_loss((made - slope).detach(), true)) < float(loss.detach())
     assert float(spectral_loss(torch.zeros_like(true), true)) < 1e4  # no infinity
+
+
+def test_spectral_loss__smallest_hushes_what_lies_below() -> None:
+    torch.manual_seed(0)
+    smooth = torch.randn(4, 1, 1, 16, 16).cumsum(3).cumsum(4)
+    made = smooth + 1e-6 * float(smooth.std()) * torch.randn(smooth.shape)
+    rough = torch.randn(smooth.shape)
+    assert float(spectral_loss(smooth, smooth, smallest=1e-2)) == 0
+    whole, hushed = (float(spectral_loss(rough, smooth, smallest=s)) for s in (1e-12, 1e-2))
+    assert hushed < whole / 2
+    assert float(spectral_loss(made, smooth, smallest=1e-2)) < 1e-6
+
+
+def test_paired_spectral_loss__is_a_mean_over_samples() -> None:
+    torch.manual_seed(0)
+    made, true = torch.randn(2, 3, 2, 8, 8, 8)
+    alone = [
+        spectral_loss(made[i : i + 1], true[i : i + 1], is_periodic=False, smallest=1e-3)
+        for i in range(3)
+    ]
+    found = paired_spectral_loss(made, true, is_periodic=False, smallest=1e-3)
+    torch.testing.assert_close(found, torch.stack(alone).mean())

@@ -1,12 +1,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpctrain.errors import ConfigError
 from hpctrain.losses import wgan_gp
 from hpctrain.models.noise import SampleNoise, ZeroNoise
 from hpctrain.models.resample import crop_to, required_halo, upsample_trilinear
 from hpctrain.models.srsgan import SrDiscriminator, SrGenerator, block_width
+from hpctrain.train.precision import Precision
 
 
 def num_parameters(model):
@@ -191,3 +193,49 @@ def test_training__overfits_one_batch():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
+
+
+class Layouts(TorchDispatchMode):
+    """Operations that meet two layouts of a field with many channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.mixed = 0, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        fields = [t for t in args if isinstance(t, torch.Tensor) and t.ndim == 5]
+        fields = [t for t in fields if t.shape[0] == 2 and t.shape[1] == 8 and t[0, 0].numel() > 1]
+        self.seen += len(fields)
+        layouts = {t.is_contiguous(memory_format=torch.channels_last_3d) for t in fields}
+        if len(layouts) == 2:
+            self.mixed.append(str(func))
+        return result
+
+
+@pytest.fixture
+def two_threads():
+    """With one, PyTorch's kernel for convolutions of one cell knows one layout only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_networks__keep_channels_last_there_and_back(two_threads):
+    """One operation on two layouts takes ten times as long."""
+    generator, critic = SrGenerator(2, 2, 2, 8, 8, 8), SrDiscriminator(4, 2, 8, 8, 8)
+    Precision("", "", "channels_last").apply_layout({"g": generator, "d": critic})
+    x, condition = torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 10, 10, 10)
+
+    def judged(field):
+        return critic(torch.cat((field, condition), 1))
+
+    with Layouts() as layouts:
+        fake = generator(x, SampleNoise([1, 2]))
+        mix = torch.rand(2, 1, 1, 1, 1)
+        real = torch.randn_like(fake)
+        loss = judged(fake).mean() - judged(real).mean() + wgan_gp(judged, real, fake, mix)
+        loss.backward()
+    assert layouts.seen > 100
+    assert not layouts.mixed

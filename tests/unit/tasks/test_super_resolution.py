@@ -11,8 +11,9 @@ from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.task import Adversary, GradientPenalty
 from hpctrain.data import FieldBatch
+from hpctrain.losses.spectral import paired_spectral_loss
 from hpctrain.models import SrDiscriminator, SrGenerator
-from hpctrain.tasks.super_resolution.adversarial import AdversarialStep
+from hpctrain.tasks.super_resolution.adversarial import AdversarialStep, crop_spectra
 from hpctrain.tasks.super_resolution.pair import Pair
 from hpctrain.train.optimizers import build_optimizer
 from hpctrain.train.update import Update
@@ -33,7 +34,9 @@ class Bench:
         }
         comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
         self.update = Update(comm, self.optimizers, accumulate=accumulate)
-        self.advance = AdversarialStep(adversary, self.critic, nn.functional.mse_loss)
+        self.advance = AdversarialStep(
+            adversary, self.critic, nn.functional.mse_loss, crop_spectra(adversary)
+        )
         torch.manual_seed(1)
         self.batch = FieldBatch(
             (3, 5), 0, torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8), num_global=2
@@ -146,3 +149,15 @@ def test_clipping__bounds_the_gradient() -> None:
     bench.update("generator", lambda p: {"loss": 1e3 * p.generate().square().mean()}, bench.pairs())
     norm = torch.stack([p.grad.norm() for p in bench.generator.parameters() if p.grad is not None])
     assert float(norm.norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_step__spectral_loss_is_a_share_of_the_generators() -> None:
+    adversary = Adversary(critic_steps=1, adversarial_weight=0.5, spectral_weight=3.0)
+    bench = Bench(adversary)
+    generated = bench.pairs()[0].generate().detach()
+    target = bench.batch.target
+    expected = paired_spectral_loss(generated, target, is_periodic=False, smallest=1e-6)
+    losses = bench.step()
+    torch.testing.assert_close(losses["spectral"], expected, rtol=1e-5, atol=1e-7)
+    whole = 0.5 * losses["adversarial"] + 3.0 * losses["spectral"]
+    torch.testing.assert_close(losses["generator"], whole, rtol=1e-5, atol=1e-7)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -84,6 +85,17 @@ def test_apply_layout__changes_2d_and_3d_networks() -> None:
         for layer, memory_format in zip(model, formats, strict=True):
             is_last = layer.weight.is_contiguous(memory_format=memory_format)
             assert is_last is (layout == "channels_last")
+
+
+def test_apply_layout__holds_behind_a_kernel_of_one_cell() -> None:
+    network = nn.Sequential(nn.Conv3d(4, 8, 1), nn.LeakyReLU(0.2))
+    x = torch.randn(16, 4, 3, 3, 3)  # of fewer, PyTorch has a kernel with one layout only
+    assert network(x).is_contiguous()
+    Precision("float32", "", "channels_last").apply_layout({"m": network})
+    for made in (network, copy.deepcopy(network)):
+        y = made(x)
+        assert y.is_contiguous(memory_format=torch.channels_last_3d)
+        assert not y.is_contiguous()
 
 
 def test_autocast__float32_has_none() -> None:
