@@ -40,7 +40,7 @@ SMOKE = {
 }
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"
-PREDICT = "hpctrain.predict.command:predict"
+PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"
 
 

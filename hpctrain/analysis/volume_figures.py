@@ -72,7 +72,7 @@ def traversals(
 
 
 def by_distance(curve: Mapping[str, Sequence[float]], title: str = "") -> Figure:
-    """Draw the mean squared error against the distance from a volume's centre.
+    """Draw the mean squared error against the distance from the centre of a volume or window.
 
     Args:
         curve: `distance` (1: the surface) and `mse`.
@@ -85,7 +85,7 @@ def by_distance(curve: Mapping[str, Sequence[float]], title: str = "") -> Figure
         line: dict[str, Any] = {"color": COLORS["generator"], "linewidth": 1.6, "marker": "."}
         axes.plot(curve["distance"], curve["mse"], **line)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("distance from the centre (1: surface of the volume)", fontsize=9)
+        axes.set_xlabel("distance from the centre (1: surface)", fontsize=9)
         axes.set_ylabel("mean squared error", fontsize=9)
         figure.suptitle(title, fontsize=9.5)
         return figure

@@ -18,10 +18,8 @@ _LAUNCHED = (
     *("MPI_LOCALRANKID", "JSM_NAMESPACE_RANK", "ALPS_APP_PE", "TORCHELASTIC_RUN_ID"),
 )
 """Variables of launchers that start several ranks; srun has its own rule."""
-_SHOWN = 12
-"""Outputs that are told one by one."""
 _CHOICES = {
-    "--format": ("npy", "netcdf", "zarr"),
+    "--format": ("npy", "netcdf", "zarr", "png", "tiff"),
     "--weights": ("auto", "last", "ema"),
     "--device": ("auto", "cpu", "cuda"),
     "--precision": ("float32", "bfloat16", "float16", "run"),
@@ -34,7 +32,7 @@ def command(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="File (.npy, .nc, .zarr), or folder of several."),
+        typer.Option("--out", "-o", help="File (.npy, .nc, .zarr; of ink .png, .tif), or folder."),
     ],
     inputs: Annotated[
         list[str] | None,
@@ -52,7 +50,11 @@ def command(
     ] = False,
     kind: Annotated[
         str | None,
-        typer.Option("--format", help="In a folder: npy, netcdf or zarr; default as the inputs."),
+        typer.Option(
+            "--format",
+            help="In a folder: npy, netcdf or zarr, default as the inputs; of ink png, tiff or "
+            "zarr, default all.",
+        ),
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -83,6 +85,17 @@ def command(
         int | None,
         typer.Option("--overlap", min=0, help="Input cells that tiles share and are blended over."),
     ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option("--stride", min=1, help="Of ink: pixels from window to window; default half."),
+    ] = None,
+    border: Annotated[
+        int | None,
+        typer.Option("--border", min=0, help="Of ink: pixels at a window's sides not to use."),
+    ] = None,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Of ink: mean of the four mirrored views.")
+    ] = False,
     memory_mb: Annotated[
         int | None,
         typer.Option("--memory-mb", min=1, help="For a tile's activations; default 1000 on CPUs."),
@@ -96,9 +109,9 @@ def command(
         bool, typer.Option("--overwrite", help="Replace outputs that are there.")
     ] = False,
 ) -> None:
-    """Predict whole fields, tile by tile, in physical units, with coordinates and provenance.
+    """Predict whole fields, tile by tile, or where ink is on whole segments.
 
-    Under mpirun or srun all ranks share the tiles.
+    Fields come in physical units with coordinates. Under mpirun or srun all ranks share the tiles.
     """
     folder = find_run(run)
     _through_rank_sh(folder, os.environ)
@@ -122,26 +135,16 @@ def command(
         style=_numbers("--style", style, float),
         tile=_tile(tile),
         overlap=overlap,
+        stride=stride,
+        border=border,
+        flips=flips,
         memory_mb=memory_mb,
         device=device,
         precision=precision,
         overwrite=overwrite,
     )
-    done = resolve(PREDICT)(folder, options)
-    if done is not None:
-        _show(done)
-
-
-def _show(done: Any) -> None:
-    cells = " x ".join(map(str, done.shape))
-    for path in done.paths[:_SHOWN]:
-        typer.echo(f"wrote {path}: {', '.join(done.names)} of {cells} cells")
-    if len(done.paths) > _SHOWN:
-        typer.echo(f"and {len(done.paths) - _SHOWN} more in {done.paths[0].parent}")
-    typer.echo(
-        f"{done.voxels_per_s:.3g} voxels/s, {done.seconds:.1f} s, "
-        f"{done.peak_bytes / 1e6:.0f} MB at most"
-    )
+    for line in resolve(PREDICT)(folder, options) or ():
+        typer.echo(line)
 
 
 def _through_rank_sh(run: Path, env: Mapping[str, str]) -> None:

@@ -23,8 +23,8 @@ class Options:
     """Files and patterns, in the order of the training's; empty: the run's validation files."""
     coarsen: bool = False
     """`inputs` are fine fields, whose block means are the input."""
-    kind: Literal["npy", "netcdf", "zarr"] | None = None
-    """Format in a folder; None: as the inputs are."""
+    kind: Literal["npy", "netcdf", "zarr", "png", "tiff"] | None = None
+    """Format in a folder; None: as the inputs are, of ink all of png, tiff and zarr."""
     checkpoint: str | None = None
     weights: Weights = "auto"
     members: int = 1
@@ -37,6 +37,12 @@ class Options:
     """Input cells along each axis, or one number for all; empty: chosen."""
     overlap: int | None = None
     """Input cells that tiles share; None: chosen."""
+    stride: int | None = None
+    """Of ink: pixels from one window to the next; None: half of what is kept of one."""
+    border: int | None = None
+    """Of ink: pixels at either side of a window that do not count; None: as validation found."""
+    flips: bool = False
+    """Of ink: mean of the four mirrored views of each window."""
     memory_mb: int | None = None
     """For activations of one rank; None: 1000 on CPUs, half of a GPU's."""
     device: Device = "auto"

@@ -14,6 +14,7 @@ from torch import nn
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
 from hpctrain.config.task import FieldTraining
+from hpctrain.config.training import Training
 from hpctrain.data import Scales
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.models.planar import Planar
@@ -43,7 +44,7 @@ def open_job(run_dir: Path) -> tuple[Job, FieldTraining]:
     if not isinstance(job.train, FieldTraining):
         raise ConfigError(
             f"{run_dir}: train.task is {job.train.task}, which makes no fields out of fields; "
-            "allowed: super_resolution and field_to_field"
+            "allowed: super_resolution and field_to_field, and ink for segments"
         )
     return job, job.train
 
@@ -105,7 +106,7 @@ def load_trained(
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path}: holds no generator and its scales (no {e})") from e
     averages = averages_of(state, _GENERATOR)
-    kind = _which(weights, settings, has_averages=averages is not None, path=path)
+    kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
     channels = len(scales.for_inputs.names), len(scales.names)
     network = on_fields(make_generator(settings, *channels, style_size))
     with torch.device("meta"):
@@ -158,11 +159,21 @@ def read_checkpoint(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[s
     )
 
 
-def _which(weights: Weights, settings: FieldTraining, *, has_averages: bool, path: Path) -> str:
+def which_weights(weights: Weights, settings: Training, *, has_averages: bool, path: Path) -> str:
+    """`last` or `ema`.
+
+    Args:
+        weights: what is asked for.
+        settings: the run's `train:` block.
+        has_averages: whether the checkpoint has those of this network.
+        path: of the checkpoint.
+
+    Raises:
+        CheckpointError: averages are asked for, and there are none.
+    """
     if weights == "ema" and not has_averages:
         raise CheckpointError(
-            f"--weights: {path} holds no average of the generator; take last, or train with "
-            "train.ema"
+            f"--weights: {path} holds no average of weights; take last, or train with train.ema"
         )
     if weights == "auto":
         is_judged = settings.ema is not None and settings.ema.validate_with

@@ -35,10 +35,14 @@ def join(content: bytes, text: bytes) -> bytes:
         ValueError: it is no whole PNG.
     """
     plain = split(content)[1]
-    body = b"iTXt" + _HEAD + text
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     end = plain.rindex(b"IEND") - 4
-    return plain[:end] + chunk + plain[end:]
+    return plain[:end] + stamp_chunk(text) + plain[end:]
+
+
+def stamp_chunk(text: bytes) -> bytes:
+    """The chunk that a stamp is in; it stands before the end."""
+    body = b"iTXt" + _HEAD + text
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:

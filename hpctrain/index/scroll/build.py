@@ -60,7 +60,7 @@ def scroll_rows(scroll: Scroll, root: Path) -> list[Row]:
     Raises:
         DataError: see `build_scroll_index`.
     """
-    return [row for part in find_parts(scroll, root) for row in _rows(part)]
+    return [row for part in find_parts(scroll, root) for row in part_rows(part)]
 
 
 def find_parts(scroll: Scroll, root: Path) -> Iterator[Part]:
@@ -91,7 +91,7 @@ def find_parts(scroll: Scroll, root: Path) -> Iterator[Part]:
     yield from split_volumes(scroll, volumes[: len(trained)], volumes[len(trained) :])
 
 
-def _rows(part: Part) -> Iterator[Row]:
+def part_rows(part: Part) -> Iterator[Row]:
     """The rows of one box of cells; layers outside of it are not among its files."""
     volume, box = part.volume, part.box
     is_layers = volume.layout == "layers"

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hpctrain.analysis import ink_figures
+from hpctrain.analysis import ink_figures, volume_figures
 from hpctrain.analysis.detection import LIMIT, NUM_BINS, Detection
 from hpctrain.config.ink import Ink
 from hpctrain.data.scroll import ScrollBatch
 from hpctrain.tasks.ink.criterion import InkCriterion
 from hpctrain.tasks.ink.region import Region
+from hpctrain.tasks.scroll_vae.evaluation import error_by_distance
 from hpctrain.train.alarms import constant_output
 from hpctrain.train.task import Validation
 
@@ -64,6 +65,7 @@ class InkEvaluation:
         self.settings, self.criterion = settings, criterion
         self.region, self._infrared = region, infrared
         self._curves: dict[str, Any] = {}
+        self._by_distance: dict[str, list[float]] = {}
         self._pictures: dict[str, Array] = {}
         self._shown: list[_Window] = []
 
@@ -87,6 +89,8 @@ class InkEvaluation:
                 (torch.ones_like(p).sum(), p.sum(), (p * p).sum(), y.sum(), (y * y).sum())
             ),
         }
+        errors = torch.where(mask, probability - label, 0).double().square()
+        found |= {"errors": errors.sum(0), "seen": mask.sum(0).double()}
         if self.region is not None:
             found |= self.region.sums(batch, probability)
         return found
@@ -126,6 +130,7 @@ class InkEvaluation:
         }
         self._curves = {**found.curves(), "calibration": found.calibration()}
         self._curves |= {"f05_best": f05, "f05_threshold": threshold}
+        self._by_distance = error_by_distance(sums["errors"].numpy(), sums["seen"].numpy())
         if self.region is not None:
             self._pictures = self.region.pictures(sums)
         alarms = constant_output(of_output, of_labels, self.settings.alarms.constant_output)
@@ -133,6 +138,7 @@ class InkEvaluation:
             "windows": int(sums["count"]),
             "pixels": int(pixels),
             **{key: _or_null(value) for key, value in scalars.items()},
+            "error_by_distance": self._by_distance,
         }
         return Validation(
             scalars, {"summary.json": summary, "ink.json": self._curves}, alarms=alarms
@@ -156,11 +162,15 @@ class InkEvaluation:
         return draws
 
     def curves(self, epoch: int) -> Sequence[tuple[str, Callable[[], Any]]]:
-        """Precision and recall, F0.5 and Dice against the threshold, calibration."""
+        """Precision and recall, thresholds, calibration; the error towards a window's edges."""
         if not self._curves:
             return []
         title = f"validation, epoch {epoch}"
-        return [("ink_curves", partial(ink_figures.curves, self._curves, title=title))]
+        by_distance = partial(volume_figures.by_distance, self._by_distance, title=title)
+        return [
+            ("ink_curves", partial(ink_figures.curves, self._curves, title=title)),
+            ("ink_error_by_distance", by_distance),
+        ]
 
 
 def balance(batch: ScrollBatch) -> float:

@@ -155,21 +155,26 @@ class VaeEvaluation:
         return math.nan if isinstance(known, str) else float(known)
 
 
-def error_by_distance(errors: np.ndarray[Any, Any]) -> dict[str, list[float]]:
+def error_by_distance(
+    errors: np.ndarray[Any, Any], counts: np.ndarray[Any, Any] | None = None
+) -> dict[str, list[float]]:
     """Mean squared error of the voxels at each distance from a volume's centre.
 
     The distance is the largest along any axis, as a share of half the volume's size there, so that
     1 is its surface.
 
     Args:
-        errors: (D, H, W) mean squared errors by place.
+        errors: (D, H, W) or (H, W) squared errors by place.
+        counts: how often each place was seen, where `errors` are sums; None: all alike.
     """
     axes = [np.abs(2 * (np.arange(n) + 0.5) / n - 1) for n in errors.shape]
     distance = np.maximum.reduce(np.meshgrid(*axes, indexing="ij"))
     levels, where = np.unique(np.round(distance, 6), return_inverse=True)
     total = np.bincount(where.ravel(), errors.ravel())
-    count = np.bincount(where.ravel())
-    return {"distance": levels.tolist(), "mse": (total / count).tolist()}
+    count = np.bincount(where.ravel(), None if counts is None else counts.ravel())
+    is_seen = count > 0
+    found = total[is_seen] / count[is_seen]
+    return {"distance": levels[is_seen].tolist(), "mse": found.tolist()}
 
 
 def _variance(total: Tensor, squares: Tensor, count: float) -> Tensor:

@@ -226,7 +226,7 @@ def test_predict__averaged_weights_where_validations_judge_them(tmp_path: Path) 
     train = {"task": "field_to_field", "generator": UNET, "ema": {"models": ["generator"]}}
     run = make_run(tmp_path / "data", data, train)
     last = values_of(run, tmp_path)
-    with pytest.raises(CheckpointError, match="holds no average of the generator"):
+    with pytest.raises(CheckpointError, match="holds no average of weights"):
         values_of(run, tmp_path, weights="ema")
     folder = CheckpointFolder(run / "checkpoints", keep_last=2)
     state = load(run / "checkpoints" / "state_1.pt")

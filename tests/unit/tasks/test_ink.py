@@ -130,10 +130,23 @@ def test_figures__show_windows_region_and_curves() -> None:
     _, evaluation = validated(Given(), windows(0, 4, 8, 12), region=region)
     evaluation._infrared = lambda: np.random.default_rng(0).random((8, 16))
     found = dict(evaluation.figures(3))
-    assert list(found) == ["ink_curves", "ink_windows", "ink_region"]
+    assert list(found) == ["ink_curves", "ink_error_by_distance", "ink_windows", "ink_region"]
     titles = [axes.get_title() for axes in found["ink_region"]().axes]
     assert titles == ["infrared", "labels", "ink"]
-    assert all(found[name]().axes for name in ("ink_curves", "ink_windows"))
+    names = "ink_curves", "ink_error_by_distance", "ink_windows"
+    assert all(found[name]().axes for name in names)
+
+
+def test_validation__tells_the_error_towards_the_edges_of_windows() -> None:
+    own = windows(0, 4, 8, 12)
+    found, _ = validated(Given(), own)
+    curve = found.files["summary.json"]["error_by_distance"]
+    p = torch.sigmoid(own.volume[:, 0, 0])
+    error, mask = (p - own.label).square()[:, 3:5, 1:3], own.mask[:, 3:5, 1:3]
+    # rows 3 and 4 of 8 lie within 1/8 and columns 1 and 2 of 4 within 1/4 of the centre
+    assert curve["distance"] == [0.25, 0.375, 0.625, 0.75, 0.875]
+    assert curve["mse"][0] == pytest.approx(float(error[mask].mean()), rel=1e-6)
+    assert own.mask.sum() < own.mask.numel(), "pixels off the papyrus do not count"
 
 
 def test_balance__is_bare_pixels_over_ink_within_the_mask() -> None:

@@ -1,0 +1,1 @@
+"""The probability of ink over a whole flattened segment, window by window."""

@@ -1,0 +1,185 @@
+"""Predictions of whole segments: what is written, what is gone on with, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import yaml
+import zarr
+
+from hpctrain.config.load import read_resolved
+from hpctrain.errors import BusyError, ConfigError, DataError
+from hpctrain.predict.segment.ink import load_ink
+from hpctrain.predict.segment.parts import Parts
+from hpctrain.predict.trained import read_checkpoint
+from hpctrain.provenance import read
+from tests.unit.data.scroll.builders import mask, write_fragment
+from tests.unit.predict.segment.made import SHAPE, files_in, grey, make_run, run_predict
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("made"))
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_after(monkeypatch, count):
+    """Let the process end while it keeps its bands."""
+    real, kept = Parts.save, []
+
+    def save(self, number, values):
+        if len(kept) == count:
+            raise KilledError
+        kept.append(number)
+        real(self, number, values)
+
+    monkeypatch.setattr(Parts, "save", save)
+    return kept
+
+
+def test_predict__one_window_over_all_is_what_the_net_says(run, tmp_path):
+    run_predict(run, tmp_path / "a.zarr", tile=[4, 40, 60], border=0)
+    found = zarr.open_array(tmp_path / "a.zarr", mode="r")[:]
+    job = read_resolved(run / "config.yaml")
+    path, state = read_checkpoint(run, None)
+    trained = load_ink(job.train, job.data.window, path, state, "auto")
+    window = trained.scales.apply("1", grey()[2:6])  # the middle four of nine layers
+    with torch.no_grad():
+        direct = torch.sigmoid(trained.network(torch.from_numpy(window[None, None])))[0].numpy()
+    own = mask(SHAPE)
+    np.testing.assert_allclose(found[own], direct[own], rtol=3e-6)
+    assert np.isnan(found[~own]).all()
+
+
+def test_predict__all_outputs_agree_and_say_where_they_are_from(run, tmp_path):
+    before = files_in(run)
+    lines = run_predict(run, tmp_path / "out")
+    assert files_in(run) == before
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        *("1-figure.png", "1.json", "1.png", "1.tif", "1.zarr")
+    ]
+    values = zarr.open_array(tmp_path / "out" / "1.zarr", mode="r")
+    tiff = tifffile.imread(tmp_path / "out" / "1.tif")
+    np.testing.assert_array_equal(tiff, np.rint(np.nan_to_num(values[:]) * 65535))
+    page = json.loads((tmp_path / "out" / "1.json").read_text())
+    assert page["pixels"] == mask(SHAPE).sum()
+    assert page["hpctrain_windows"].startswith("4 x 16 x 16 voxels, stride 7 x 7, border 0 x 0")
+    assert page["scores"]["of"] == "the part that was held out"
+    assert (
+        page["hpctrain_seams"] == f"{page['seams']['ratio']:.4f}" == values.attrs["hpctrain_seams"]
+    )
+    for name in ("1.png", "1.tif", "1.json", "1-figure.png", "1.zarr"):
+        found = read(tmp_path / "out" / name)
+        assert found.stamp.product == "prediction"
+        assert found.stamp.checkpoint == "state_1.pt"
+        assert found.is_intact is (None if name == "1.zarr" else True)
+    assert sum(line.startswith("wrote ") for line in lines) == 5
+    assert any("seams" in line for line in lines)
+
+
+def test_predict__flips_are_the_mean_of_four_views(run, tmp_path):
+    """A mirrored segment gives the mirrored picture then, and only then."""
+    write_fragment(tmp_path / "s" / "a", grey(), labels=np.zeros(SHAPE[1:], bool))
+    write_fragment(tmp_path / "s" / "b", grey()[:, :, ::-1], labels=np.zeros(SHAPE[1:], bool))
+    inputs = [str(tmp_path / "s" / name) for name in ("a", "b")]
+    for flips in (False, True):
+        out = tmp_path / f"out{flips}"
+        run_predict(run, out, inputs=inputs, flips=flips, kind="zarr", tile=[4, 40, 60])
+        a, b = (zarr.open_array(out / f"{n}.zarr", mode="r")[:] for n in "ab")
+        own = mask(SHAPE) & mask(SHAPE)[:, ::-1]
+        assert np.allclose(a[own], b[:, ::-1][own], atol=1e-5) is flips
+
+
+def test_predict__goes_on_with_what_a_killed_one_has_left(run, tmp_path, monkeypatch):
+    run_predict(run, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        kill_after(patch, 2)
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "cut")
+    assert [p.name for p in (tmp_path / "cut").iterdir()] == [".1.parts"]
+    with pytest.raises(ConfigError, match=r"another stride \(\[7, 7\]; now \[5, 5\]\)"):
+        run_predict(run, tmp_path / "cut", stride=5)
+    with monkeypatch.context() as patch:
+        kept = kill_after(patch, 99)
+        run_predict(run, tmp_path / "cut")
+    assert kept == list(range(2, 5))
+    assert files_in(tmp_path / "cut") == files_in(tmp_path / "whole")
+    with pytest.raises(ConfigError, match="is there already; give another place, or --overwrite"):
+        run_predict(run, tmp_path / "cut")
+
+
+def test_predict__begins_anew_where_it_is_told_to(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "a.png")
+    run_predict(run, tmp_path / "a.png", stride=5, overwrite=True)
+    run_predict(run, tmp_path / "b.png", stride=5)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_parts__of_a_prediction_at_work_are_left_alone(tmp_path):
+    one, two = (Parts(tmp_path / "p", {"same": {}, "at_once": 1}) for _ in range(2))
+    one.open(may_replace=False)
+    with pytest.raises(BusyError, match="another prediction writes the same output"):
+        two.open(may_replace=True)
+    one.let_go()
+    two.open(may_replace=False)
+    two.remove()
+
+
+def test_predict__of_an_unknown_segment_measures_its_grey_values(run, tmp_path):
+    """Twice the grey values are the same papyrus, seen by another scanner."""
+    own = mask(SHAPE)
+    found = []
+    for factor in (1, 2):
+        folder = tmp_path / f"s{factor}"
+        write_fragment(folder, (grey() * np.uint16(factor) if factor == 1 else grey() // 2))
+        run_predict(run, tmp_path / f"{factor}.zarr", inputs=[str(folder)])
+        found.append(zarr.open_array(tmp_path / f"{factor}.zarr", mode="r")[:])
+    np.testing.assert_allclose(found[0][own], found[1][own], atol=2e-3)
+    page = run_predict(run, tmp_path / "out", inputs=[str(tmp_path / "s1")])
+    assert any("labels of all of it" in line for line in page)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"coarsen": True}, "--coarsen: predictions of task ink have no use for it"),
+        ({"overlap": 4}, "--overlap: windows over a segment overlap by --stride"),
+        ({"kind": "netcdf"}, "--format: found 'netcdf'; a picture of ink can be png, tiff, zarr"),
+        ({"tile": [18]}, "--tile: 18 is no multiple of 4"),
+        ({"tile": [5, 16, 16]}, "--tile: found 5 layers; allowed: 4"),
+        ({"stride": 17}, "--stride: found 17; allowed: 1 to 16"),
+        ({"inputs": ["nowhere"]}, "--input: nowhere: no such segment"),
+    ],
+)
+def test_predict__refuses_what_it_cannot_do(run, tmp_path, options, text):
+    with pytest.raises(ConfigError, match=text):
+        run_predict(run, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict__refuses_segments_of_fewer_layers(run, tmp_path):
+    write_fragment(tmp_path / "s", grey()[:3])
+    with pytest.raises(DataError, match="has 3 layers, and the run reads 4"):
+        run_predict(run, tmp_path / "out", inputs=[str(tmp_path / "s")])
+
+
+def test_predict__of_another_task_says_so(run, tmp_path):
+    page = yaml.safe_load((run / "config.yaml").read_text())
+    page["train"] = {"task": "scroll_vae", "epochs": 1, "global_batch_size": 1}
+    page["data"]["window"] = [16, 16, 16]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(page))
+    with pytest.raises(ConfigError, match="train.task is scroll_vae, which"):
+        run_predict(tmp_path, tmp_path / "out")
+    with pytest.raises(ConfigError, match="--flips: it is for runs of task ink; leave it out"):
+        run_predict(tmp_path, tmp_path / "out", flips=True)
