@@ -97,7 +97,7 @@ SETTINGS = {
         ["no variable 'temprature'", "choose from temperature", "Did you mean 'temperature'?"],
     ),
     "shape that does not divide": (
-        ["train.upscale_factor=16"],
+        ["train.upscale_factor=16", "train.adversary=null"],
         ["does not divide by upscale_factor 16", "nearest that do: data.grid: [16, 16, 32]"],
     ),
     "crop that does not fit": (
