@@ -60,17 +60,30 @@ def find_sources(root: Path, patterns: list[str], key: str) -> list[str]:
     """Paths that patterns find, in natural order, each once.
 
     Raises:
-        DataError: a pattern finds nothing.
+        DataError: a pattern finds nothing, or is an absolute path that leads elsewhere.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        own = _match(root, pattern)
+        own = _match(root, _below(root, pattern, key))
         if not own:
             raise DataError(
                 f"data.{key}: no file or folder of {root} fits {pattern!r}; mend the pattern"
             )
         found.update(dict.fromkeys(own))
     return list(found)
+
+
+def _below(root: Path, pattern: str, key: str) -> str:
+    """A pattern as it is below the root, which has no links; an absolute one may go over some."""
+    if not Path(pattern).is_absolute():
+        return pattern
+    for path in (Path(pattern), Path(pattern).resolve()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    raise DataError(
+        f"data.{key}: {pattern!r} is not below data.root, {root}; give a path relative to data.root, "
+        "or a data.root that all volumes are below"
+    )
 
 
 def _match(root: Path, pattern: str) -> list[str]:
@@ -80,7 +93,7 @@ def _match(root: Path, pattern: str) -> list[str]:
     try:
         paths = [p.relative_to(root).as_posix() for p in root.glob(pattern)]
     except (ValueError, NotImplementedError, OSError):
-        return []  # an absolute or malformed pattern
+        return []  # a malformed pattern
     return sorted((p for p in paths if Path(p).name[0] != "."), key=lambda p: natural((p,)))
 
 

@@ -91,6 +91,25 @@ def test_build__bad_files_are_named(tmp_path, spoil, told):
         build(tmp_path)
 
 
+@pytest.mark.parametrize("pattern", ["data/train/1", "data/train/*", "link/train/1"])
+def test_build__absolute_paths_below_the_root(tmp_path, pattern):
+    root = tmp_path / "data"
+    write_fragment(root / "train" / "1")
+    (tmp_path / "link").symlink_to(root)
+    index = build(root, volumes=[str(tmp_path / pattern)])
+    assert index.digest == build(root, volumes=["train/1"]).digest
+
+
+@pytest.mark.parametrize("key", ["volumes", "validation.volumes"])
+def test_build__absolute_paths_elsewhere(tmp_path, key):
+    write_fragment(tmp_path / "root" / "1")
+    other = str(write_fragment(tmp_path / "other" / "1"))
+    values = {"volumes": [other]} if key == "volumes" else {"validation": {"volumes": [other]}}
+    told = f"data.{key}: '{other}' is not below data.root, .*; give a path relative to data.root"
+    with pytest.raises(DataError, match=told):
+        build(tmp_path / "root", **values)
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
