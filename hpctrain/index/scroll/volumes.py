@@ -81,7 +81,7 @@ def _below(root: Path, pattern: str, key: str) -> str:
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     raise DataError(
-        f"data.{key}: {pattern!r} is not below data.root, {root}; give a path relative to data.root, "
+        f"data.{key}: {pattern!r} is not below data.root, {root}; give a path relative to it, "
         "or a data.root that all volumes are below"
     )
 
@@ -176,7 +176,7 @@ def _zarr(root: Path, source: str, scroll: Scroll) -> Volume:
     path = root / source
     arrays, levels = zarr_cells(path)
     volumes = [name for name, cells in arrays.items() if len(cells.shape) == 3]
-    first = [name for name in ("volume", *levels) if name in volumes]
+    first = [name for name in (*levels, "volume") if name in volumes]
     name = scroll.array or (first[0] if first else "") or _chosen(path, volumes, None)
     if name not in volumes:
         name = _chosen(path, volumes, name)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from hpctrain.data import BatchLoader, stream
 from hpctrain.data.sampler import DrawnSampler, Share
@@ -58,6 +59,22 @@ def test_read_batch__layouts(tmp_path, layout):
             assert (batch.label.numpy() == ink()[y[:, 0], x[:, 0]]).all()
             assert (batch.mask.numpy() == mask()[y[:, 0], x[:, 0]]).all()
             assert mask()[y[:, 0, 4, 4], x[:, 0, 4, 4]].all()
+
+
+def test_ome__pictures_and_the_highest_resolution(tmp_path):
+    write_layout(tmp_path, "ome")
+    group = zarr.open_group(str(tmp_path / "v.zarr"), mode="a", zarr_format=2)
+    planes = {"inklabels": ink().astype(np.uint8), "mask": mask().astype(np.uint8)}
+    for name, values in {"volume": places() * 0, **planes}.items():
+        group.create_array(name, data=values, chunks=values.shape)
+    train, _ = datasets(scroll(tmp_path))
+    batch = whole(train)
+    _, y, x = place_of(batch.volume[:, 0].numpy())
+    assert (batch.origins[:, 1:].numpy() == np.stack([y[:, 0, 0, 0], x[:, 0, 0, 0]], 1)).all()
+    assert (batch.label.numpy() == ink()[y[:, 0], x[:, 0]]).all()
+    assert (batch.mask.numpy() == mask()[y[:, 0], x[:, 0]]).all()
+    other, _ = datasets(scroll(tmp_path, array="volume"))
+    assert not whole(other, count=2).volume.any()
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_build__absolute_paths_elsewhere(tmp_path, key):
     write_fragment(tmp_path / "root" / "1")
     other = str(write_fragment(tmp_path / "other" / "1"))
     values = {"volumes": [other]} if key == "volumes" else {"validation": {"volumes": [other]}}
-    told = f"data.{key}: '{other}' is not below data.root, .*; give a path relative to data.root"
+    told = f"data.{key}: '{other}' is not below data.root, .*; give a path relative to it"
     with pytest.raises(DataError, match=told):
         build(tmp_path / "root", **values)
 
