@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpctrain.errors import DataError
 from hpctrain.index.match import WILDCARD, natural
 from hpctrain.index.scroll.folders import (
+    LAYERS,
     SUFFIXES,
     is_volpkg,
     is_zarr,
@@ -144,7 +146,7 @@ def _folder(root: Path, source: str, scroll: Scroll) -> Volume:
             )
     shape = (len(files), cells[0].shape[0], cells[0].shape[1])
     names = tuple(file.relative_to(root).as_posix() for file in files)
-    beside = {} if layers == path or array else _pictures(root, path, scroll)
+    beside = {} if array else _pictures(root, path, scroll)
     return Volume(source, "layers", array, names, shape, cells[0].dtype, beside)
 
 
@@ -206,10 +208,13 @@ def _chosen(path: Path, names: list[str], asked: str | None) -> str:
 
 
 def _pictures(root: Path, path: Path, scroll: Scroll) -> dict[str, str]:
-    found = {}
-    for key in PICTURES:
+    folders = [path]
+    if path.name in LAYERS and path != root:
+        folders.append(path.parent)  # the layers of a fragment were named instead of the fragment
+    found: dict[str, str] = {}
+    for key, folder in product(PICTURES, folders):
         name = getattr(scroll, key)
-        picture = picture_of(path, name) if name else None
+        picture = picture_of(folder, name) if name and key not in found else None
         if picture is not None:
             found[key] = picture.relative_to(root).as_posix()
     return found
