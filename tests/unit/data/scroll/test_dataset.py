@@ -252,6 +252,29 @@ def test_papyrus__windows_of_air_are_drawn_again(tmp_path):
     assert (some[1] < 0.5).float().mean() < 0.05
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_papyrus__each_window_is_read_once(tmp_path, monkeypatch, share):
+    volume = places()
+    volume[:, 4:] = 0  # no window is half of papyrus but those of the first row, and many are tied
+    write_layers(tmp_path / "s", volume)
+    train, _ = datasets(scroll(tmp_path, papyrus_above=1.0, papyrus_share=share))
+    read, seen = train.volumes[0].read, []
+
+    def counted(start, size):
+        seen.append((start, size))
+        return read(start, size)
+
+    monkeypatch.setattr(train.volumes[0], "read", counted)
+    origins = [train.place(i, 0).origin for i in range(len(train))]
+    looked_at = seen.copy()
+    seen.clear()
+    batch = whole(train)
+    assert seen == looked_at
+    assert batch.origins.tolist() == [list(origin) for origin in origins]
+    for window, (z, y, x) in zip(batch.volume[:, 0].numpy(), origins, strict=True):
+        assert (window == volume[z : z + 3, y : y + 8, x : x + 8]).all()
+
+
 @pytest.mark.parametrize("kind", ["standard", "percentiles", "limits", "sample"])
 def test_scales__round_trip(tmp_path, kind):
     rng = np.random.default_rng(0)
