@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ class ScrollDataset:
                     found[volume.source] = measure(self.scroll, volume.source, sample)
         return ScrollScales(kind, found)
 
-    def _some_windows(self, number: int) -> NDArray[Any]:
+    def _some_windows(self, number: int) -> Iterator[NDArray[Any]]:
         """Grey values of windows all over one volume."""
         own = [boxes if n == number else [] for n, boxes in enumerate(self._boxes)]
         places = find_places(self.volumes, own, self.scroll.window)
@@ -219,7 +220,8 @@ class ScrollDataset:
                 f"{self.volumes[number].source}: no window has its middle on papyrus; mend its mask"
             )
         draws = Draws(SCALES, number)
-        return np.stack([self.raw(places.draw(draws)) for _ in range(_MEASURED)])
+        for _ in range(_MEASURED):
+            yield self.raw(places.draw(draws))
 
     def _normalised(
         self, volume: ScrollVolume, place: Place, values: NDArray[Any]
