@@ -211,6 +211,10 @@ def test_around__every_window_that_keeps_off_fits_somewhere():
         ({"labels": None, "ink_share": 0.5}, "ink_share: has no effect with labels: null"),
         ({"pool_lasts": 10}, "pool_lasts has no effect without pool"),
         ({"normalization": "limits"}, "limits belongs to normalization: limits"),
+        (
+            {"normalization": "standard", "percentiles": [1, 99]},
+            "percentiles has no effect with normalization: standard; leave it out",
+        ),
         ({"rows": [5, 5]}, r"rows: found \[5, 5\]"),
         ({"layers": [0, 2]}, "layers: .* has 2, and a window takes 3"),
         ({"augment": {"depth_shift": 1}}, "no effect with sample: cube"),
