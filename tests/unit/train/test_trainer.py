@@ -228,7 +228,7 @@ def test_resume__another_crop_is_refused(run_dir: Path) -> None:
     job = yaml.safe_load((run_dir / "config.yaml").read_text())
     job["data"]["normalization"] = "minmax"
     (run_dir / "config.yaml").write_text(yaml.safe_dump(job))
-    with pytest.raises(CheckpointError, match="'normalization': 'minmax'"):
+    with pytest.raises(CheckpointError, match="data.normalization 'standard' -> 'minmax'"):
         trainer(run_dir)
 
 
