@@ -104,7 +104,7 @@ def our_step(
     advance = AdversarialStep(adversary, names["discriminator"], criterion(block.criterion))
 
     def step(number: int) -> float:
-        pairs = [Slab(p, names["generator"], FACTOR, (0, 0, 0), 0) for p in update.split(batch)]
+        pairs = [Slab(p, names["generator"], FACTOR, 0) for p in update.split(batch)]
         return float(advance(pairs, update, number)["discriminator"])
 
     return step

@@ -23,13 +23,13 @@ class PlainStep:
             m: torch.optim.Adam((p for p in m.parameters() if p.requires_grad), 1e-4, (0.0, 0.9))
             for m in (self.generator, self.critic)
         }
-        slab = Slab(self.batch, self.generator, FACTOR, (0, 0, 0), 0)
+        slab = Slab(self.batch, self.generator, FACTOR, 0)
         self.mixes = [slab.mix(k) for k in range(CRITIC_STEPS)]
         self.kind = kind
 
     def __call__(self, number: int) -> float:
         """One step; returns the mean of the critic's losses."""
-        up = Slab(self.batch, self.generator, FACTOR, (0, 0, 0), 0).condition
+        up = Slab(self.batch, self.generator, FACTOR, 0).condition
         losses = self._published(up) if self.kind == "published" else self._equal(up)
         return float(torch.stack([loss.detach() for loss in losses]).mean())
 
