@@ -29,6 +29,7 @@ from hpctrain.predict.progress import TileProgress
 from hpctrain.predict.ranks import memory_mb_of, set_arithmetic, together
 from hpctrain.predict.trained import Trained, load_trained, open_job, read_checkpoint
 from hpctrain.provenance import stamp_run
+from hpctrain.train.layout import surely_bears_channels_last
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
 
@@ -188,7 +189,8 @@ class _SetUp:
         if asked == "run":
             asked = saved.get("name", "float32")
             return Precision(asked, "as trained", saved.get("memory_format", "contiguous"))
-        layout = "contiguous" if asked == "float32" else "channels_last"
+        is_sure = surely_bears_channels_last(self.trained.network)
+        layout = "contiguous" if asked == "float32" or not is_sure else "channels_last"
         if asked == saved.get("name"):
             layout = saved.get("memory_format", layout)
         return Precision(asked, "asked for", layout)
