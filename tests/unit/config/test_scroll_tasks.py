@@ -52,6 +52,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "weights": ("ink", {}, {"initial_weights": {"path": "a.pt"}}, "choose kind: encoder_decoder"),
     "no loss": ("ink", {}, {"loss": {"bce": 0}}, "all weights are 0"),
     "weight": ("ink", {}, {"loss": {"bce": 0, "dice": 1, "ink_weight": 2}}, "bce and focal alone"),
+    "smooth": (
+        "ink",
+        {},
+        {"loss": {"bce": 0, "dice": 1, "label_smoothing": 0.1}},
+        "label_smoothing has an effect on bce",
+    ),
     "ink_weight": ("ink", {}, {"loss": {"ink_weight": -1}}, "balanced, or a number above 0"),
     "keep": ("ink", {}, {"last_batch": "keep"}, "choose drop"),
     "twice": ("scroll_vae", {}, {"activation_checkpointing": True}, "BatchNorm"),

@@ -161,6 +161,17 @@ def test_criterion__adds_the_parts_with_their_weights() -> None:
     assert float(both(logits, label, mask)) != pytest.approx(expected, rel=1e-3)
 
 
+def test_criterion__smooths_labels_of_cross_entropies_alone() -> None:
+    """A window without ink stays without it, with overlaps in the loss and smoothed labels."""
+    block = settings(loss={"bce": 1e-3, "dice": 1, "f_beta": 1, "label_smoothing": 0.1})
+    logits = torch.full((1, 64, 64), -2.0, requires_grad=True)
+    bare, valid = torch.zeros(1, 64, 64), torch.ones(1, 64, 64) > 0
+    loss = InkCriterion(block.loss, 1.0)(logits, bare, valid)
+    loss.backward()
+    assert logits.grad is not None
+    assert bool((logits.grad > 0).all()), "a step makes ink less likely"
+
+
 def vae_checkpoint(folder: Path, channels: int = 3, **more: Any) -> Path:
     torch.manual_seed(0)
     vae = Vae3d((8, 8, 8), 4, channels=channels, layers=2)
