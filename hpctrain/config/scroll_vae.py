@@ -99,6 +99,7 @@ class ScrollTraining(Training):
                     f"{key}: unknown {metric!r}; choose from {', '.join(known)}"
                     f"{nearest(metric, known)}"
                 )
+        self._check_plateau_mode()
 
     def _check_averaged(self, name: str) -> None:
         for found in self.ema.models if self.ema else ():

@@ -25,6 +25,16 @@ def job(task: str, data: dict[str, Any] | None = None, **train: Any) -> Job:
     )
 
 
+def plateau(metric: str, **more: str) -> dict[str, Any]:
+    return {"kind": "plateau", "plateau": {"metric": metric, **more}}
+
+
+def test_plateau__goes_the_way_of_its_metric() -> None:
+    job("ink", schedule=plateau("validation/f05", mode="max"))
+    job("ink", schedule=plateau("validation/loss"))
+    job("scroll_vae", schedule=plateau("train/loss/vae", mode="max"))  # as asked for
+
+
 @pytest.mark.parametrize("task", ["scroll_vae", "ink"])
 def test_job__with_defaults_is_accepted(task: str) -> None:
     block = job(task).train
@@ -52,6 +62,18 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "weights": ("ink", {}, {"initial_weights": {"path": "a.pt"}}, "choose kind: encoder_decoder"),
     "no loss": ("ink", {}, {"loss": {"bce": 0}}, "all weights are 0"),
     "weight": ("ink", {}, {"loss": {"bce": 0, "dice": 1, "ink_weight": 2}}, "bce and focal alone"),
+    "plateau that rises": (
+        "ink",
+        {},
+        {"schedule": plateau("validation/f05")},
+        "found min, .* validation/f05 gets better, .* the larger it is; give mode: max",
+    ),
+    "plateau that falls": (
+        "scroll_vae",
+        {},
+        {"schedule": plateau("validation/mse", mode="max")},
+        "the smaller it is; give mode: min",
+    ),
     "smooth": (
         "ink",
         {},
