@@ -151,6 +151,20 @@ def test_region__is_put_together_from_windows_that_overlap() -> None:
     assert elsewhere.sums(windows(0), torch.zeros(1, 8, 4))["region/count"].sum() == 0
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_region__of_a_gpu_is_summed_in_a_fixed_order() -> None:
+    region, own = Region("roll", (100, 108), (50, 66)), windows(0, 4, 2)
+    probability = torch.sigmoid(own.volume[:, 0, 0])
+    expected = region.sums(own, probability)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = region.sums(own.to(torch.device("cuda")), probability.cuda())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(found[key].cpu(), expected[key]) for key in expected)
+
+
 def test_region__that_is_large_has_coarse_cells() -> None:
     region = Region("roll", (100, 108), (50, 50 + 1500))
     assert (region.factor, region.shape) == (3, (3, 500))
