@@ -83,6 +83,13 @@ class InkLoss(Schema):
             raise ValueError("all weights are 0; give bce, dice, focal or f_beta one above 0")
         if self.ink_weight != 1.0 and not (self.bce or self.focal):
             raise ValueError("ink_weight has an effect on bce and focal alone; leave it out")
+        for name, part in (("focal_gamma", "focal"), ("beta", "f_beta")):
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default and not getattr(self, part):
+                raise ValueError(
+                    f"{name} has no effect without {part}; leave it out or put {default}, or give "
+                    f"{part} a weight"
+                )
         if self.label_smoothing and not (self.bce or self.focal):
             raise ValueError("label_smoothing has an effect on bce and focal alone; leave it out")
         return self

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hpctrain.config.job import Job
+from hpctrain.config.run_facts import run_facts
 
 DATA = {"kind": "scroll", "volumes": ["a"], "sample": "cube", "window": [16, 16, 16]}
 PLAIN = {"epochs": 1, "global_batch_size": 2}
@@ -33,6 +34,11 @@ def test_plateau__goes_the_way_of_its_metric() -> None:
     job("ink", schedule=plateau("validation/f05", mode="max"))
     job("ink", schedule=plateau("validation/loss"))
     job("scroll_vae", schedule=plateau("train/loss/vae", mode="max"))  # as asked for
+
+
+def test_alarms__may_change_while_a_run_goes_on() -> None:
+    facts = [run_facts(job("ink", alarms={"spike": spike})) for spike in (0, 9)]
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("task", ["scroll_vae", "ink"])
@@ -74,6 +80,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"schedule": plateau("validation/mse", mode="max")},
         "the smaller it is; give mode: min",
     ),
+    "beta": ("ink", {}, {"loss": {"beta": 2}}, "beta has no effect without f_beta"),
+    "gamma": ("ink", {}, {"loss": {"focal_gamma": 1}}, "give focal a weight"),
     "smooth": (
         "ink",
         {},
