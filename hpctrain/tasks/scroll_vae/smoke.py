@@ -31,6 +31,8 @@ MOST_WINDOWS = 8
 _INK = "loss", "that of a constant share of ink"
 _VAE = "squared error", "the variance of the grey values"
 """What is measured, and what it is compared with."""
+_FEWEST = 8
+"""Looks before something can be said to stand still; the means of BatchNorm lag at first."""
 _FALLING = 0.97
 """A measure that has come below this share of its earlier value still falls."""
 
@@ -135,6 +137,6 @@ def _advice(ratios: list[float]) -> list[str]:
     """What to look at where the measure has not fallen far enough."""
     if not math.isfinite(ratios[-1]):
         return ["the learning rate: the output is no number; lower it"]
-    if ratios[-1] < _FALLING * ratios[3 * (len(ratios) - 1) // 4]:
-        return ["the time: it still falls; give more --seconds"]
+    if len(ratios) < _FEWEST or ratios[-1] < _FALLING * ratios[3 * (len(ratios) - 1) // 4]:
+        return ["the time: that was too little to tell; give more --seconds"]
     return ["the learning rate: it has stopped falling; try a third, and three times as much"]
