@@ -115,7 +115,7 @@ def test_validation__without_ink_has_no_score(tmp_path: Path) -> None:
     assert all(np.isnan(found.scalars[name]) for name in ("f05", "dice", "f05_threshold", "auc"))
     assert found.files["summary.json"]["f05"] is None
     json.dumps(found.files, allow_nan=False)
-    draw = dict(evaluation.curves(1))["curves"]
+    draw = dict(evaluation.curves(1))["ink_curves"]
     assert "threshold (no ink)" in [axes.get_xlabel() for axes in draw().axes]
 
 
