@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hpctrain.comm import Communicator
 from hpctrain.config.ink import Ink
@@ -13,9 +13,9 @@ from hpctrain.config.load import read_resolved
 from hpctrain.config.scroll_data import Scroll
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
-from hpctrain.log import logger
+from hpctrain.predict.arithmetic import precision_of, set_arithmetic
 from hpctrain.predict.options import Options
-from hpctrain.predict.ranks import agree, memory_mb_of, set_arithmetic
+from hpctrain.predict.ranks import memory_mb_of, together
 from hpctrain.predict.segment.border import measured_border
 from hpctrain.predict.segment.ink import InkPredictor, TrainedInk, load_ink, windows_at_once
 from hpctrain.predict.segment.source import Found, find_segments
@@ -24,6 +24,7 @@ from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
 from hpctrain.train.precision import Precision
 
+T = TypeVar("T")
 Triple = tuple[int, int, int]
 
 
@@ -38,17 +39,9 @@ class Group:
         """Whether this rank writes what is of all."""
         return self.comm.rank == 0
 
-    def all(self, work: Callable[[], Any]) -> Any:
+    def all(self, work: Callable[[], T], warn_others: Callable[[], None] = lambda: None) -> T:
         """What some work gives on each rank; an error on one of them ends all."""
-        error, found = None, None
-        try:
-            found = work()
-        except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
-            error = e
-            if self.comm.world_size > 1:
-                logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
-        agree(self.comm, error)
-        return found
+        return together(self.comm, work, warn_others)
 
     def first(self, work: Callable[[], Any]) -> Any:
         """What some work of the first rank gives, on all of them."""
@@ -174,7 +167,7 @@ def _ready(run_dir: Path, options: Options, comm: Communicator, settled: Settled
             "name the copy with --checkpoint"
         )
     tile = tile_of(scroll.window, options.tile, int(trained.network.factor))  # type: ignore[arg-type]
-    precision = _precision_of(options.precision, trained.precision)
+    precision = precision_of(options.precision, trained.precision)
     set_arithmetic(
         comm.device,
         is_float32=precision.name == "float32",
@@ -224,14 +217,3 @@ def tile_of(window: Triple, asked: Sequence[int], factor: int) -> Triple:
                 f"windows; choose {low} or {low + factor}"
             )
     return window[0], height, width
-
-
-def _precision_of(asked: str, saved: Mapping[str, Any]) -> Precision:
-    """What is asked for; `run`: that of the training."""
-    if asked == "run":
-        name, layout = saved.get("name", "float32"), saved.get("memory_format", "contiguous")
-        return Precision(name, "as trained", layout)
-    layout = "contiguous" if asked == "float32" else "channels_last"
-    if asked == saved.get("name"):
-        layout = saved.get("memory_format", layout)
-    return Precision(asked, "asked for", layout)
