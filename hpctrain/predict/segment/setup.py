@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import hpctrain
 from hpctrain.comm import Communicator
 from hpctrain.config.ink import Ink
 from hpctrain.config.load import read_resolved
 from hpctrain.config.scroll_data import Scroll
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
+from hpctrain.log import logger
 from hpctrain.predict.arithmetic import precision_of, set_arithmetic
 from hpctrain.predict.options import Options
 from hpctrain.predict.ranks import memory_mb_of, together
-from hpctrain.predict.segment.border import measured_border
+from hpctrain.predict.segment.border import border_of, last_measured
 from hpctrain.predict.segment.ink import InkPredictor, TrainedInk, load_ink, windows_at_once
 from hpctrain.predict.segment.source import Found, find_segments
 from hpctrain.predict.segment.targets import Target, name_targets
 from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
+from hpctrain.provenance.run import code_digest
 from hpctrain.train.precision import Precision
 
 T = TypeVar("T")
@@ -97,12 +100,23 @@ class Ready:
             found.append(AxisWindows(size, window, self.options.stride or half, border))
         return found[0], found[1]
 
-    def plan(self, digest: str, rows: AxisWindows, columns: AxisWindows) -> dict[str, Any]:
-        """What bands of a segment must have in common, for `Parts`."""
+    def plan(
+        self, digest: str, layers: tuple[int, int], rows: AxisWindows, columns: AxisWindows
+    ) -> dict[str, Any]:
+        """What bands of a segment must have in common, for `Parts`.
+
+        Args:
+            digest: of the segment's files.
+            layers: [first, stop) of those that are read.
+            rows: windows along y.
+            columns: windows along x.
+        """
         same = {
+            "code of hpctrain": code_digest(Path(hpctrain.__file__).parents[1])[:16],
             "checkpoint": self.trained.facts["checkpoint_digest"],
             "kind of weights": self.trained.weights,
             "segment": digest,
+            "range of layers": list(layers),
             "tile": list(self.tile),
             "stride": [rows.stride, columns.stride],
             "border": [rows.border, columns.border],
@@ -135,7 +149,7 @@ def _settle(run_dir: Path, options: Options, comm: Communicator) -> Settled:
     path, state = read_checkpoint(run_dir, options.checkpoint)
     trained = load_ink(settings, scroll.window, path, state, options.weights)
     found = find_segments(index, options.inputs)
-    border, why = _border(run_dir, scroll, options.border)
+    border, why = _border(run_dir, scroll, options.border, trained.facts)
     return Settled(
         path,
         trained.facts["checkpoint_digest"],
@@ -147,14 +161,26 @@ def _settle(run_dir: Path, options: Options, comm: Communicator) -> Settled:
     )
 
 
-def _border(run_dir: Path, scroll: Scroll, asked: int | None) -> tuple[tuple[int, int], str]:
+def _border(
+    run_dir: Path, scroll: Scroll, asked: int | None, facts: Mapping[str, Any]
+) -> tuple[tuple[int, int], str]:
     if asked is not None:
         return (asked, asked), "as asked for"
     _, height, width = scroll.window
-    y, x = measured_border(run_dir, height), measured_border(run_dir, width)
-    if y is None or x is None:
+    measured = last_measured(run_dir)
+    y, x = (border_of(measured.curve, size) if measured else None for size in (height, width))
+    if measured is None or y is None or x is None:
         return (0, 0), "no validation has measured one"
-    return (y, x), "by the error that validation has measured"
+    # eval/summary.json is of the newest validation, and no older one is kept
+    if measured.epoch != facts["epoch"]:
+        logger.info(
+            "the border is by the newest validation, after epoch %s, and %s is of epoch %s; "
+            "--border takes another",
+            measured.epoch,
+            facts["checkpoint"],
+            facts["epoch"],
+        )
+    return (y, x), f"by the error that validation measured after epoch {measured.epoch}"
 
 
 def _ready(run_dir: Path, options: Options, comm: Communicator, settled: Settled) -> Ready:
