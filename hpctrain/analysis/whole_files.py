@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 NUMBERS = "whole.json"
 PICTURES = "whole.npz"
+PARTIAL = "whole.partial.json"
+"""Numbers of the fields before the one that could not be measured."""
 MAX_FRAMES = 120
 """Of an animation; of more time steps as many are chosen."""
 

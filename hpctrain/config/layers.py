@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from hpctrain.config.document import Document, Key, dotted
 from hpctrain.config.explain import sentence, tag_key, user_key
-from hpctrain.config.presets import preset_source, with_preset
+from hpctrain.config.presets import contradictions, preset_source, with_preset
 from hpctrain.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
@@ -56,8 +56,9 @@ class Layers:
 
     def source(self, key: Key) -> str:
         """Who gave the single value or list at `key`: a place, a preset, or `default`."""
-        if key not in self.origins:
-            return preset_source(self.value, key) or "default"
+        preset = preset_source(self.value, key, self._level)
+        if preset or key not in self.origins:
+            return preset or "default"
         _, document, own = self.locate(key)
         line = document.line(own)
         return f"{document.where}:{line}" if line else document.where
@@ -72,7 +73,8 @@ class Layers:
         known = {fault[0] for fault in faults}
         try:
             # JSON in strict mode: lists may be tuples, but no text is a number and no truth value 1
-            model = schema.model_validate_json(json.dumps(with_preset(self.value)), strict=True)
+            text = json.dumps(with_preset(self.value, self._level))
+            model = schema.model_validate_json(text, strict=True)
         except ValidationError as e:
             for error in e.errors(include_url=False):
                 key = error.get("ctx", {}).get("path") or user_key(error["loc"], self.value)
@@ -82,9 +84,17 @@ class Layers:
                 if (number, own) not in known:
                     faults.append(((number, own), key, text))
         else:
+            for key, text in contradictions(self.value, self._level):
+                number, _, own = self.locate(key)
+                faults.append(((number, own), key, text))
             if not faults:
                 return model
         raise ConfigError(self._report(faults))
+
+    def _level(self, key: Key) -> int:
+        """Layer of a written key: each file is one, and all `--set` are one together."""
+        number, _ = self.origins[key]
+        return number if self.documents[number].lines else len(self.documents)
 
     def _written_faults(self) -> list[tuple[tuple[int, Key], Key, str]]:
         return [

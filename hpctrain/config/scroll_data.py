@@ -247,6 +247,12 @@ class Scroll(DataBlock):
             raise ValueError(
                 f"limits: found {list(self.limits)}; allowed: a low and a higher value"
             )
+        default = type(self).model_fields["percentiles"].default
+        if self.normalization != "percentiles" and self.percentiles != default:
+            raise ValueError(
+                f"percentiles has no effect with normalization: {self.normalization}; leave it "
+                "out, or choose normalization: percentiles"
+            )
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise ValueError(

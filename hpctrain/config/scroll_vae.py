@@ -154,6 +154,13 @@ class ScrollVae(ScrollTraining):
                 f"found {data.normalization}; train.likelihood: bernoulli wants values from 0 to "
                 f"1: give {' or '.join(_UNIT)}"
             )
+        moved = [name for name in _MOVING if getattr(data.augment, name)]
+        if self.likelihood == "bernoulli" and moved:
+            names = ", ".join(moved)
+            return "augment", (
+                f"found {names}, and train.likelihood: bernoulli wants values from 0 to 1, beyond "
+                f"which this leads; drop {names}, or choose likelihood: gaussian"
+            )
         found = size_misfit(data.window, (0, 1, 2), self.network.layers)
         cells = math.prod(n // 2**self.network.layers for n in data.window)
         if found is None and self.network.latent == "grid" and self.network.latent_dim % cells:
@@ -180,5 +187,7 @@ def size_misfit(
 
 
 _UNIT = ("percentiles", "limits")
+_MOVING = ("multiplicative_std", "additive_std", "noise_std")
+"""Augmentations after which grey values may lie below 0 or above 1."""
 LOSSES = ("train/loss/vae", "train/loss/reconstruction", "train/loss/divergence")
 VALIDATION = ("validation/loss", "validation/mse", "validation/psnr")

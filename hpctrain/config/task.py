@@ -30,8 +30,9 @@ class Adversary(AdversaryRules):
     """The discriminator's side of a training of fields."""
 
     preset: Literal["fast"] | None = None
-    """fast: critic_steps 1 and gradient_penalty {kind: r1, weight: 10, every: 16}, where these keys
-    are not given: another algorithm, of fewer and cheaper critic steps. null: none."""
+    """fast: critic_steps 1 and gradient_penalty {kind: r1, weight: 10, every: 16}, another
+    algorithm, of fewer and cheaper critic steps. With --set it wins over these keys of the file;
+    beside it weight and every may be given, but no other critic_steps or kind. null: none."""
     discriminator: Discriminator = ResidualCritic()
     """The network."""
     content_weight: NonNegativeFloat = 0.0

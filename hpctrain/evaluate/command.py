@@ -12,9 +12,11 @@ import numpy as np
 from hpctrain.analysis.calibration import CalibrationSum
 from hpctrain.analysis.globe import Measures
 from hpctrain.analysis.grid import Grid, wave_numbers
-from hpctrain.analysis.whole_files import NUMBERS, PICTURES
+from hpctrain.analysis.whole_files import NUMBERS, PARTIAL, PICTURES
 from hpctrain.data.geometry import modes_of
+from hpctrain.errors import DataError
 from hpctrain.evaluate.fields import WholeFields
+from hpctrain.evaluate.finite import NotFiniteError, check_finite, each_finite
 from hpctrain.evaluate.pictures import Pictures
 from hpctrain.predict.progress import TileProgress
 from hpctrain.provenance import embed, stamp_run
@@ -48,7 +50,8 @@ def evaluate_run(
     Raises:
         ConfigError: the job trains no fields.
         CheckpointError: there is no whole checkpoint, or it is of another generator.
-        DataError: there are no validation files, or they cannot be read.
+        DataError: there are no validation files, or they cannot be read, or a field is not
+            finite; what was measured until then is in eval/whole.partial.json.
     """
     run_dir = run_dir.resolve()
     source = WholeFields(run_dir, memory_mb)
@@ -66,15 +69,25 @@ def evaluate_run(
     progress = TileProgress(
         source.num_tiles * passes, math.prod(targets.shape) * passes, is_shown=True
     )
-    steps = []
+    head = {**_head(source, grid), "members": members}
+    steps: list[dict[str, Any]] = []
+    (folder / PARTIAL).unlink(missing_ok=True)
     axes = grid.radii, grid.latitudes, grid.longitudes
     with Pictures(folder / PICTURES, axes, targets.shape, count) as pictures:
         for file in range(count):
-            found = _measure(source, file, grid, pictures, members, progress)
+            try:
+                found = _measure(source, file, grid, pictures, members, progress)
+            except NotFiniteError as e:
+                progress.end()
+                write_json(folder / PARTIAL, {**head, "steps": steps})
+                raise DataError(
+                    f"{targets.name(file)}: {e}; the numbers of the fields before it "
+                    f"({len(steps)} of {count}) are in {folder / PARTIAL}"
+                ) from e
             steps.append({"name": targets.name(file), **found})
             progress.end()
             say(f"{targets.name(file)}: {_words(found)}")
-    page = {**_head(source, grid), "members": members, "steps": steps}
+    page = {**head, "steps": steps}
     write_json(folder / NUMBERS, page)
     stamp = stamp_run(run_dir, "evaluation", **source.facts)
     for name in (NUMBERS, PICTURES):
@@ -107,11 +120,14 @@ def _measure(
 ) -> dict[str, Any]:
     """Numbers of one field; of what it is compared with one field at a time is in memory."""
     truth = source.truth(file)
+    check_finite(truth, source.variables, "holds", "mend the file, or leave it out of the data")
+    maker = f"the network of {source.facts['checkpoint']} makes"
     pictures.add(file, "truth", truth)
     measures = Measures(truth, source.variables, grid)
     for kind in ("generator", *source.yardsticks):
         if kind == "generator":
             field = source.generated(file, progress.add)
+            check_finite(field, source.variables, maker)
         else:
             field = source.upsampled(file, kind)
         pictures.add(file, kind, field)
@@ -121,7 +137,8 @@ def _measure(
         sums = CalibrationSum(len(truth), members)
         for cells, drawn in source.members(file, members, progress.add):
             rows = None if grid.weights is None else grid.weights[cells[1], None]
-            sums.add(truth[(slice(None), *cells)], drawn, rows)
+            known = each_finite(drawn, source.variables, f"with noise {maker}")
+            sums.add(truth[(slice(None), *cells)], known, rows)
         measures.calibrate(sums)
     source.release(file)
     return measures.page()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Array, Key
 from hpctrain.index.headers.npy_head import parse_npy_head
+from hpctrain.index.scroll.headers import BAD_NPZ
 
 MOST_BYTES = 4 << 30
 """Of an array that is unpacked into memory."""
@@ -37,7 +38,7 @@ def open_npz(path: Path, name: str) -> Array:
                 values = _unpacked(path, archive, member)
     except KeyError as e:
         raise DataError(f"{path}: has no array {name!r}") from e
-    except (OSError, zipfile.BadZipFile, EOFError, struct.error, ValueError) as e:
+    except BAD_NPZ as e:
         raise DataError(f"{path}: cannot be read ({e}); fetch or write it again") from e
     kind = values.dtype.newbyteorder("=")
 

@@ -18,7 +18,9 @@ from hpctrain.index.scroll.folders import ZARR_PAGES
 
 
 def open_zarr(path: Path) -> Source:
-    """All arrays of a group, by their path in it; of an OME-Zarr the highest resolution by default.
+    """All arrays of a group, by their path in it.
+
+    Of an OME-Zarr the resolutions come first, and the highest is taken by default.
 
     Arrays that were written by this package are read by `ShardedArray`, all others by the zarr
     library; both give the same numbers.
@@ -39,12 +41,11 @@ def open_zarr(path: Path) -> Source:
         raise DataError(f"{path}: this Zarr group holds no array of numbers")
     attributes = dict(node.attrs)
     levels = _ome_levels(attributes)
-    if levels:
-        arrays = [a for level in levels for a in arrays if a.name == level]
-        arrays = arrays or [_array(path, name, array) for name, array in found.items()]
+    own = [a for level in levels for a in arrays if a.name == level]
+    arrays = [*own, *(a for a in arrays if a not in own)]
     files = [path / page for page in (*ZARR_PAGES, ".zattrs") if (path / page).is_file()]
     kind = f"{'OME-Zarr' if levels else 'Zarr'} version {node.metadata.zarr_format}"
-    default = (arrays[0].name,) if levels else ()
+    default = (own[0].name,) if own else ()
     return Source(path, kind, tuple(arrays), tuple(files), _plain(attributes), default)
 
 

@@ -27,6 +27,7 @@ from hpctrain.provenance.page import PAGE_KEY
 from hpctrain.provenance.sidecar import sidecar_path
 from hpctrain.provenance.stamp import NO_DIGEST
 
+_MARK = ".failed"
 _DEGREES = {"lat": "degrees_north", "lon": "degrees_east"}
 
 
@@ -142,6 +143,7 @@ class Output:
         """Make the scratch file; one rank."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._clear_left()
+        _mark_of(self.part).unlink(missing_ok=True)  # of a process that had this one's number
         self._writer.create()
 
     def write(self, block: Block, values: Any) -> None:
@@ -178,10 +180,13 @@ class Output:
     def _clear_left(self) -> None:
         """Take away what a killed prediction left of this output."""
         begin, end = f".{self.path.stem}.", f".part{self.path.suffix}"
-        for left in sorted(self.path.parent.glob(f"{glob.escape(begin)}*{glob.escape(end)}")):
-            if _is_gone(left.name[len(begin) : -len(end)]):
-                _discard(left)
-                logger.info("%s: left by a prediction that was killed, taken away", left)
+        for suffix in (end, f"{end}{_MARK}"):
+            for left in sorted(
+                self.path.parent.glob(f"{glob.escape(begin)}*{glob.escape(suffix)}")
+            ):
+                if _is_gone(left.name[len(begin) : -len(suffix)]):
+                    _discard(left)
+                    logger.info("%s: left by a prediction that was killed, taken away", left)
 
 
 def _discard(part: Path) -> None:
@@ -191,7 +196,7 @@ def _discard(part: Path) -> None:
 
 
 def _mark_of(part: Path) -> Path:
-    return part.with_name(f"{part.name}.failed")
+    return part.with_name(f"{part.name}{_MARK}")
 
 
 def tag_here() -> str:

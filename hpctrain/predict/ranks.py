@@ -143,32 +143,45 @@ def together(
     """
     error: BaseException | None = None
     found: list[T] = []
+    has_left = False
     try:
         found.append(work())
     except OtherRankError:
-        pass  # it says so itself, in `agree`
+        has_left = True  # the other one says so itself, in `agree`
     except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
         error = e
         if comm.world_size > 1:
             logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
             warn_others()
-    agree(comm, error)
+    agree(comm, error, has_left=has_left)
     return found[0]
 
 
-def agree(comm: Communicator, error: BaseException | None) -> None:
+def agree(comm: Communicator, error: BaseException | None, *, has_left: bool = False) -> None:
     """Go on together, or not at all: every rank says whether it has failed.
+
+    Args:
+        comm: the ranks.
+        error: of this rank, if it has failed.
+        has_left: this rank gave its work up because another one was said to have failed.
 
     Raises:
         BaseException: this rank's own error, if it is the first of those that failed.
+        ConfigError: none has failed, and some have given up; on the first of them.
         OtherRankError: another rank tells its.
     """
-    failed = comm.allgather_object(error is not None)
-    if not any(failed):
-        return
-    if error is not None and failed.index(True) == comm.rank:
+    told = comm.allgather_object((error is not None, has_left))
+    failed, left = ([rank for rank, pair in enumerate(told) if pair[i]] for i in range(2))
+    if failed and error is not None and failed[0] == comm.rank:
         raise error
-    raise OtherRankError
+    if not failed and left and left[0] == comm.rank:
+        raise ConfigError(
+            f"--out: {len(left)} of {comm.world_size} ranks found a mark (.*.failed) which says "
+            "that another one had failed, and none has; take such files away, see that no other "
+            "prediction writes to the same place, and start again"
+        )
+    if failed or left:
+        raise OtherRankError
 
 
 def leave_quietly() -> NoReturn:

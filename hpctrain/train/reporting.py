@@ -150,14 +150,16 @@ class Reporter:
         self._recorder.scalars("validation", at.epoch, at.global_step, points)
         if result.shells:
             self._recorder.line("shells", at.epoch, at.global_step, result.shells)
-        facts = {
+        facts: dict[str, object] = {
             "epoch": at.epoch,
             "step": at.global_step,
             "samples_per_s": round(self._clock.mean_samples_per_s, 3),
         }
-        judged = judged_value(self._run.job.train.checkpoints.best, result.scalars)
+        metric = self._run.job.train.checkpoints.best
+        judged = judged_value(metric, result.scalars)
         if judged is not None and math.isfinite(judged):
-            facts["judged"] = judged  # a start that follows a kill judges by it
+            # a start that follows a kill judges by it, unless its metric is another
+            facts["judged"] = {"metric": metric, "value": judged}
         documents = {name: {**facts, **content} for name, content in result.files.items()}
         at = replace(at)
         self._run.write_eval(documents, at)

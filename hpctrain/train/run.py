@@ -63,14 +63,20 @@ class Run:
         index = read_index(self.path)
         return replace(index, root=self.places.data_root(index.root, self.job))
 
-    def last_validation(self) -> tuple[int, float | None]:
-        """Epoch of the newest validation, 0 before the first; and by what it is judged, if so."""
+    def last_validation(self) -> tuple[int, dict[str, float]]:
+        """Epoch of the newest validation, 0 before the first, and the scalar it was judged by.
+
+        The scalar has the name of its metric, which may be another than the job's of now; none
+        where nothing was judged.
+        """
         try:
             page = json.loads((self.path / "eval" / "summary.json").read_text())
-            judged = page.get("judged")
-            return int(page["epoch"]), None if judged is None else float(judged)
+            epoch, judged = int(page["epoch"]), page.get("judged")
+            if not isinstance(judged, dict):
+                return epoch, {}
+            return epoch, {judged["metric"].removeprefix("validation/"): float(judged["value"])}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return 0, None
+            return 0, {}
 
     def write_eval(self, documents: Mapping[str, Any], at: Position) -> None:
         """Write JSON documents below eval/, stamped with what is known by now."""

@@ -279,14 +279,12 @@ class Trainer:
 
     def _catch_up(self) -> None:
         """Make what a kill took behind an epoch's checkpoint: its validation, or the verdict."""
-        at, metric = self.position, self.settings.checkpoints.best
+        at = self.position
         if at.step or not at.epoch or not self._is_epoch_due(self.settings.validate_every_epochs):
             return
-        epoch, judged = self.comm.broadcast_object(self.run.last_validation())
-        if epoch < at.epoch:
-            self._judge(self._validate())
-        elif epoch == at.epoch and metric and judged is not None:
-            self.saver.judge(at.epoch, metric, judged)
+        epoch, known = self.comm.broadcast_object(self.run.last_validation())
+        if epoch <= at.epoch:
+            self._judge(self._validate() if epoch < at.epoch else known)
 
     def _is_epoch_due(self, every: int) -> bool:
         is_last = self.position.epoch == self.settings.epochs

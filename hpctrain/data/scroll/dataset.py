@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,7 @@ class ScrollDataset:
 
     def place(self, i: int, epoch: int) -> Place:
         """The window of sample i in an epoch."""
-        if self.split != "train":
-            return self._grid[i]
-        return self._drawing.place(i, epoch, self._papyrus)
+        return self._drawn(i, epoch)[0]
 
     def sample_name(self, i: int, epoch: int | None = None) -> str:
         """Volume and first cell of a sample; of a training sample without an epoch its number."""
@@ -178,12 +177,12 @@ class ScrollDataset:
         Raises:
             DataError: see `read_batch`.
         """
-        place = self.place(i, epoch)
+        place, values = self._drawn(i, epoch)
         volume = self.volumes[place.volume]
         is_trained = self.split == "train"
         turn = self._augment.turn(i, epoch, self.target_shape) if is_trained else Turn()
-        values = self._normalised(volume, place)
-        out_volume[...] = turn.apply(values)
+        values = self.raw(place) if values is None else values
+        out_volume[...] = turn.apply(self._normalised(volume, place, values))
         _, y, x = place.origin
         part = slice(y, y + self.scroll.window[1]), slice(x, x + self.scroll.window[2])
         out_mask[...] = True if volume.mask is None else turn.apply(volume.mask[part])
@@ -212,7 +211,7 @@ class ScrollDataset:
                     found[volume.source] = measure(self.scroll, volume.source, sample)
         return ScrollScales(kind, found)
 
-    def _some_windows(self, number: int) -> NDArray[Any]:
+    def _some_windows(self, number: int) -> Iterator[NDArray[Any]]:
         """Grey values of windows all over one volume."""
         own = [boxes if n == number else [] for n, boxes in enumerate(self._boxes)]
         places = find_places(self.volumes, own, self.scroll.window)
@@ -221,10 +220,12 @@ class ScrollDataset:
                 f"{self.volumes[number].source}: no window has its middle on papyrus; mend its mask"
             )
         draws = Draws(SCALES, number)
-        return np.stack([self.raw(places.draw(draws)) for _ in range(_MEASURED)])
+        for _ in range(_MEASURED):
+            yield self.raw(places.draw(draws))
 
-    def _normalised(self, volume: ScrollVolume, place: Place) -> NDArray[np.float32]:
-        values = self.raw(place)
+    def _normalised(
+        self, volume: ScrollVolume, place: Place, values: NDArray[Any]
+    ) -> NDArray[np.float32]:
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             z, y, x = (int(n) + o for n, o in zip(_first_bad(values), place.origin, strict=True))
             raise DataError(
@@ -235,9 +236,24 @@ class ScrollDataset:
             return values.astype(np.float32)
         return self.scales.apply(volume.source, values)
 
-    def _papyrus(self, place: Place) -> float:
-        """Share of a window's voxels that are papyrus."""
-        return float(np.mean(self.raw(place) > (self.scroll.papyrus_above or 0.0)))
+    def _drawn(self, i: int, epoch: int) -> tuple[Place, NDArray[Any] | None]:
+        """The window of a sample, with its grey values if the draw has read them."""
+        if self.split != "train":
+            return self._grid[i], None
+        most = -1.0
+        values: NDArray[Any] | None = None
+
+        def papyrus(place: Place) -> float:
+            """Share of a window's voxels; of windows with more than any before the values stay."""
+            nonlocal most, values
+            own = self.raw(place)
+            share = float(np.mean(own > (self.scroll.papyrus_above or 0.0)))
+            if share > most:  # as `Drawing.place` chooses: the first of those with the most
+                most, values = share, own
+            return share
+
+        place = self._drawing.place(i, epoch, papyrus)
+        return place, values
 
     def _check_labels(self) -> bool:
         without = [volume.source for volume in self.volumes if volume.labels is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,13 +79,27 @@ def _of_window(values: NDArray[Any]) -> Scale:
     return Scale(mean, deviation or 1.0)
 
 
-def measure(scroll: Scroll, source: str, sample: Callable[[], NDArray[Any]]) -> Scale:
+def _of_windows(windows: Iterable[NDArray[Any]]) -> Scale:
+    """Mean and deviation over windows of one size, of which one is in memory at a time."""
+    found = [(w.mean(dtype=np.float64), w.var(dtype=np.float64)) for w in windows]
+    means, variances = np.array(found).T
+    return Scale(float(means.mean()), float(np.sqrt(variances.mean() + means.var())))
+
+
+def _checked(source: str, windows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    for values in windows:
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise DataError(f"{source}: has grey values that are no numbers; repair the volume")
+        yield values
+
+
+def measure(scroll: Scroll, source: str, sample: Callable[[], Iterable[NDArray[Any]]]) -> Scale:
     """The scale of one volume.
 
     Args:
         scroll: the `data:` block.
         source: path of the volume, for messages.
-        sample: gives grey values of some windows of it.
+        sample: gives grey values of some windows of it, all of one size.
 
     Raises:
         DataError: all of them are equal, or one is no number.
@@ -94,14 +108,12 @@ def measure(scroll: Scroll, source: str, sample: Callable[[], NDArray[Any]]) -> 
         assert scroll.limits is not None
         low, high = scroll.limits
         return Scale(low, high - low, low, high)
-    values = sample()
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise DataError(f"{source}: has grey values that are no numbers; repair the volume")
+    windows = _checked(source, sample())
     if scroll.normalization == "percentiles":
-        low, high = (float(v) for v in np.percentile(values, scroll.percentiles))
+        low, high = (float(v) for v in np.percentile(np.stack(list(windows)), scroll.percentiles))
         scale = Scale(low, high - low, low, high)
     else:
-        scale = Scale(float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)))
+        scale = _of_windows(windows)
     if not scale.factor:
         raise DataError(
             f"{source}: the windows that were looked at have one grey value, {scale.offset:g}; "

@@ -7,6 +7,7 @@ beside inklabels.png, mask.png and ir.png; `NAME.volpkg/volumes/<id>/00000.tif .
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ def layer_files(folder: Path) -> list[Path]:
     """TIFF files of a folder in the order of their layers.
 
     Raises:
-        DataError: there is none, or the numbers in their names have a gap.
+        DataError: there is none, one is named unlike the others, or the numbers have a gap.
     """
     files = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != "."]
     if not files:
         raise DataError(f"{folder}: holds no .tif files; give the folder of the layers")
+    _check_names(folder, files)
     if not all(p.stem.isdecimal() for p in files):
         return sorted(files, key=_natural)
     files.sort(key=lambda p: int(p.stem))
@@ -58,6 +60,21 @@ def layer_files(folder: Path) -> list[Path]:
                 f"(between {before} and {after}); a volume needs all of its layers, fetch it"
             )
     return files
+
+
+def _check_names(folder: Path, files: list[Path]) -> None:
+    """Refuse a picture among the layers, which would count as one and hide that one is missing."""
+    kinds = {file: re.sub(r"\d+", "#", file.stem) for file in files}
+    counts = Counter(kinds.values())
+    usual = max(counts, key=lambda kind: (counts[kind], kind == "#"))
+    if len(counts) == 1 or (counts[usual] == 1 and usual != "#"):
+        return  # nothing says which of a.tif, b.tif, c.tif is the odd one
+    odd = min(file.name for file, kind in kinds.items() if kind != usual)
+    like = min(file.name for file, kind in kinds.items() if kind == usual)
+    raise DataError(
+        f"{folder}: {odd} is named unlike the {counts[usual]} layers such as {like}; move it "
+        "out of the folder, or name it like them"
+    )
 
 
 def _natural(path: Path) -> list[Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,11 @@ from hpctrain.index.quick.look import look
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _AGAIN = "fetch or write it again"
+BAD_NPZ = (
+    *(OSError, EOFError, ValueError, struct.error, zipfile.BadZipFile, zlib.error),
+    RuntimeError,  # encrypted; of its kind NotImplementedError: packed in a way that Python lacks
+)
+"""What reading a damaged npz file, or one of another kind, raises."""
 
 
 class Cells(NamedTuple):
@@ -87,7 +93,7 @@ def npz_cells(path: Path) -> dict[str, Cells]:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.endswith(".npy")]
             return {name[:-4]: _npy_member(path, archive, name) for name in names}
-    except (OSError, zipfile.BadZipFile, EOFError, struct.error, NotImplementedError) as e:
+    except BAD_NPZ as e:
         raise DataError(f"{path}: is no npz file ({e}); {_AGAIN}") from e
 
 

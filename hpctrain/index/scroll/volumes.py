@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpctrain.errors import DataError
 from hpctrain.index.match import WILDCARD, natural
 from hpctrain.index.scroll.folders import (
+    LAYERS,
     SUFFIXES,
     is_volpkg,
     is_zarr,
@@ -60,17 +62,30 @@ def find_sources(root: Path, patterns: list[str], key: str) -> list[str]:
     """Paths that patterns find, in natural order, each once.
 
     Raises:
-        DataError: a pattern finds nothing.
+        DataError: a pattern finds nothing, or is an absolute path that leads elsewhere.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        own = _match(root, pattern)
+        own = _match(root, _below(root, pattern, key))
         if not own:
             raise DataError(
                 f"data.{key}: no file or folder of {root} fits {pattern!r}; mend the pattern"
             )
         found.update(dict.fromkeys(own))
     return list(found)
+
+
+def _below(root: Path, pattern: str, key: str) -> str:
+    """A pattern as it is below the root, which has no links; an absolute one may go over some."""
+    if not Path(pattern).is_absolute():
+        return pattern
+    for path in (Path(pattern), Path(pattern).resolve()):
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    raise DataError(
+        f"data.{key}: {pattern!r} is not below data.root, {root}; give a path relative to it, "
+        "or a data.root that all volumes are below"
+    )
 
 
 def _match(root: Path, pattern: str) -> list[str]:
@@ -80,7 +95,7 @@ def _match(root: Path, pattern: str) -> list[str]:
     try:
         paths = [p.relative_to(root).as_posix() for p in root.glob(pattern)]
     except (ValueError, NotImplementedError, OSError):
-        return []  # an absolute or malformed pattern
+        return []  # a malformed pattern
     return sorted((p for p in paths if Path(p).name[0] != "."), key=lambda p: natural((p,)))
 
 
@@ -131,7 +146,7 @@ def _folder(root: Path, source: str, scroll: Scroll) -> Volume:
             )
     shape = (len(files), cells[0].shape[0], cells[0].shape[1])
     names = tuple(file.relative_to(root).as_posix() for file in files)
-    beside = {} if layers == path or array else _pictures(root, path, scroll)
+    beside = {} if array else _pictures(root, path, scroll)
     return Volume(source, "layers", array, names, shape, cells[0].dtype, beside)
 
 
@@ -163,7 +178,7 @@ def _zarr(root: Path, source: str, scroll: Scroll) -> Volume:
     path = root / source
     arrays, levels = zarr_cells(path)
     volumes = [name for name, cells in arrays.items() if len(cells.shape) == 3]
-    first = [name for name in ("volume", *levels) if name in volumes]
+    first = [name for name in (*levels, "volume") if name in volumes]
     name = scroll.array or (first[0] if first else "") or _chosen(path, volumes, None)
     if name not in volumes:
         name = _chosen(path, volumes, name)
@@ -193,10 +208,13 @@ def _chosen(path: Path, names: list[str], asked: str | None) -> str:
 
 
 def _pictures(root: Path, path: Path, scroll: Scroll) -> dict[str, str]:
-    found = {}
-    for key in PICTURES:
+    folders = [path]
+    if path.name in LAYERS and path != root:
+        folders.append(path.parent)  # the layers of a fragment were named instead of the fragment
+    found: dict[str, str] = {}
+    for key, folder in product(PICTURES, folders):
         name = getattr(scroll, key)
-        picture = picture_of(path, name) if name else None
+        picture = picture_of(folder, name) if name and key not in found else None
         if picture is not None:
             found[key] = picture.relative_to(root).as_posix()
     return found

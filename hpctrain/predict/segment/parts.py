@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import BusyError, ConfigError, DataError, unwritable
 
-_PLAN, _LOCK, _FAILED = "plan.json", "lock", "failed"
+_PLAN, _LOCK, _FAILED = "plan.json", "lock", ".all.failed"
 _FIXED = "same"
 """What must be the same for bands to go together."""
 _DONE = "is_done"

@@ -25,7 +25,8 @@ from hpctrain.train.update import Update
 MOST_SAMPLES = 8
 MEASURE, YARDSTICK = "share of cells in a wrong bin of the histogram", "the untrained generator's"
 _SURE = 0.01
-"""A loss of the discriminator below it leaves the generator nothing to learn from."""
+"""A loss of the discriminator below it leaves the generator nothing to learn from: all fields are
+told apart, or with `wasserstein` none."""
 
 
 def smoke_run(
@@ -50,6 +51,19 @@ def smoke_run(
     rates = " and ".join(f"{o.name} at {o.learning_rate:g}" for o in optimizers)
     say(f"{len(trial.batch.ids)} samples; {rates} (generator and discriminator)")
     return trial.learn(share, seconds, say)
+
+
+_SAME = (
+    "the critic: it scores true and made fields alike, so that the generator learns nothing; raise "
+    "train.adversary.critic_steps or train.adversary.optimizer.learning_rate"
+)
+_APART = (
+    "the discriminator: it tells all fields apart, so that the generator learns nothing; "
+    "lower train.adversary.optimizer.learning_rate, or raise {}"
+)
+_NOISE = "label_flip or instance_noise"
+_NOISES = {"least_squares": "label_smoothing or instance_noise"}
+"""What keeps it from being sure; least_squares goes with no label_flip."""
 
 
 class _Trial:
@@ -90,7 +104,7 @@ class _Trial:
                 if is_over:
                     is_finite = all(map(math.isfinite, losses.values()))
                     is_learning = is_finite and ratios[-1] <= share
-                    hints = [] if is_learning else _advice(ratios, losses)
+                    hints = [] if is_learning else self._advise(ratios, losses)
                     own = ratios[-1], YARDSTICK, step, now, hints
                     return Outcome(is_learning, *own, measure=MEASURE)
             batch = replace(self.batch, epoch=step)
@@ -98,6 +112,9 @@ class _Trial:
             found_losses = self.task.training_step(batch, self.update, at)
             losses = {key: float(value) for key, value in found_losses.items()}
             step += 1
+
+    def _advise(self, ratios: list[float], losses: dict[str, float]) -> list[str]:
+        return advice(ratios, losses, self.task.settings.adversary.loss)
 
     def _distance(self) -> float:
         """Share of cells that would have to change their bin, a mean over variables."""
@@ -109,17 +126,20 @@ class _Trial:
         return float((true - made).abs().sum(1).mean() / 2)
 
 
-def _advice(ratios: list[float], losses: dict[str, float]) -> list[str]:
-    """What to look at where the distance has not fallen far enough."""
+def advice(ratios: list[float], losses: dict[str, float], kind: str) -> list[str]:
+    """What to look at where the distance has not fallen far enough.
+
+    Args:
+        ratios: distances so far, over the first.
+        losses: of the last step.
+        kind: `adversary.loss`.
+    """
     bad = [key for key, value in losses.items() if not math.isfinite(value)]
     if bad:
         return [f"losses: {', '.join(bad)} is no number; lower both learning rates"]
     found = []
     if abs(losses.get("discriminator", 1.0)) < _SURE:
-        found.append(
-            "the discriminator: it tells all fields apart, so that the generator learns nothing; "
-            "lower train.adversary.optimizer.learning_rate, or raise label_flip or instance_noise"
-        )
+        found.append(_SAME if kind == "wasserstein" else _APART.format(_NOISES.get(kind, _NOISE)))
     before = ratios[3 * (len(ratios) - 1) // 4]
     if ratios[-1] < 0.97 * before:
         found.append("the time: the distance still falls; give more --seconds")

@@ -32,6 +32,13 @@ def test_job__with_defaults_is_accepted(task: str) -> None:
     assert "validation/loss" not in block.rising
 
 
+def test_job__changes_that_keep_a_bernoulli_voxel_in_range_are_accepted() -> None:
+    data = {"normalization": "percentiles", "augment": {"cutout": [4, 4], "blank_layers": 2}}
+    assert job("scroll_vae", data, likelihood="bernoulli").train.task == "scroll_vae"
+    data = {"normalization": "percentiles", "augment": {"noise_std": 0.1}}
+    assert job("scroll_vae", data).train.task == "scroll_vae"
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "window": ("scroll_vae", {"window": [16, 20, 16]}, {}, "multiples of 8 along z, y, x"),
     "grid": (
@@ -41,6 +48,18 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         "grid has 8 cells, which cannot share 20",
     ),
     "bernoulli": ("scroll_vae", {}, {"likelihood": "bernoulli"}, "give percentiles or limits"),
+    "noise": (
+        "scroll_vae",
+        {"normalization": "percentiles", "augment": {"noise_std": 0.1}},
+        {"likelihood": "bernoulli"},
+        "found noise_std, and .*bernoulli wants values from 0 to 1.*; drop noise_std, or choose",
+    ),
+    "gain": (
+        "scroll_vae",
+        {"normalization": "percentiles", "augment": {"multiplicative_std": 1, "additive_std": 1}},
+        {"likelihood": "bernoulli"},
+        "drop multiplicative_std, additive_std, or choose likelihood: gaussian",
+    ),
     "deviation": ("scroll_vae", {}, {"deviation": 0}, "learned, or a number above 0"),
     "both": ("scroll_vae", {}, {"likelihood": "bernoulli", "deviation": 1.0}, "no effect with"),
     "best": ("scroll_vae", {}, {"checkpoints": {"best": "validation/los"}}, "Did you mean"),

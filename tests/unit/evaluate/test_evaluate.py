@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from typer.testing import CliRunner
 from hpctrain.analysis.report import write_report
 from hpctrain.analysis.spectrum import power_spectrum
 from hpctrain.cli.app import app
-from hpctrain.errors import CheckpointError
+from hpctrain.errors import CheckpointError, DataError
 from hpctrain.evaluate import fields
 from hpctrain.evaluate.command import evaluate_run
 from hpctrain.evaluate.fields import WholeFields
 from hpctrain.models import upsample_tricubic, upsample_trilinear
+from hpctrain.predict.predictor import Draw, Predictor
+from hpctrain.predict.tiles import Block
 from hpctrain.provenance.files import read
 from tests.runs import VARIABLES
 from tests.unit.train.test_trainer import change, run_dir, trainer, write_job
@@ -93,6 +96,34 @@ def test_evaluate__numbers_agree_with_plain_formulas(trained: Path) -> None:
         assert len(step["rank_histogram"][variable]) == 4
         assert len(step["spectrum"]["truth"][variable]) == len(page["k"])
         assert step["log_spectrum_error"]["generator"][variable] > 0
+
+
+@pytest.mark.parametrize(("members", "maker"), [(0, "the network"), (2, "with noise the network")])
+def test_evaluate__a_field_that_is_not_finite(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, members: int, maker: str
+) -> None:
+    page = evaluate_run(trained, members=members, fields=None)
+    block = Predictor.block
+
+    def overflowing(self: Predictor, sample: int, at: Block, draw: Draw, *more: Any) -> Any:
+        found = block(self, sample, at, draw, *more)
+        if sample == 1 and (draw.seed is not None) == (members > 0):
+            found[0, 0, 0, 0] = np.inf
+        return found
+
+    monkeypatch.setattr(Predictor, "block", overflowing)
+    with pytest.raises(DataError) as refused:
+        evaluate_run(trained, members=members, fields=None)
+    text = str(refused.value)
+    assert f".nc: {maker} of state_1.pt makes values of temperature that are not finite" in text
+    assert "(1 of 2) are in" in text
+    folder = trained / "eval"
+    partial = json.loads((folder / "whole.partial.json").read_text())
+    assert partial["steps"] == page["steps"][:1]
+    assert json.loads((folder / "whole.json").read_text())["steps"] == page["steps"]
+    monkeypatch.undo()
+    evaluate_run(trained, members=0, fields=1)
+    assert not (folder / "whole.partial.json").exists()
 
 
 def test_report__shows_what_was_evaluated(trained: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from hpctrain.data import inputs, source
+from hpctrain.errors import ConfigError
 from hpctrain.predict import ranks
 from hpctrain.predict.outputs import Output
 from hpctrain.predict.ranks import OtherRankError
@@ -76,6 +78,8 @@ def test_leftovers__of_dead_processes_here_are_taken_away(
     dead, alive, elsewhere, other = (out / f".{tag}.part{suffix}" for tag in tags)
     for path in (dead, alive, elsewhere, other):
         path.mkdir(parents=True)
+    mark = out / f".a.{host}-0{gone.pid}.part{suffix}.failed"  # whose own file is not there
+    mark.touch()
     run_predict(run, out / f"a{suffix}")
     hidden = {path.name for path in out.iterdir() if path.name.startswith(".")}
     assert hidden == {alive.name, elsewhere.name, other.name}
@@ -104,6 +108,57 @@ def test_work__ends_at_the_next_block_once_another_rank_has_failed(tmp_path: Pat
     with pytest.raises(OtherRankError):
         work._compute([0])
     assert done == [0]
+
+
+def test_create__takes_away_a_mark_of_its_own_name(tmp_path: Path) -> None:
+    output = Output.__new__(Output)
+    output.path, output.part = tmp_path / "a.npy", tmp_path / ".a.far-1.part.npy"
+    created: list[bool] = []
+    output._writer = SimpleNamespace(  # type: ignore[assignment]
+        create=lambda: created.append(output.is_marked_failed())
+    )
+    output.mark_failed()
+    output.create()
+    assert created == [False]
+
+
+def outcome(rank: int, told: list[tuple[bool, bool]], work: Callable[[], None]) -> str:
+    """What `together` raises on a rank, whose others say what is told."""
+    own: list[tuple[bool, bool]] = []
+
+    def allgather(value: tuple[bool, bool]) -> list[tuple[bool, bool]]:
+        own.append(value)
+        return told
+
+    comm = SimpleNamespace(rank=rank, world_size=len(told), allgather_object=allgather)
+    try:
+        ranks.together(comm, work)  # type: ignore[arg-type]
+    except (OtherRankError, ConfigError, ZeroDivisionError) as e:
+        return f"{type(e).__name__} {e}"
+    finally:
+        assert own == [told[rank]]
+    return "went on"
+
+
+def leave() -> None:
+    raise OtherRankError
+
+
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+def test_together__who_tells() -> None:
+    well, failed, left = (False, False), (True, False), (False, True)
+    assert outcome(0, [well, well], lambda: None) == "went on"
+    assert outcome(1, [left, failed], fail).startswith("ZeroDivisionError")
+    assert outcome(0, [left, failed], leave).startswith("OtherRankError")
+    for told in ([left, left], [well, left]):
+        first = told.index(left)
+        text = outcome(first, told, leave)
+        assert text.startswith(f"ConfigError --out: {told.count(left)} of 2 ranks found a mark")
+    assert outcome(1, [left, left], leave).startswith("OtherRankError")
+    assert outcome(0, [well, left], lambda: None).startswith("OtherRankError")
 
 
 def test_meeting__is_of_one_start_and_one_command(monkeypatch: pytest.MonkeyPatch) -> None:

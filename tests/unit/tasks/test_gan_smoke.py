@@ -11,6 +11,7 @@ import yaml
 
 from hpctrain.cli import smoke as cli_smoke
 from hpctrain.registry import SMOKE, TASKS, resolve
+from hpctrain.tasks.field_gan.smoke import advice
 
 JOB = {
     "version": 1,
@@ -74,6 +75,30 @@ def test_smoke__one_that_does_not(
     told = capsys.readouterr().out
     assert "the set-up does not learn" in told
     assert hint in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "absent"),
+    [
+        (
+            "bce",
+            ["tells all fields apart", "lower train.adversary.opt", "label_flip"],
+            "raise train",
+        ),
+        ("hinge", ["tells all fields apart", "lower train.adversary.opt"], "raise train"),
+        ("least_squares", ["tells all fields apart", "label_smoothing"], "label_flip"),
+        ("wasserstein", ["alike", "raise train.adversary.critic_steps"], "lower"),
+    ],
+)
+def test_advice__where_the_discriminators_loss_is_zero(
+    kind: str, words: list[str], absent: str
+) -> None:
+    losses = {"discriminator": -0.003, "generator": 0.1}
+    (text,) = advice([1.0] * 8, losses, kind)
+    assert all(word in text for word in words)
+    assert absent not in text
+    (other,) = advice([1.0] * 8, {**losses, "discriminator": 1.0}, kind)
+    assert other.startswith("learning rates")
 
 
 def test_smoke__all_are_of_own_tasks() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,10 +21,12 @@ from hpctrain.config.data import Fields
 from hpctrain.errors import CheckpointError, NonFiniteLossError
 from hpctrain.index import build_fields_index
 from hpctrain.tasks.super_resolution import SuperResolutionTask
+from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.faults.stages import Stages
 from hpctrain.train.run import Run, RunState
+from hpctrain.train.saving import Saver
 from hpctrain.train.stop import StopRequest
-from hpctrain.train.task import Place
+from hpctrain.train.task import Place, Position
 from hpctrain.train.trainer import Trainer
 from tests.runs import JOB, write_step
 
@@ -134,15 +137,50 @@ def test_resume__judges_an_epoch_whose_verdict_a_kill_took(run_dir: Path) -> Non
     best = run_dir / "checkpoints" / "best.json"
     assert json.loads(best.read_text())["epoch"] == 1
     summary = json.loads((run_dir / "eval" / "summary.json").read_text())
-    assert (summary["epoch"], summary["rmse_normalized"]["generator"]) == (2, summary["judged"])
+    assert summary["judged"] == {"metric": metric, "value": summary["rmse_normalized"]["generator"]}
+    assert summary["epoch"] == 2
 
     before = (run_dir / "logs" / "metrics.jsonl").read_text()
     assert trainer(run_dir).fit() is True
     found = json.loads(best.read_text())
-    assert (found["epoch"], found["value"]) == (2, summary["judged"])
+    assert (found["epoch"], found["value"]) == (2, summary["judged"]["value"])
     kept = torch.load(run_dir / "checkpoints" / "best.pt", weights_only=True)
     assert kept["position"]["epoch"] == 2
     assert (run_dir / "logs" / "metrics.jsonl").read_text() == before  # not validated again
+
+
+@pytest.mark.parametrize(
+    ("metric", "told", "kept"),
+    [
+        ("validation/f05", ("validation/f05", 0.5), 1),
+        ("validation/f05", ("validation/f05", 0.95), 2),
+        ("validation/loss", ("validation/loss", 0.5), 2),
+        ("validation/loss", ("validation/f05", 0.5), 1),
+        ("validation/loss", None, 1),
+    ],
+)
+def test_resume__judges_by_the_same_metric_in_its_own_direction(
+    tmp_path: Path, metric: str, told: tuple[str, float] | None, kept: int
+) -> None:
+    folder = CheckpointFolder(tmp_path / "checkpoints", 3)
+    (tmp_path / "eval").mkdir()
+    for epoch in (1, 2):
+        folder.save({}, epoch, 0)
+    folder.keep_best(1, metric, 0.9)
+    judged = {"metric": told[0], "value": told[1]} if told else 0.5  # a number: of before
+    summary = {"epoch": 2, "judged": judged}
+    (tmp_path / "eval" / "summary.json").write_text(json.dumps(summary))
+    comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
+    made, run = Trainer.__new__(Trainer), Run.__new__(Run)
+    made.run, made.comm, made.position = run, comm, Position(2, 0, 20)
+    made.run.path = tmp_path
+    made.settings = SimpleNamespace(  # type: ignore[assignment]
+        checkpoints=SimpleNamespace(best=metric), epochs=3, validate_every_epochs=1,
+        rising={"validation/f05"},
+    )  # fmt: skip
+    made.saver = Saver(folder, comm, RunState(tmp_path))
+    made._catch_up()
+    assert json.loads((tmp_path / "checkpoints" / "best.json").read_text())["epoch"] == kept
 
 
 def test_resume__other_steps_within_an_epoch_are_refused_even_if_allowed(
@@ -190,7 +228,7 @@ def test_resume__another_crop_is_refused(run_dir: Path) -> None:
     job = yaml.safe_load((run_dir / "config.yaml").read_text())
     job["data"]["normalization"] = "minmax"
     (run_dir / "config.yaml").write_text(yaml.safe_dump(job))
-    with pytest.raises(CheckpointError, match="'normalization': 'minmax'"):
+    with pytest.raises(CheckpointError, match="data.normalization 'standard' -> 'minmax'"):
         trainer(run_dir)
 
 

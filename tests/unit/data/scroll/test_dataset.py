@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from hpctrain.data import BatchLoader, stream
 from hpctrain.data.sampler import DrawnSampler, Share
@@ -58,6 +59,22 @@ def test_read_batch__layouts(tmp_path, layout):
             assert (batch.label.numpy() == ink()[y[:, 0], x[:, 0]]).all()
             assert (batch.mask.numpy() == mask()[y[:, 0], x[:, 0]]).all()
             assert mask()[y[:, 0, 4, 4], x[:, 0, 4, 4]].all()
+
+
+def test_ome__pictures_and_the_highest_resolution(tmp_path):
+    write_layout(tmp_path, "ome")
+    group = zarr.open_group(str(tmp_path / "v.zarr"), mode="a", zarr_format=2)
+    planes = {"inklabels": ink().astype(np.uint8), "mask": mask().astype(np.uint8)}
+    for name, values in {"volume": places() * 0, **planes}.items():
+        group.create_array(name, data=values, chunks=values.shape)
+    train, _ = datasets(scroll(tmp_path))
+    batch = whole(train)
+    _, y, x = place_of(batch.volume[:, 0].numpy())
+    assert (batch.origins[:, 1:].numpy() == np.stack([y[:, 0, 0, 0], x[:, 0, 0, 0]], 1)).all()
+    assert (batch.label.numpy() == ink()[y[:, 0], x[:, 0]]).all()
+    assert (batch.mask.numpy() == mask()[y[:, 0], x[:, 0]]).all()
+    other, _ = datasets(scroll(tmp_path, array="volume"))
+    assert not whole(other, count=2).volume.any()
 
 
 @pytest.mark.parametrize(
@@ -233,6 +250,29 @@ def test_papyrus__windows_of_air_are_drawn_again(tmp_path):
     ]
     assert (some[0] < 0.5).float().mean() > 0.3
     assert (some[1] < 0.5).float().mean() < 0.05
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_papyrus__each_window_is_read_once(tmp_path, monkeypatch, share):
+    volume = places()
+    volume[:, 4:] = 0  # no window is half of papyrus but those of the first row, and many are tied
+    write_layers(tmp_path / "s", volume)
+    train, _ = datasets(scroll(tmp_path, papyrus_above=1.0, papyrus_share=share))
+    read, seen = train.volumes[0].read, []
+
+    def counted(start, size):
+        seen.append((start, size))
+        return read(start, size)
+
+    monkeypatch.setattr(train.volumes[0], "read", counted)
+    origins = [train.place(i, 0).origin for i in range(len(train))]
+    looked_at = seen.copy()
+    seen.clear()
+    batch = whole(train)
+    assert seen == looked_at
+    assert batch.origins.tolist() == [list(origin) for origin in origins]
+    for window, (z, y, x) in zip(batch.volume[:, 0].numpy(), origins, strict=True):
+        assert (window == volume[z : z + 3, y : y + 8, x : x + 8]).all()
 
 
 @pytest.mark.parametrize("kind", ["standard", "percentiles", "limits", "sample"])

@@ -12,6 +12,7 @@ from hpctrain.errors import ConfigError, DataError
 from hpctrain.index import read_index, verify_index
 from hpctrain.index.leaks import check_leaks
 from hpctrain.index.scroll.build import build_scroll_index
+from hpctrain.index.scroll.folders import layer_files
 from hpctrain.index.scroll.region import Box, around, disjoint
 from hpctrain.index.store import save_index
 from hpctrain.index.windows.place import window_of
@@ -91,6 +92,64 @@ def test_build__bad_files_are_named(tmp_path, spoil, told):
         build(tmp_path)
 
 
+def test_build__pictures_among_the_layers(tmp_path):
+    folder = write_fragment(tmp_path / "1")
+    for name in ("inklabels.png", "mask.png"):
+        (folder / name).rename(folder / "surface_volume" / name)
+    (folder / "surface_volume").rename(tmp_path / "slices")
+    row = build(tmp_path, volumes=["slices"]).rows[0]
+    assert (row["labels"], row["mask"]) == ("slices/inklabels.png", "slices/mask.png")
+
+
+def test_build__pictures_beside_layers_that_are_named(tmp_path):
+    write_fragment(tmp_path / "1")
+    row = build(tmp_path, volumes=["1/surface_volume"]).rows[0]
+    assert (row["labels"], row["mask"]) == ("1/inklabels.png", "1/mask.png")
+    alone = build(tmp_path / "1" / "surface_volume", volumes=["."]).rows[0]
+    assert alone["mask"] == ""  # it is not below the root
+
+
+@pytest.mark.parametrize(("names", "odd"), [("ab", ""), ("a0", "a"), ("012a", "a"), ("ab0", "a")])
+def test_layer_files__the_odd_one_is_named(tmp_path, names, odd):
+    for name in names:
+        (tmp_path / f"{name}.tif").touch()
+    if odd:
+        with pytest.raises(DataError, match=f"{odd}.tif is named unlike the"):
+            layer_files(tmp_path)
+    else:
+        assert [file.stem for file in layer_files(tmp_path)] == sorted(names)
+
+
+@pytest.mark.parametrize("prefix", ["", "layer_"])
+def test_build__a_picture_does_not_stand_for_a_layer(tmp_path, prefix):
+    folder = write_fragment(tmp_path / "1") / "surface_volume"
+    for file in list(folder.iterdir()):
+        file.rename(folder / f"{prefix}{file.name}")
+    (folder / f"{prefix}05.tif").rename(folder / "composite.tif")
+    told = f"surface_volume: composite.tif is named unlike the 8 layers such as {prefix}00.tif"
+    with pytest.raises(DataError, match=told):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["data/train/1", "data/train/*", "link/train/1"])
+def test_build__absolute_paths_below_the_root(tmp_path, pattern):
+    root = tmp_path / "data"
+    write_fragment(root / "train" / "1")
+    (tmp_path / "link").symlink_to(root)
+    index = build(root, volumes=[str(tmp_path / pattern)])
+    assert index.digest == build(root, volumes=["train/1"]).digest
+
+
+@pytest.mark.parametrize("key", ["volumes", "validation.volumes"])
+def test_build__absolute_paths_elsewhere(tmp_path, key):
+    write_fragment(tmp_path / "root" / "1")
+    other = str(write_fragment(tmp_path / "other" / "1"))
+    values = {"volumes": [other]} if key == "volumes" else {"validation": {"volumes": [other]}}
+    told = f"data.{key}: '{other}' is not below data.root, .*; give a path relative to it"
+    with pytest.raises(DataError, match=told):
+        build(tmp_path / "root", **values)
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -152,6 +211,10 @@ def test_around__every_window_that_keeps_off_fits_somewhere():
         ({"labels": None, "ink_share": 0.5}, "ink_share: has no effect with labels: null"),
         ({"pool_lasts": 10}, "pool_lasts has no effect without pool"),
         ({"normalization": "limits"}, "limits belongs to normalization: limits"),
+        (
+            {"normalization": "standard", "percentiles": [1, 99]},
+            "percentiles has no effect with normalization: standard; leave it out",
+        ),
         ({"rows": [5, 5]}, r"rows: found \[5, 5\]"),
         ({"layers": [0, 2]}, "layers: .* has 2, and a window takes 3"),
         ({"augment": {"depth_shift": 1}}, "no effect with sample: cube"),
