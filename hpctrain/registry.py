@@ -37,6 +37,8 @@ SMOKE = {
     "super_resolution": "hpctrain.tasks.super_resolution.smoke:smoke_run",
     "field_to_field": "hpctrain.tasks.super_resolution.smoke:smoke_run",
     "field_gan": "hpctrain.tasks.field_gan.smoke:smoke_run",
+    "scroll_vae": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
+    "ink": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
 }
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 PROFILE = "hpctrain.train.profile_run:profile_run"

@@ -84,7 +84,9 @@ class Detection:
         return values
 
     def best(self, beta: float) -> tuple[float, float]:
-        """Largest F_beta and its threshold."""
+        """Largest F_beta and its threshold; NaN without ink, which nothing can be found of."""
+        if not self.ink.sum() > 0:
+            return float("nan"), float("nan")
         values = self.f_beta(beta)
         at = int(values.argmax())
         return float(values[at]), float(edges()[at])

@@ -75,7 +75,7 @@ def curves(found: Mapping[str, Any], title: str = "") -> Figure:
 
     Args:
         found: `threshold`, `precision`, `recall`, `f05`, `dice`, `calibration`, `f05_best` and
-            `f05_threshold`.
+            `f05_threshold`, which are None where there is no ink.
         title: put above.
     """
     with drawing():
@@ -89,8 +89,11 @@ def curves(found: Mapping[str, Any], title: str = "") -> Figure:
         middle.plot(found["threshold"], found["f05"], label="F0.5", **line)
         middle.plot(found["threshold"], found["dice"], label="Dice", **other)
         at, best = found["f05_threshold"], found["f05_best"]
-        middle.plot([at], [best], "o", color=COLORS["truth"], markersize=4)
-        middle.set_xlabel(f"threshold (F0.5 {best:.3f} at {at:.3f})", fontsize=9)
+        if best is None:
+            middle.set_xlabel("threshold (no ink)", fontsize=9)
+        else:
+            middle.plot([at], [best], "o", color=COLORS["truth"], markersize=4)
+            middle.set_xlabel(f"threshold (F0.5 {best:.3f} at {at:.3f})", fontsize=9)
         middle.legend(frameon=False, fontsize=8.5)
         own = found["calibration"]
         right.plot([0, 1], [0, 1], color="#9aa1ab", linewidth=0.8)

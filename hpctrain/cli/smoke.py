@@ -36,8 +36,9 @@ def command(
 
     The yardstick is trilinear upsampling of the input; at one resolution the input itself, or the
     target's deviation. Of field_gan both networks learn from up to 8 samples, and the histogram of
-    made fields is compared with the untrained generator's. Nothing is written. Exit code 1 where it
-    does not learn.
+    made fields is compared with the untrained generator's. Of tasks on scrolls up to 8 windows are
+    learned: a VAE's squared error is compared with the variance of the grey values, the loss of ink
+    with that of a constant share of ink. Nothing is written. Exit code 1 where it does not learn.
     """
     from hpctrain.config.load import read_resolved
     from hpctrain.registry import SMOKE, resolve

@@ -19,6 +19,7 @@ class Alarms(Schema):
     spike: NonNegativeFloat = 8.0
     """A loss so many times its usual scatter above its median over the last log points."""
     plateau_points: NonNegativeInt = 100
-    """Log points over which the loss has not fallen."""
+    """Log points over which the loss has not fallen; those of a warm-up of `divergence` are left
+    out, in which it may rise."""
     plateau_fall: PositiveFloat = Field(default=1e-3, lt=1)
     """What counts as falling: by this share of what the loss has fallen since the start."""

@@ -164,6 +164,7 @@ class FieldGan(Training):
                 f"checkpoints.best: unknown {best!r}; choose from {', '.join(VALIDATION)}"
                 f"{nearest(best, VALIDATION)}"
             )
+        self._check_plateau_mode()
         return self
 
     @model_validator(mode="after")

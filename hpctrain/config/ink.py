@@ -74,7 +74,8 @@ class InkLoss(Schema):
     """How often a pixel of ink counts in cross-entropy and focal loss; balanced: as often as makes
     both classes weigh alike, measured on training windows at the start."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Labels are drawn towards 1/2 by this share; validation has them as they are."""
+    """Labels of cross-entropy and focal loss are drawn towards 1/2 by this share; dice, f_beta and
+    validation have them as they are."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> InkLoss:
@@ -82,6 +83,15 @@ class InkLoss(Schema):
             raise ValueError("all weights are 0; give bce, dice, focal or f_beta one above 0")
         if self.ink_weight != 1.0 and not (self.bce or self.focal):
             raise ValueError("ink_weight has an effect on bce and focal alone; leave it out")
+        for name, part in (("focal_gamma", "focal"), ("beta", "f_beta")):
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default and not getattr(self, part):
+                raise ValueError(
+                    f"{name} has no effect without {part}; leave it out or put {default}, or give "
+                    f"{part} a weight"
+                )
+        if self.label_smoothing and not (self.bce or self.focal):
+            raise ValueError("label_smoothing has an effect on bce and focal alone; leave it out")
         return self
 
 

@@ -9,6 +9,7 @@ from hpctrain.config.job import Job
 
 _FREE = {
     "activation_checkpointing",
+    "alarms",
     "checkpoints",
     "compile",
     "deterministic",

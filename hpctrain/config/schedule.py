@@ -22,7 +22,7 @@ class Plateau(Schema):
     metric: str = Field(pattern=r"^(train/loss|validation)/.+")
     """Name as in TensorBoard: train/loss/NAME, its mean over an epoch, or validation/NAME."""
     mode: Literal["min", "max"] = "min"
-    """Whether lower or higher is better."""
+    """Whether lower or higher is better, as of validation/f05."""
     factor: PositiveFloat = Field(default=0.1, lt=1)
     """Each time the rate is multiplied by this."""
     patience: NonNegativeInt = 10

@@ -87,6 +87,11 @@ class ScrollTraining(Training):
         names = ("psnr", "f05", "auc", "dice", "average_precision")
         return frozenset(f"validation/{name}" for name in names)
 
+    @property
+    def same_loss_from(self) -> int:
+        """First step from which on the loss has the same weights."""
+        return 0
+
     def _check_metrics(self, losses: Sequence[str], validation: Sequence[str]) -> None:
         plateau = self.schedule.plateau.metric if self.schedule.plateau else None
         best = self.checkpoints.best
@@ -99,6 +104,7 @@ class ScrollTraining(Training):
                     f"{key}: unknown {metric!r}; choose from {', '.join(known)}"
                     f"{nearest(metric, known)}"
                 )
+        self._check_plateau_mode()
 
     def _check_averaged(self, name: str) -> None:
         for found in self.ema.models if self.ema else ():
@@ -137,6 +143,11 @@ class ScrollVae(ScrollTraining):
     """Of encoder and decoder."""
     checkpoints: VaeCheckpoints = VaeCheckpoints()
     """When the state is saved."""
+
+    @property
+    def same_loss_from(self) -> int:
+        """First step from which on the loss has the same weights."""
+        return self.divergence.warmup_steps
 
     @model_validator(mode="after")
     def _consistent(self) -> ScrollVae:

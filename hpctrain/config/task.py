@@ -85,6 +85,7 @@ class FieldTraining(Training):
                 f"checkpoints.best: unknown {best!r}; choose from {', '.join(_VALIDATION)}"
                 f"{nearest(best, _VALIDATION)}"
             )
+        self._check_plateau_mode()
         return self
 
     @model_validator(mode="after")

@@ -98,6 +98,19 @@ class Training(Schema):
         """Numbers of the validation that are better the larger they are."""
         return frozenset()
 
+    def _check_plateau_mode(self) -> None:
+        """For tasks that know all numbers of their validation: which way each gets better."""
+        plateau = self.schedule.plateau
+        if plateau is None or not plateau.metric.startswith("validation/"):
+            return
+        mode, size = ("max", "larger") if plateau.metric in self.rising else ("min", "smaller")
+        if plateau.mode != mode:
+            raise ValueError(
+                f"schedule.plateau.mode: found {plateau.mode}, by which the rate would fall while "
+                f"{plateau.metric} gets better, which is the better the {size} it is; give mode: "
+                f"{mode}"
+            )
+
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Training:
         if self.precision == "float16" and self.non_finite.policy != "stop":

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.graph import Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 _aten = torch.ops.aten
@@ -33,7 +34,9 @@ class SlopeMode(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.is_taken = False
-        """True while the slope is taken: gradients along weights are then of no use."""
+        """True while the slope is taken: gradients along most weights are then of no use."""
+        self._along: Node | None = None
+        self._apart: set[Node] = set()
 
     def __enter__(self) -> SlopeMode:
         super().__enter__()  # type: ignore[no-untyped-call]
@@ -58,12 +61,31 @@ class SlopeMode(TorchFunctionMode):
 
     def along(self, x: Tensor, total: Tensor) -> Tensor:
         """Gradient of a scalar with respect to x, which can be differentiated once more."""
-        self.is_taken = True
+        self.is_taken, self._along = True, get_gradient_edge(x).node
         try:
             (gradient,) = torch.autograd.grad(total, x, create_graph=True)
         finally:
-            self.is_taken = False
+            self.is_taken, self._along = False, None
+            self._apart.clear()
         return gradient
+
+    def is_wanted(self, *records: Node | None) -> bool:
+        """Whether the slope that is taken goes through one of these, too.
+
+        It does where a network makes the weights of another out of x, and does not where weights
+        are made of parameters, as by spectral normalisation.
+        """
+        left, seen = list(records), set[Node]()
+        while left:
+            record = left.pop()
+            if record is self._along:
+                return True
+            if record is None or record in seen or record in self._apart:
+                continue
+            seen.add(record)
+            left.extend(before for before, _ in record.next_functions)
+        self._apart |= seen
+        return False
 
 
 _active = threading.local()
@@ -90,10 +112,10 @@ class _Convolution(torch.autograd.Function):
         if g is None:
             return None, None, None, None, None
         x, w = ctx.saved_tensors
-        if ctx.mode.is_taken:
+        if ctx.mode.is_taken and not ctx.mode.is_wanted(*(n for n, _ in ctx.next_functions[1:])):
             along_x = _InputGradient.apply(ctx.geometry, x.detach(), g, w)  # type: ignore[no-untyped-call]
             return None, None, along_x, None, None
-        # Activations that bend send their second derivative this way.
+        # Activations that bend send their second derivative this way, and weights made of x.
         wanted = list(ctx.needs_input_grad[2:])
         return None, None, *_aten.convolution_backward(g, x, w, [len(w)], *ctx.geometry, wanted)
 
@@ -111,7 +133,6 @@ class _InputGradient(torch.autograd.Function):
         return gradient
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, v: Tensor | None) -> Any:
         if v is None:
             return None, None, None, None
@@ -125,51 +146,52 @@ class _InputGradient(torch.autograd.Function):
 
 
 class _Rectifier(torch.autograd.Function):
-    """max(x, slope x), for slopes in [0, 1)."""
+    """max(x, slope x), for slopes in [0, 1); None: ReLU."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float, inplace: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: float | None, inplace: bool) -> Tensor:
         ctx.set_materialize_grads(False)
-        ctx.slope = slope
         if inplace:
             ctx.mark_dirty(x)
-        y = F.leaky_relu(x, slope, inplace) if slope else F.relu(x, inplace)
-        ctx.save_for_backward(y)
+        y = F.relu(x, inplace) if slope is None else F.leaky_relu(x, slope, inplace)
+        # What PyTorch keeps, so that critics may change in place what it lets them change; x and y
+        # are positive in the same places.
+        ctx.save_for_backward(y if inplace or slope is None else x)
+        ctx.slope = slope or 0.0
         return y
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None) -> Any:
         if g is None:
             return None, None, None
-        (y,) = ctx.saved_tensors
-        along_x = _RectifierGradient.apply(g, y.detach(), ctx.slope)  # type: ignore[no-untyped-call]
+        (kept,) = ctx.saved_tensors
+        along_x = _RectifierGradient.apply(g, kept.detach(), ctx.slope)  # type: ignore[no-untyped-call]
         return along_x, None, None
 
 
 class _RectifierGradient(torch.autograd.Function):
-    """Linear in g; the derivative along y is zero, and so is not sent."""
+    """Linear in g; the derivative along what was kept is zero, and so is not sent."""
 
     @staticmethod
-    def forward(ctx: Any, g: Tensor, y: Tensor, slope: float) -> Tensor:
+    def forward(ctx: Any, g: Tensor, kept: Tensor, slope: float) -> Tensor:
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y)
+        ctx.save_for_backward(kept)
         ctx.slope = slope
-        return _rectified(g, y, slope)
+        return _rectified(g, kept, slope)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, v: Tensor | None) -> Any:
         if v is None:
             return None, None, None
-        return _rectified(v, ctx.saved_tensors[0], ctx.slope), None, None
+        (kept,) = ctx.saved_tensors
+        return _RectifierGradient.apply(v, kept, ctx.slope), None, None  # type: ignore[no-untyped-call]
 
 
-def _rectified(g: Tensor, y: Tensor, slope: float) -> Tensor:
-    """The gradient g where the result y is positive, else slope times g."""
-    found: Tensor = (
-        _aten.leaky_relu_backward(g, y, slope, True) if slope else _aten.threshold_backward(g, y, 0)
-    )
-    return found
+def _rectified(g: Tensor, kept: Tensor, slope: float) -> Tensor:
+    """The gradient g where what was kept is positive, else slope times g."""
+    if not slope:
+        return _aten.threshold_backward(g, kept, 0)  # type: ignore[no-any-return]
+    return _aten.leaky_relu_backward(g, kept, slope, True)  # type: ignore[no-any-return]
 
 
 def _laid_out_as(like: Tensor, x: Tensor) -> Tensor:
@@ -196,11 +218,21 @@ def _convolve(
     num_axes = weight.ndim - 2
     if isinstance(padding, str) or input.ndim != weight.ndim:
         return None
-    each = [[n] * num_axes if isinstance(n, int) else n for n in (stride, padding, dilation)]
-    geometry = (*each, False, [0] * num_axes, groups)
+    if input.is_complex() or weight.is_complex():  # aten.convolution has no kernels for them
+        return None
+    each = (_each(n, num_axes) for n in (stride, padding, dilation))
+    geometry = (*each, False, [0] * num_axes, index(groups))
     x, w, b = (_as_autocast(t) for t in (input, weight, bias))
     y: Tensor = _Convolution.apply(mode, geometry, x, w, b)  # type: ignore[no-untyped-call]
     return y
+
+
+def _each(given: Any, num_axes: int) -> list[int]:
+    """One number for each axis; numpy's are none for PyTorch's dispatcher."""
+    try:
+        return [index(given)] * num_axes
+    except TypeError:
+        return [index(n) for n in given]
 
 
 def _as_autocast(x: Tensor | None) -> Any:
@@ -216,15 +248,19 @@ def _leaky_relu(
     negative_slope: float = 0.01,
     inplace: bool = False,
 ) -> Tensor | None:
-    # A view would need its base's record changed; the sign of y tells x's for such slopes only.
-    if not 0 <= negative_slope < 1 or (inplace and input._is_view()):
-        return None
-    y: Tensor = _Rectifier.apply(input, negative_slope, inplace)  # type: ignore[no-untyped-call]
-    return y
+    # The sign of y tells x's for such slopes only.
+    return _rectify(input, negative_slope, inplace) if 0 <= negative_slope < 1 else None
 
 
 def _relu(mode: SlopeMode, input: Tensor, inplace: bool = False) -> Tensor | None:  # noqa: A002
-    return _leaky_relu(mode, input, 0.0, inplace)
+    return _rectify(input, None, inplace)
+
+
+def _rectify(x: Tensor, slope: float | None, inplace: bool) -> Tensor | None:
+    if inplace and x._is_view():
+        return None  # its base's record would have to change
+    y: Tensor = _Rectifier.apply(x, slope, inplace)  # type: ignore[no-untyped-call]
+    return y
 
 
 _STAND_INS: dict[Any, Callable[..., Tensor | None]] = {

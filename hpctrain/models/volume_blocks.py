@@ -74,6 +74,11 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, D, H, W) to (B, C, D/2, H/2, W/2)."""
+        if torch.are_deterministic_algorithms_enabled():
+            # backward of max_pool3d adds up in any order on a GPU; this is slower
+            d, h, w = (n // 2 for n in x.shape[2:])
+            cells = x[..., : 2 * d, : 2 * h, : 2 * w]
+            return cells.reshape(*x.shape[:2], d, 2, h, 2, w, 2).amax((3, 5, 7))
         if x.dtype not in (torch.bfloat16, torch.float16):
             return F.max_pool3d(x, 2)
         with torch.autocast(x.device.type, enabled=False):

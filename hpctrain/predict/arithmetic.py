@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
+from hpctrain.train.layout import surely_bears_channels_last
 from hpctrain.train.precision import Precision
 
 
-def precision_of(asked: str, saved: Mapping[str, Any]) -> Precision:
+def precision_of(asked: str, saved: Mapping[str, Any], network: nn.Module) -> Precision:
     """Precision and memory layout of a prediction.
 
     Args:
         asked: a name; `run`: that of the training.
         saved: that of the training, as its checkpoint has it.
+        network: that predicts.
     """
     if asked == "run":
         name, layout = saved.get("name", "float32"), saved.get("memory_format", "contiguous")
         return Precision(name, "as trained", layout)
-    layout = "contiguous" if asked == "float32" else "channels_last"
+    is_sure = surely_bears_channels_last(network)
+    layout = "contiguous" if asked == "float32" or not is_sure else "channels_last"
     if asked == saved.get("name"):
         layout = saved.get("memory_format", layout)
     return Precision(asked, "asked for", layout)

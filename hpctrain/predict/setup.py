@@ -129,7 +129,7 @@ class _SetUp:
         paths = name_outputs(options, self.inputs)
         memory, tile = self.memory_mb, options.tile
         self.tiling = tiling_of(self.trained, self.inputs, memory, tile, options.overlap)
-        precision = precision_of(options.precision, self.trained.precision)
+        precision = precision_of(options.precision, self.trained.precision, self.trained.network)
         set_arithmetic(
             self.comm.device,
             is_float32=precision.name == "float32",

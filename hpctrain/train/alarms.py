@@ -42,10 +42,12 @@ class LossWatch:
     Args:
         settings: thresholds.
         name: of the loss, for messages.
+        plateau_from: first step from which on the loss is one and the same sum, so that it must
+            fall; before, the weight of a part may still be rising.
     """
 
-    def __init__(self, settings: Alarms, name: str) -> None:
-        self.settings, self.name = settings, name
+    def __init__(self, settings: Alarms, name: str, plateau_from: int = 0) -> None:
+        self.settings, self.name, self.plateau_from = settings, name, plateau_from
         self._began: list[float] = []
         self._recent: deque[float] = deque(maxlen=max(settings.plateau_points, 2 * _FEWEST))
         self._steps: deque[int] = deque(maxlen=self._recent.maxlen)
@@ -88,6 +90,8 @@ class LossWatch:
         if not points or len(self._recent) < max(points, _FEWEST):
             return []
         values, steps = list(self._recent)[-points:], list(self._steps)[-points:]
+        if steps[0] < self.plateau_from:
+            return []
         half = points // 2
         before, now = fmean(values[:half]), fmean(values[half:])
         whole = max(abs(fmean(self._began) - now), 1e-12)

@@ -7,7 +7,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,24 @@ class Recorder:
         if self._make_stamp is not None:
             text = f"    {self._make_stamp().text}"  # as code in Markdown
             self._writer.add_text("provenance", text, self._purge_step - 1)
+
+
+def recorded_losses(run_dir: Path, name: str, before_step: int) -> Iterator[tuple[int, float]]:
+    """Step and value of the log lines of one loss, of all starts of a run.
+
+    Args:
+        run_dir: the run directory.
+        name: of the loss.
+        before_step: lines from here on are left out.
+    """
+    try:
+        with (run_dir / "logs" / "metrics.jsonl").open() as lines:
+            for line in lines:
+                page = json.loads(line)
+                if page["kind"] == "train" and page["step"] < before_step:
+                    yield page["step"], float(page.get(f"loss/{name}", math.nan))
+    except OSError:
+        return
 
 
 def _print_no_system_error(

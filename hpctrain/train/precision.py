@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hpctrain.config.training import Training
+from hpctrain.train.layout import lay_channels_last
 
 _GAIN = 0.95
 """Another choice must need less than this share of plain float32's time, else it buys nothing."""
@@ -25,7 +25,6 @@ _OBVIOUS = 0.6
 _CLEAR = 1.3
 """A choice whose best time is this many times the best one's is behind."""
 
-_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -49,33 +48,14 @@ class Precision:
         return partial(torch.autocast, device.type, _DTYPES[self.name])
 
     def apply_layout(self, models: Mapping[str, nn.Module]) -> None:
-        """Lay weights of 2D and 3D convolutions, and fields, out with channels last, if so chosen.
-
-        Fields, too: the weights of a kernel of one cell look the same in either layout, so that a
-        network that begins with one would go on in that of the field.
-        """
-        if self.memory_format != "channels_last":
-            return
-        for model in models.values():
-            model.register_forward_pre_hook(_with_channels_last)
-        for weight in (p for model in models.values() for p in model.parameters()):
-            if weight.ndim in _CHANNELS_LAST:
-                layout = _CHANNELS_LAST[weight.ndim]
-                weight.data = weight.data.contiguous(memory_format=layout)
+        """Lay networks out with channels last, if so chosen; see `lay_channels_last`."""
+        if self.memory_format == "channels_last":
+            for model in models.values():
+                lay_channels_last(model)
 
     def __str__(self) -> str:
         layout = self.memory_format.replace("_", " ")
         return self.name if layout == "contiguous" else f"{self.name}, {layout}"
-
-
-def _with_channels_last(model: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Fields among a network's arguments, with channels last."""
-    return tuple(
-        x.contiguous(memory_format=_CHANNELS_LAST[x.ndim])
-        if isinstance(x, Tensor) and x.ndim in _CHANNELS_LAST
-        else x
-        for x in args
-    )
 
 
 def candidates(settings: Training) -> list[Precision]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
+from hpctrain.config.alarms import Alarms
 from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
@@ -14,7 +15,7 @@ from hpctrain.train.alarms import LOSS_KINDS, Alarm, LossWatch, kinds
 from hpctrain.train.clock import Clock
 from hpctrain.train.course import Course, Leg
 from hpctrain.train.faults.nonfinite import Remedy
-from hpctrain.train.metrics import Recorder
+from hpctrain.train.metrics import Recorder, recorded_losses
 from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
@@ -52,6 +53,7 @@ class Reporter:
     def open(self, first_step: int) -> None:
         """Begin to record; what an earlier start wrote of later steps is taken away."""
         if self._is_main:
+            self._watched = {}
             self.reads(self._reading)
             self._recorder = Recorder(
                 self._run.path, first_step, lambda: self._run.stamps.of_start("events")
@@ -176,8 +178,18 @@ class Reporter:
         if settings is None or self._recorder is None:
             return
         for name, value in losses.items():
-            watch = self._watched.setdefault(name, LossWatch(settings, f"loss/{name}"))
-            self.alarms(at, watch.observe(at.global_step, value), cleared=("plateau",))
+            if name not in self._watched:
+                self._watched[name] = self._watch(name, settings, at.global_step)
+            found = self._watched[name].observe(at.global_step, value)
+            self.alarms(at, found, cleared=("plateau",))
+
+    def _watch(self, name: str, settings: Alarms, step: int) -> LossWatch:
+        """A watch that has seen what earlier starts logged, as if there had been one start."""
+        first = getattr(self._run.job.train, "same_loss_from", 0)
+        watch = LossWatch(settings, f"loss/{name}", first)
+        for before, value in recorded_losses(self._run.path, name, step):
+            watch.observe(before, value)
+        return watch
 
     def alarms(self, at: Position, found: Iterable[Alarm], cleared: Iterable[str]) -> None:
         """Tell of alarms: in the log when they begin, in TensorBoard and state.json as they stand.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +19,9 @@ from hpctrain.config.training import Training
 from hpctrain.data import BatchLoader, share, stream
 from hpctrain.data.reading import Reading, Samples, choose_reading
 from hpctrain.data.sampler import Sampler, Share
-from hpctrain.errors import TrainError
+from hpctrain.errors import ConfigError, TrainError
 from hpctrain.log import logger
+from hpctrain.train.layout import is_of_layout, surely_bears_channels_last
 from hpctrain.train.order import with_page_cache
 from hpctrain.train.precision import Precision, candidates, probe, try_out
 from hpctrain.train.task import Data, Position, Task
@@ -47,11 +48,15 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     """The precision asked for, or the one a probe on rank 0 finds; the same on all ranks.
 
     Raises:
+        ConfigError: a network does not work in the memory layout asked for.
         RuntimeError: the training step's own, where it fails in every precision.
         TrainError: none of those tried works on all ranks.
     """
     choices = candidates(settings)
-    if len(choices) == 1:
+    is_sure = choices[0].memory_format == "contiguous" or all(
+        surely_bears_channels_last(model) for model in task.models.values()
+    )
+    if len(choices) == 1 and is_sure:
         return choices[0]
     size = settings.global_batch_size // comm.world_size // settings.accumulate
     if comm.device.type == "cpu":
@@ -63,7 +68,9 @@ def choose_precision(task: Task, settings: Training, comm: Communicator, data: D
     def run_step(precision: Precision) -> None:
         _trial_step(task, batch, comm, precision)
 
-    chosen = probe(run_step, comm.device, _workable(run_step, comm, choices))
+    if len(choices) == 1:
+        return _in_a_layout_that_works(run_step, comm, choices[0], settings)
+    chosen = probe(run_step, comm.device, _workable(run_step, comm, choices, settings))
     return Precision(**comm.broadcast_object(asdict(chosen)))
 
 
@@ -102,14 +109,48 @@ def cores_of_rank(local_size: int) -> int:
     return max(torch.get_num_threads(), len(os.sched_getaffinity(0)) // local_size)
 
 
+def _in_a_layout_that_works(
+    run_step: Callable[[Precision], None],
+    comm: Communicator,
+    choice: Precision,
+    settings: Training,
+) -> Precision:
+    """The choice, or the same without channels last, where these fail and were not asked for."""
+    errors = try_out(run_step, comm.device, [choice])
+    told = comm.allgather_object([_first_line(e) for e in errors.values()])
+    failures = [why for own in told for why in own]
+    if not failures:
+        return choice
+    if settings.memory_format == "auto":
+        if comm.rank == 0:
+            logger.info("precision %s is left out: %s", choice, failures[0])
+        return replace(choice, memory_format="contiguous")
+    _check_layout(settings, failures)
+    return choice  # the training tells in its own words
+
+
+def _check_layout(settings: Training, failures: Iterable[str]) -> None:
+    found = [why for why in failures if is_of_layout(why)]
+    if found and settings.memory_format == "channels_last":
+        raise ConfigError(
+            "train.memory_format: a network does not work with channels_last, as it takes a view "
+            f"of a field ({found[0]}); set it to contiguous, or let the network use reshape"
+        )
+
+
 def _workable(
-    run_step: Callable[[Precision], None], comm: Communicator, choices: Sequence[Precision]
+    run_step: Callable[[Precision], None],
+    comm: Communicator,
+    choices: Sequence[Precision],
+    settings: Training,
 ) -> list[Precision]:
     """Those that work on all ranks, which so agree on them."""
     errors = try_out(run_step, comm.device, choices)
     told = comm.allgather_object({str(c): _first_line(e) for c, e in errors.items()})
     failed = {name: why for own in reversed(told) for name, why in own.items()}
     left = [choice for choice in choices if str(choice) not in failed]
+    if not left:
+        _check_layout(settings, failed.values())
     if not left and len(errors) == len(choices):
         raise errors[choices[0]]
     if not left:

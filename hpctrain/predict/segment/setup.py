@@ -193,7 +193,7 @@ def _ready(run_dir: Path, options: Options, comm: Communicator, settled: Settled
             "name the copy with --checkpoint"
         )
     tile = tile_of(scroll.window, options.tile, int(trained.network.factor))  # type: ignore[arg-type]
-    precision = precision_of(options.precision, trained.precision)
+    precision = precision_of(options.precision, trained.precision, trained.network)
     set_arithmetic(
         comm.device,
         is_float32=precision.name == "float32",

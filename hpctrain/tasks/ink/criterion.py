@@ -28,16 +28,17 @@ class InkCriterion:
             logits: (B, H, W).
             label: (B, H, W) in [0, 1].
             mask: (B, H, W), true where pixels count.
-            is_trained: smooth the labels; validation takes them as they are.
+            is_trained: smooth the labels of cross-entropies; validation takes them as they are.
         """
         block = self.settings
-        label = ink.smoothed(label, block.label_smoothing if is_trained else 0.0)
         own = logits, label, mask
+        # an overlap with smoothed labels is largest where all is ink, if a window has none
+        soft = logits, ink.smoothed(label, block.label_smoothing if is_trained else 0.0), mask
         parts = []
         if block.bce:
-            parts.append(block.bce * ink.bce(*own, self.ink_weight))
+            parts.append(block.bce * ink.bce(*soft, self.ink_weight))
         if block.focal:
-            parts.append(block.focal * ink.focal(*own, block.focal_gamma, self.ink_weight))
+            parts.append(block.focal * ink.focal(*soft, block.focal_gamma, self.ink_weight))
         if block.dice:
             parts.append(block.dice * ink.soft_f_beta(*own))
         if block.f_beta:

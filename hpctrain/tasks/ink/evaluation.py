@@ -16,6 +16,8 @@ from hpctrain.analysis import ink_figures, volume_figures
 from hpctrain.analysis.detection import LIMIT, NUM_BINS, Detection
 from hpctrain.config.ink import Ink
 from hpctrain.data.scroll import ScrollBatch
+from hpctrain.data.scroll.dataset import ScrollDataset
+from hpctrain.errors import DataError
 from hpctrain.tasks.ink.criterion import InkCriterion
 from hpctrain.tasks.ink.region import Region
 from hpctrain.tasks.scroll_vae.evaluation import error_by_distance
@@ -114,7 +116,7 @@ class InkEvaluation:
         """AUC, F0.5, Dice and the alarm of a constant output."""
         found = Detection(sums["ink"].numpy(), sums["bare"].numpy())
         f05, threshold = found.best(BETA)
-        dice = found.f_beta(1.0)
+        dice, _ = found.best(1.0)
         pixels, p, pp, y, yy = sums["moments"].tolist()
         of_output = pp / pixels - (p / pixels) ** 2 if pixels else 0.0
         of_labels = yy / pixels - (y / pixels) ** 2 if pixels else 0.0
@@ -124,12 +126,12 @@ class InkEvaluation:
             "average_precision": found.average_precision(),
             "f05": f05,
             "f05_threshold": threshold,
-            "dice": float(dice.max()),
+            "dice": dice,
             "ink_share": float(found.ink.sum() / pixels) if pixels else math.nan,
             "output_variance": of_output / of_labels if of_labels > 0 else math.nan,
         }
         self._curves = {**found.curves(), "calibration": found.calibration()}
-        self._curves |= {"f05_best": f05, "f05_threshold": threshold}
+        self._curves |= {"f05_best": _or_null(f05), "f05_threshold": _or_null(threshold)}
         self._by_distance = error_by_distance(sums["errors"].numpy(), sums["seen"].numpy())
         if self.region is not None:
             self._pictures = self.region.pictures(sums)
@@ -180,13 +182,45 @@ def balance(batch: ScrollBatch) -> float:
         batch: windows spread over the training set.
 
     Returns:
-        Pixels without ink over pixels with it, between 1/100 and 100; 1 where one class is absent.
+        Pixels without ink over pixels with it, between 1/100 and 100.
+
+    Raises:
+        DataError: one class is absent.
     """
     assert batch.label is not None
     ink, pixels = float(batch.label[batch.mask].sum()), int(batch.mask.sum())
     if not 0 < ink < pixels:
-        return 1.0
+        raise DataError(
+            f"train.loss.ink_weight: {len(batch.ids)} training windows have {ink:.0f} pixels of "
+            f"ink among {pixels} valid ones, which balanced cannot be measured on; give a number, "
+            "or let data.ink_share draw more windows of the other kind"
+        )
     return float(np.clip((pixels - ink) / ink, 0.01, 100.0))
+
+
+def check_ink(dataset: ScrollDataset) -> None:
+    """Make sure that there is ink to be found in a validation.
+
+    Args:
+        dataset: the held-out windows, with labels.
+
+    Raises:
+        DataError: no valid pixel of them is ink, so that nothing can be judged.
+    """
+    _, height, width = dataset.scroll.window
+    for i in range(len(dataset)):
+        place = dataset.place(i, 0)
+        volume, (_, y, x) = dataset.volumes[place.volume], place.origin
+        part = slice(y, y + height), slice(x, x + width)
+        assert volume.labels is not None
+        ink = volume.labels[part]
+        if (ink if volume.mask is None else ink & volume.mask[part]).any():
+            return
+    raise DataError(
+        f"data.validation: none of the {len(dataset)} held-out windows of "
+        f"{', '.join(dataset.sources)} has ink on valid pixels, so that F0.5 and Dice cannot be "
+        "measured; hold out another part, which has ink"
+    )
 
 
 def _or_null(value: float) -> float | None:

@@ -46,7 +46,9 @@ class Region:
         return -(-(b - a) // self.factor), -(-(d - c) // self.factor)
 
     def sums(self, batch: ScrollBatch, probability: Tensor) -> dict[str, Tensor]:
-        """Sums by cell over the pixels of a batch that count.
+        """Sums by cell over the pixels of a batch that count; on the CPU, the same in each run.
+
+        On a GPU a weighted count adds up in any order, and `deterministic: true` refuses it.
 
         Args:
             batch: windows, not turned, with labels.
@@ -55,26 +57,26 @@ class Region:
         assert batch.label is not None
         h, w = probability.shape[1:]
         own = [i for i, name in enumerate(batch.sources) if name == self.source]
-        origins = batch.origins[own].to(probability.device)
-        y = origins[:, 1, None] + torch.arange(h, device=probability.device) - self.rows[0]
-        x = origins[:, 2, None] + torch.arange(w, device=probability.device) - self.columns[0]
+        origins = batch.origins[own].cpu()
+        y = origins[:, 1, None] + torch.arange(h) - self.rows[0]
+        x = origins[:, 2, None] + torch.arange(w) - self.columns[0]
         cells_y, cells_x = self.shape
         y, x = y // self.factor, x // self.factor
         inside = ((y >= 0) & (y < cells_y))[:, :, None] & ((x >= 0) & (x < cells_x))[:, None]
         where = y[:, :, None] * cells_x + x[:, None]
-        counted = batch.mask[own] & inside
+        counted = batch.mask[own].cpu() & inside
         where = torch.where(counted, where, 0).flatten()
         weight = counted.flatten().double()
         size = cells_y * cells_x
 
         def total(values: Tensor) -> Tensor:
-            values = torch.where(counted, values, 0).flatten().double()
+            values = torch.where(counted, values[own].cpu(), 0).flatten().double()
             return torch.bincount(where, values, size).view(self.shape)
 
         return {
             "region/count": torch.bincount(where, weight, size).view(self.shape),
-            "region/probability": total(probability[own]),
-            "region/label": total(batch.label[own]),
+            "region/probability": total(probability),
+            "region/label": total(batch.label),
         }
 
     def pictures(self, sums: Mapping[str, Tensor]) -> dict[str, NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from hpctrain.errors import ConfigError
 from hpctrain.index.beside import place_of
 from hpctrain.log import logger
 from hpctrain.tasks.ink.criterion import InkCriterion
-from hpctrain.tasks.ink.evaluation import InkEvaluation, balance
+from hpctrain.tasks.ink.evaluation import InkEvaluation, balance, check_ink
 from hpctrain.tasks.ink.networks import begin_with_vae, freeze, make_ink
 from hpctrain.tasks.ink.region import infrared_of, region_of
 from hpctrain.tasks.scroll_vae.samples import Samples, open_samples, some_windows
@@ -44,6 +44,7 @@ class InkTask(Task):
                 "data.labels: the volumes have none, and task ink learns from them; put them "
                 "beside the layers, or name them"
             )
+        check_ink(data.validation)
         weight = self.settings.loss.ink_weight
         if weight != "balanced":
             self.ink_weight = float(weight)

@@ -143,10 +143,11 @@ class VaeEvaluation:
         for row, number in zip(latent, self._liveliest, strict=True):
             row[:, number] = torch.from_numpy(values).float()
         with torch.no_grad():
-            made = vae.decode(latent.flatten(0, 1).to(device)).float()
+            # row by row: all of them at once may be several times a training batch
+            rows = torch.stack([vae.decode(row.to(device)).float().cpu() for row in latent])
         if self.settings.likelihood == "bernoulli":
-            made = torch.sigmoid(made)
-        return made.cpu().view(*latent.shape[:2], *made.shape[2:]).numpy()
+            rows = torch.sigmoid(rows)
+        return rows[:, :, 0].numpy()
 
     def _deviation(self, vae: Vae3d) -> float:
         if vae.deviation is not None:

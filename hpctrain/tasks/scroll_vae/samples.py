@@ -14,6 +14,7 @@ from hpctrain.data.sampler import Share
 from hpctrain.data.scroll import ScrollBatch
 from hpctrain.data.scroll.dataset import ScrollDataset
 from hpctrain.data.scroll.scales import ScrollScales
+from hpctrain.errors import DataError
 from hpctrain.train.task import Data, Place
 
 Triple = tuple[int, int, int]
@@ -69,6 +70,17 @@ def some_windows(dataset: ScrollDataset, count: int = _MEASURED) -> ScrollBatch:
 
 
 def span_of(dataset: ScrollDataset) -> float:
-    """Largest minus smallest normalised grey value of some windows."""
+    """Largest minus smallest normalised grey value of some windows.
+
+    Raises:
+        DataError: all have one value, which no error can be related to.
+    """
     values = some_windows(dataset).volume
-    return float(values.max() - values.min())
+    span = float(values.max() - values.min())
+    if not span > 0:
+        raise DataError(
+            f"data.validation: all voxels of {len(values)} held-out windows of "
+            f"{', '.join(dataset.sources)} have one grey value, so that nothing can be judged on "
+            "them; hold out another part, inside the scroll"
+        )
+    return span

@@ -67,7 +67,8 @@ def ink_job(weights: Path) -> dict[str, object]:
         "volumes": ["train/*"],
         "sample": "surface",
         "window": [8, 16, 16],
-        "validation": {"share": 0.3, "axis": "x"},
+        "validation": {"columns": [40, 88]},
+        "ink_share": 0.5,
     }
     network = {"kind": "encoder_decoder", "channels": 4, "layers": 2}
     train = {key: value for key, value in JOB["train"].items() if key != "divergence"}

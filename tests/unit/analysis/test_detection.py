@@ -68,7 +68,9 @@ def test_detection__of_one_class_is_no_number_and_no_crash() -> None:
     found = Detection(np.zeros(NUM_BINS), counts)
     assert math.isnan(found.auc())
     assert math.isnan(found.average_precision())
-    assert found.best(0.5)[0] == 0.0
+    assert all(math.isnan(value) for value in found.best(0.5))
+    all_ink = Detection(counts, np.zeros(NUM_BINS))
+    assert all_ink.best(0.5)[0] == 1.0
 
 
 def test_calibration__of_scores_that_are_right() -> None:

@@ -23,6 +23,11 @@ def load(*settings: str) -> None:
         ("data.crop=[1, 24, 32]", "data.crop: found .1, 24, 32.; the networks halve a field 4"),
         ("data.crop=[8, 32, 32]", "give a multiple of 16 along each axis"),
         ("data.slice_axes=[3]", "data.slice_axes"),
+        (
+            "train.schedule={kind: plateau, final_factor: 0.0, "
+            "plateau: {metric: validation/chi2/both, mode: max}}",
+            "the smaller it is; give mode: min",
+        ),
         ("train.checkpoints.best=validation/chi2", "Did you mean 'validation/chi2/both'"),
     ],
 )

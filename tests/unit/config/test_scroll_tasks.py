@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hpctrain.config.job import Job
+from hpctrain.config.run_facts import run_facts
 
 DATA = {"kind": "scroll", "volumes": ["a"], "sample": "cube", "window": [16, 16, 16]}
 PLAIN = {"epochs": 1, "global_batch_size": 2}
@@ -23,6 +24,21 @@ def job(task: str, data: dict[str, Any] | None = None, **train: Any) -> Job:
             "train": {"task": task, **PLAIN, **train},
         }
     )
+
+
+def plateau(metric: str, **more: str) -> dict[str, Any]:
+    return {"kind": "plateau", "plateau": {"metric": metric, **more}}
+
+
+def test_plateau__goes_the_way_of_its_metric() -> None:
+    job("ink", schedule=plateau("validation/f05", mode="max"))
+    job("ink", schedule=plateau("validation/loss"))
+    job("scroll_vae", schedule=plateau("train/loss/vae", mode="max"))  # as asked for
+
+
+def test_alarms__may_change_while_a_run_goes_on() -> None:
+    facts = [run_facts(job("ink", alarms={"spike": spike})) for spike in (0, 9)]
+    assert facts[0] == facts[1]
 
 
 @pytest.mark.parametrize("task", ["scroll_vae", "ink"])
@@ -71,6 +87,26 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "weights": ("ink", {}, {"initial_weights": {"path": "a.pt"}}, "choose kind: encoder_decoder"),
     "no loss": ("ink", {}, {"loss": {"bce": 0}}, "all weights are 0"),
     "weight": ("ink", {}, {"loss": {"bce": 0, "dice": 1, "ink_weight": 2}}, "bce and focal alone"),
+    "plateau that rises": (
+        "ink",
+        {},
+        {"schedule": plateau("validation/f05")},
+        "found min, .* validation/f05 gets better, .* the larger it is; give mode: max",
+    ),
+    "plateau that falls": (
+        "scroll_vae",
+        {},
+        {"schedule": plateau("validation/mse", mode="max")},
+        "the smaller it is; give mode: min",
+    ),
+    "beta": ("ink", {}, {"loss": {"beta": 2}}, "beta has no effect without f_beta"),
+    "gamma": ("ink", {}, {"loss": {"focal_gamma": 1}}, "give focal a weight"),
+    "smooth": (
+        "ink",
+        {},
+        {"loss": {"bce": 0, "dice": 1, "label_smoothing": 0.1}},
+        "label_smoothing has an effect on bce",
+    ),
     "ink_weight": ("ink", {}, {"loss": {"ink_weight": -1}}, "balanced, or a number above 0"),
     "keep": ("ink", {}, {"last_batch": "keep"}, "choose drop"),
     "twice": ("scroll_vae", {}, {"activation_checkpointing": True}, "BatchNorm"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hpctrain.losses.slope import SlopeMode
@@ -43,6 +45,22 @@ CRITICS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
             nn.Conv2d(2, 4, 3), Halves(), nn.LeakyReLU(1.5), nn.Conv2d(2, 1, 2), nn.LeakyReLU(-0.5),
         ),
     ),
+    "weights made of the input": ((2, 2, 6, 6), lambda: OwnKernels(makes_bias=False)),
+    "a bias made of the input": ((2, 2, 6, 6), lambda: OwnKernels(makes_bias=True)),
+    "the input as a kernel": (
+        (2, 2, 6, 6),
+        lambda: nn.Sequential(Correlated(), nn.Conv2d(2, 4, 3), nn.LeakyReLU(0.2), Correlated()),
+    ),
+    "its own slope": ((2, 2, 8, 8), lambda: Uphill()),
+    "results changed in place": (
+        (2, 2, 6, 6),
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.LeakyReLU(0.2), Doubled(), nn.Conv2d(4, 4, 1),
+            nn.LeakyReLU(0.0), Doubled(), nn.Conv2d(4, 1, 3), nn.Tanh(),
+        ),
+    ),
+    "numbers of numpy": ((2, 2, 8, 8), lambda: nn.Sequential(Strided(), nn.Tanh(), Strided())),
+    "complex numbers": ((2, 2, 6, 6), lambda: nn.Sequential(nn.Conv2d(2, 2, 1), Waves())),
 }  # fmt: skip
 
 
@@ -51,6 +69,73 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x[:, ::2], 0.3, inplace=True)
+
+
+class OwnKernels(nn.Module):
+    """A convolution whose weights or biases follow from each sample."""
+
+    def __init__(self, *, makes_bias: bool) -> None:
+        super().__init__()
+        self.conv, self.makes_bias = nn.Conv2d(2, 3, 3), makes_bias
+        self.makes = nn.Linear(3, 2 if makes_bias else 2 * 3 * 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.leaky_relu(self.conv(x), 0.2)
+        made = self.makes(h.mean((2, 3)))
+        weight = self.conv.weight[:2, 0, :2, :2].expand(len(x), 3, 2, 2, 2).transpose(1, 2)
+        weight = weight.flatten(0, 1) if self.makes_bias else made.reshape(-1, 3, 2, 2)
+        bias = made.flatten() if self.makes_bias else None
+        y = F.conv2d(h.reshape(1, -1, *h.shape[2:]), weight, bias, groups=len(x))
+        return y.reshape(len(x), -1).tanh()
+
+
+class Correlated(nn.Module):
+    """The field's correlation with itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, x, padding=2)
+
+
+class Uphill(nn.Module):
+    """Looks at the slope of a smaller network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 1, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = self.inner(x.square()).square().sum()
+        return torch.autograd.grad(height, x, create_graph=True)[0].square()
+
+
+class Strided(nn.Module):
+    """Computes its geometry by numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 1, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = np.arange(1, 3)
+        return F.conv2d(x, self.weight, None, two, one, (one, two), two)
+
+
+class Doubled(nn.Module):
+    """Changes what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(2).add_(1)
+
+
+class Waves(nn.Module):
+    """Power of filtered waves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 2, 3, 3, dtype=torch.cdouble))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(torch.fft.fft2(x), self.weight).abs().square()
 
 
 def gradients(critic: nn.Module, x: Tensor, mode: SlopeMode | None) -> list[Tensor]:
@@ -110,8 +195,12 @@ class Seen(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_along__makes_no_kernel_as_large_as_the_field_and_no_empty_pass() -> None:
-    critic = nn.Sequential(nn.Conv3d(1, 2, 3), nn.LeakyReLU(0.2, True), nn.Conv3d(2, 1, 3))
+@pytest.mark.parametrize("norm", [nn.Identity(), spectral_norm])
+def test_along__makes_no_kernel_as_large_as_the_field_and_no_empty_pass(
+    norm: Callable[[nn.Module], nn.Module],
+) -> None:
+    layers = [norm(nn.Conv3d(a, b, 3)) for a, b in ((1, 2), (2, 1))]
+    critic = nn.Sequential(layers[0], nn.LeakyReLU(0.2, True), layers[1])
     x = torch.randn(1, 1, 12, 12, 12, requires_grad=True)
     seen = []
     for mode in (SlopeMode(), None):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from hpctrain.losses import spectral_loss
 from hpctrain.losses.spectral import paired_spectral_loss
@@ -56,5 +59,39 @@ def test_paired_spectral_loss__is_a_mean_over_samples() -> None:
         spectral_loss(made[i : i + 1], true[i : i + 1], is_periodic=False, smallest=1e-3)
         for i in range(3)
     ]
-    found = paired_spectral_loss(made, true, is_periodic=False, smallest=1e-3)
+    found = paired_spectral_loss(made, true, is_periodic=False, smallest=1e-3, faint=0)
     torch.testing.assert_close(found, torch.stack(alone).mean())
+
+
+@pytest.mark.parametrize("value", [0.0, 0.37])
+def test_paired_spectral_loss__a_constant_truth_has_no_spectrum_to_meet(value: float) -> None:
+    torch.manual_seed(0)
+    made, true = torch.randn(2, 2, 1, 8, 8, 8).requires_grad_(), torch.randn(2, 1, 8, 8, 8)
+    loss = partial(paired_spectral_loss, is_periodic=False, smallest=1e-6)
+    each = [float(loss(made[0, i : i + 1], true[i : i + 1]).detach()) for i in range(2)]
+    assert min(each) > 0.01
+    true[1] = value
+    for noise in (0.0, 1e-9, 1e-4, 1.0):
+        found = loss(torch.stack((made[0, 0], value + noise * made[1, 0])), true)
+        assert float(found.detach()) == pytest.approx(each[0] / 2)  # as with one rank for each
+        (gradient,) = torch.autograd.grad(found, made)
+        assert float(gradient[0, 0].norm()) > 1e-3
+        assert float(gradient[1].norm()) == 0
+
+
+@pytest.mark.parametrize("std", [0.1, 1e-2, 4e-3, 1e-3])
+def test_paired_spectral_loss__gradients_of_weak_samples_are_bounded(std: float) -> None:
+    torch.manual_seed(0)
+    true = torch.randn(1, 1, 8, 8, 8).cumsum(-1).cumsum(-2).cumsum(-3)
+    true /= true.std()
+    loss = partial(paired_spectral_loss, is_periodic=False, smallest=1e-6)
+
+    def steepest(truth: Tensor) -> float:
+        found = []
+        for power in range(-12, 0):
+            made = (10 ** (power / 2) * torch.randn(1, 1, 8, 8, 8)).requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(made, truth), made)
+            found.append(float(gradient.norm()))
+        return max(found)
+
+    assert steepest(std * true) < 3 * steepest(true)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from hpctrain.errors import ConfigError
 from hpctrain.models.ink import InkEncoderDecoder, InkUNet
 from hpctrain.models.vae import Vae3d
-from hpctrain.models.volume_blocks import BLOCKS
+from hpctrain.models.volume_blocks import BLOCKS, Pool
 from hpctrain.tasks.scroll_vae.listing import known_scroll_rows
 
 
@@ -154,3 +156,22 @@ def test_plain__pools_in_the_type_and_layout_of_its_weights() -> None:
     assert seen[0].dtype == torch.bfloat16
     assert seen[0].is_contiguous(memory_format=torch.channels_last_3d)
     assert not seen[0].is_contiguous()
+
+
+def test_pool__in_deterministic_mode_has_no_max_pool(deterministic: None) -> None:
+    """Its backward pass has no fixed order on a GPU; values and gradients are the same."""
+    x = torch.randn(2, 3, 4, 6, 9, requires_grad=True)
+    wanted = torch.nn.functional.max_pool3d(x, 2)
+    found = Pool()(x)
+    assert torch.equal(found, wanted)
+    assert "MaxPool" not in found.grad_fn.name()  # type: ignore[union-attr]
+    weight = torch.randn_like(found)
+    gradients = [torch.autograd.grad((y * weight).sum(), x)[0] for y in (found, wanted)]
+    assert torch.equal(*gradients)
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)

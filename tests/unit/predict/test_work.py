@@ -38,6 +38,19 @@ class Noisy(nn.Module):
         return self.conv(x)
 """
 
+VIEWING = """
+from torch import nn
+
+
+class Viewing(nn.Module):
+    def __init__(self, inputs, targets):
+        super().__init__()
+        self.conv = nn.Conv3d(inputs, targets, 1)
+
+    def forward(self, x):
+        return self.conv(x.view(len(x), -1).view(x.shape))
+"""
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
@@ -186,6 +199,17 @@ def test_noise__that_belongs_to_tiles_is_told_of(
     assert (text in capfd.readouterr().err) == is_told
     values_of(made, tmp_path, has_noise=False)
     assert text not in capfd.readouterr().err
+
+
+def test_half_precision__does_not_change_the_layout_of_a_users_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "viewing.py").write_text(VIEWING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = {"kind": "viewing.Viewing", "channels": None, "levels": None, "norm": None}
+    made = field_run(tmp_path / "data", **own)
+    full, half = (values_of(made, tmp_path, precision=p) for p in ("float32", "bfloat16"))
+    assert 0 < np.abs(half - full).max() < 0.05 * np.abs(full).max()
 
 
 def test_files__are_opened_anew_only_after_much_was_read(

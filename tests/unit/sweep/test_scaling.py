@@ -16,11 +16,11 @@ def test_study_points__weak_grows_batch_and_every_rate():
     points = study_points(mantle("generic-slurm").job, NODES)
     assert [p["resources.nodes"] for p in points] == [1, 2, 4]
     assert [p["train.global_batch_size"] for p in points] == [4, 8, 16]
-    assert [p["train.optimizer.learning_rate"] for p in points] == [2e-3, 4e-3, 8e-3]
+    assert [p["train.optimizer.learning_rate"] for p in points] == [3e-3, 6e-3, 12e-3]
     assert [p["train.adversary.optimizer.learning_rate"] for p in points] == [1e-3, 2e-3, 4e-3]
 
 
-@pytest.mark.parametrize(("rule", "rate"), [("linear", 8e-3), ("sqrt", 4e-3), ("none", 2e-3)])
+@pytest.mark.parametrize(("rule", "rate"), [("linear", 12e-3), ("sqrt", 6e-3), ("none", 3e-3)])
 def test_study_points__rules(rule, rate):
     study = Study("resources.nodes", (4,), rule=rule)
     (point,) = study_points(mantle("generic-slurm").job, study)
@@ -38,7 +38,7 @@ def test_study_points__the_job_is_the_measure():
     job = mantle("generic-slurm", *settings).job
     points = study_points(job, Study("resources.nodes", (1, 2)))
     assert [p["train.global_batch_size"] for p in points] == [4, 8]
-    assert [p["train.optimizer.learning_rate"] for p in points] == [1e-3, 2e-3]
+    assert [p["train.optimizer.learning_rate"] for p in points] == [1.5e-3, 3e-3]
     odd = job.model_copy(update={"resources": job.resources.model_copy(update={"nodes": 3})})
     with pytest.raises(ConfigError, match="a batch of 8 for 3 cannot become one for 1"):
         study_points(odd, Study("resources.nodes", (1,)))

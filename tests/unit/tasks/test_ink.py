@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from hpctrain.config.ink import Ink
 from hpctrain.data.scroll import ScrollBatch
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, DataError
 from hpctrain.models.vae import Vae3d
 from hpctrain.tasks.ink.criterion import InkCriterion
-from hpctrain.tasks.ink.evaluation import InkEvaluation, balance
+from hpctrain.tasks.ink.evaluation import InkEvaluation, balance, check_ink
 from hpctrain.tasks.ink.networks import begin_with_vae, freeze, make_ink
 from hpctrain.tasks.ink.region import Region
 from hpctrain.train.alarms import kinds
 from hpctrain.train.checkpoint import CheckpointFolder
 from hpctrain.train.modes import evaluating
+from tests.unit.data.scroll.builders import datasets, scroll, write_fragment
+from tests.unit.data.scroll.builders import ink as ink_label
 
 ROWS, COLUMNS = 8, 16
 
@@ -103,6 +107,37 @@ def test_validation__of_a_net_that_says_one_thing_is_an_alarm() -> None:
     assert found.scalars["auc"] == pytest.approx(0.5)
 
 
+def test_validation__without_ink_has_no_score(tmp_path: Path) -> None:
+    bare = windows(0, 4, 8, 12)
+    assert bare.label is not None
+    bare.label.zero_()
+    found, evaluation = validated(Given(), bare)
+    assert all(np.isnan(found.scalars[name]) for name in ("f05", "dice", "f05_threshold", "auc"))
+    assert found.files["summary.json"]["f05"] is None
+    json.dumps(found.files, allow_nan=False)
+    ((_, draw),) = evaluation.curves(1)
+    assert "threshold (no ink)" in [axes.get_xlabel() for axes in draw().axes]
+
+
+@pytest.mark.parametrize("held_out", ["bare", "masked", "ink"])
+def test_check_ink__wants_ink_on_valid_pixels(held_out: str, tmp_path: Path) -> None:
+    labels = ink_label()
+    if held_out == "bare":
+        labels[:, 40:] = False
+    fragment = write_fragment(tmp_path / "1", labels=labels)
+    if held_out == "masked":
+        mask = np.full(labels.shape, 255, np.uint8)
+        mask[labels] = 0
+        Image.fromarray(mask).save(fragment / "mask.png")
+    block = scroll(tmp_path, window=[3, 8, 8], validation={"columns": [40, 60]})
+    _, validation = datasets(block)
+    if held_out == "ink":
+        check_ink(validation)
+        return
+    with pytest.raises(DataError, match=r"data.validation: none of the \d+ held-out windows of 1"):
+        check_ink(validation)
+
+
 def test_region__is_put_together_from_windows_that_overlap() -> None:
     region = Region("roll", (100, 108), (50, 66))
     _, evaluation = validated(Given(), windows(0, 4, 2), windows(8, 12), region=region)
@@ -114,6 +149,20 @@ def test_region__is_put_together_from_windows_that_overlap() -> None:
     np.testing.assert_allclose(pictures["probability"][mask], expected, rtol=1e-6)
     elsewhere = Region("other", (100, 108), (50, 66))
     assert elsewhere.sums(windows(0), torch.zeros(1, 8, 4))["region/count"].sum() == 0
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_region__of_a_gpu_is_summed_in_a_fixed_order() -> None:
+    region, own = Region("roll", (100, 108), (50, 66)), windows(0, 4, 2)
+    probability = torch.sigmoid(own.volume[:, 0, 0])
+    expected = region.sums(own, probability)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = region.sums(own.to(torch.device("cuda")), probability.cuda())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(found[key].cpu(), expected[key]) for key in expected)
 
 
 def test_region__that_is_large_has_coarse_cells() -> None:
@@ -155,7 +204,11 @@ def test_balance__is_bare_pixels_over_ink_within_the_mask() -> None:
     ink = float(own.label[own.mask].sum())
     assert balance(own) == pytest.approx((int(own.mask.sum()) - ink) / ink)
     own.label.zero_()
-    assert balance(own) == 1.0
+    with pytest.raises(DataError, match="4 training windows have 0 pixels of ink among"):
+        balance(own)
+    own.label.fill_(1)
+    with pytest.raises(DataError, match="give a number, or let data.ink_share"):
+        balance(own)
 
 
 def test_criterion__adds_the_parts_with_their_weights() -> None:
@@ -172,6 +225,17 @@ def test_criterion__adds_the_parts_with_their_weights() -> None:
     expected = 0.5 * one["bce"] + 2 * one["dice"] + 3 * one["focal"] + 4 * one["f_beta"]
     assert found == pytest.approx(expected, rel=1e-6)
     assert float(both(logits, label, mask)) != pytest.approx(expected, rel=1e-3)
+
+
+def test_criterion__smooths_labels_of_cross_entropies_alone() -> None:
+    """A window without ink stays without it, with overlaps in the loss and smoothed labels."""
+    block = settings(loss={"bce": 1e-3, "dice": 1, "f_beta": 1, "label_smoothing": 0.1})
+    logits = torch.full((1, 64, 64), -2.0, requires_grad=True)
+    bare, valid = torch.zeros(1, 64, 64), torch.ones(1, 64, 64) > 0
+    loss = InkCriterion(block.loss, 1.0)(logits, bare, valid)
+    loss.backward()
+    assert logits.grad is not None
+    assert bool((logits.grad > 0).all()), "a step makes ink less likely"
 
 
 def vae_checkpoint(folder: Path, channels: int = 3, **more: Any) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,18 @@ from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.data.scroll import ScrollBatch
+from hpctrain.errors import DataError
 from hpctrain.losses.vae import gaussian_nll, kl_by_number
 from hpctrain.models.vae import Vae3d
 from hpctrain.tasks.scroll_vae.bound import bound, make_vae
 from hpctrain.tasks.scroll_vae.draws import VALIDATION_STREAM, normal_rows
 from hpctrain.tasks.scroll_vae.evaluation import VaeEvaluation, error_by_distance
+from hpctrain.tasks.scroll_vae.samples import span_of
 from hpctrain.tasks.scroll_vae.task import ScrollVaeTask
 from hpctrain.train.alarms import kinds
 from hpctrain.train.task import Position
 from hpctrain.train.update import Update
+from tests.unit.data.scroll.builders import datasets, places, scroll
 
 SIZE = (4, 4, 8)
 CPU = torch.device("cpu")
@@ -128,6 +132,39 @@ def test_bernoulli__is_judged_by_probabilities() -> None:
     assert names == ["reconstruction", "latent_traversal"]
     for _, draw in (*evaluation.figures(network(block), 1), *evaluation.curves(1)):
         assert draw().axes
+
+
+def test_traversal__is_decoded_number_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = settings(deviation=1.0)
+    vae = network(block)
+    _, evaluation = validated(block, vae, batch())
+    mean, values, sizes = torch.randn(6), np.linspace(-1, 1, 7), []
+    decode = vae.decode
+
+    def watched(latent: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(latent))
+        return decode(latent)
+
+    monkeypatch.setattr(vae, "decode", watched)
+    cubes = evaluation._traverse(vae, mean, values)
+    assert (cubes.shape, sizes) == ((6, 7, *SIZE), [7] * 6)
+    mean[evaluation._liveliest[2]] = float(values[5])
+    with torch.no_grad():
+        expected = decode(mean[None])[0, 0].numpy()
+    np.testing.assert_allclose(cubes[2, 5], expected, atol=1e-6)
+
+
+def test_span__of_one_grey_value_is_refused(tmp_path: Path) -> None:
+    volume = places()
+    volume[:, :, 40:] = 7
+    np.save(tmp_path / "v.npy", volume)
+    held_out = {"columns": [40, 60]}
+    _, blank = datasets(scroll(tmp_path, validation=held_out))
+    with pytest.raises(DataError, match=r"windows of v.npy have one grey value"):
+        span_of(blank)
+    volume[4, 8, 50] = 9
+    np.save(tmp_path / "v.npy", volume)
+    assert span_of(datasets(scroll(tmp_path, validation=held_out))[1]) == 2
 
 
 def _rest(own: ScrollBatch) -> tuple[Any, ...]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hpctrain.config.alarms import Alarms
 from hpctrain.train.alarms import LossWatch, constant_output, kinds, posterior_collapse
+from hpctrain.train.reporting import Reporter
+from hpctrain.train.task import Position
 
 
 def falling(count: int, end: float = 0.2, scatter: float = 0.01) -> list[float]:
@@ -50,6 +57,56 @@ def test_plateau__of_a_training_that_never_learned() -> None:
     draw = random.Random(1)
     found = told([0.69 + draw.gauss(0, 1e-4) for _ in range(200)])
     assert any("plateau" in kind for kind in found)
+
+
+def test_plateau__is_none_while_a_weight_rises() -> None:
+    losses = [0.5 + math.exp(-i / 10) + 0.3 * min(1, i / 200) for i in range(300)]
+    watch = LossWatch(Alarms(plateau_points=50), "loss/vae", plateau_from=2000)
+    found = [kinds(watch.observe(10 * i, loss)) for i, loss in enumerate(losses)]
+    assert not any(found[:249])
+    assert found[260] == {"plateau"}, "behind it there is nothing that could be rising"
+    assert any(told(losses)[:200])
+
+
+class Lines:
+    """A recorder that keeps nothing but alarms."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
+
+    def scalars(self, kind: str, epoch: int, step: int, values: dict[str, float]) -> None:
+        self.told += [(step, name) for name in values]
+
+
+def reported(folder: Path, losses: list[float], starts: tuple[int, ...]) -> list[tuple[int, str]]:
+    """Steps and kinds of alarms of a training that was stopped and resumed at some log lines."""
+    (folder / "logs").mkdir(parents=True)
+    lines, told = folder / "logs" / "metrics.jsonl", []
+    train = SimpleNamespace(
+        epochs=1, alarms=Alarms(plateau_points=40, plateau_fall=0.05), same_loss_from=0
+    )
+    run: Any = SimpleNamespace(path=folder, job=SimpleNamespace(train=train))
+    state: Any = SimpleNamespace(update=lambda **fields: None)
+    for begin, end in pairwise((*starts, len(losses))):
+        nothing: Any = None
+        reporter = Reporter(run, state, nothing, nothing, nothing, is_main=True)
+        recorder: Any = Lines()
+        reporter._recorder = recorder
+        for i in range(begin, end):
+            page = {"kind": "train", "step": 10 * i, "loss/vae": losses[i]}
+            with lines.open("a") as file:
+                file.write(json.dumps(page) + "\n")
+            reporter.watch_loss(Position(0, 10 * i, 10 * i), {"vae": losses[i]})
+        told += recorder.told
+    return told
+
+
+def test_alarms__of_a_resumed_run_are_those_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    losses = falling(150)
+    losses[83] = 3.0
+    whole = reported(tmp_path / "whole", losses, (0,))
+    assert {kind for _, kind in whole} == {"spike", "plateau"}
+    assert reported(tmp_path / "resumed", losses, (0, 30, 80)) == whole
 
 
 def test_loss__that_is_no_number_is_left_to_its_guard() -> None:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.training import Training
-from hpctrain.errors import TrainError
+from hpctrain.errors import ConfigError, TrainError
 from hpctrain.tasks.super_resolution import SuperResolutionTask
 from hpctrain.train.precision import Precision, candidates, probe
 from hpctrain.train.setup import choose_precision
+from hpctrain.train.trainer import Trainer
 from tests.unit.train.test_trainer import change, run_dir, trainer  # noqa: F401 - a fixture
 
 CPU = torch.device("cpu")
@@ -98,6 +99,66 @@ def test_apply_layout__holds_behind_a_kernel_of_one_cell() -> None:
         assert not y.is_contiguous()
 
 
+class View(nn.Module):
+    """A network that only PyTorch's own order of cells suits."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor, **options: Any) -> Tensor:
+        y: Tensor = self.inner(x.view(len(x), -1).view(x.shape), **options)
+        return y
+
+
+class Viewing(SuperResolutionTask):
+    """Its generator is such a network."""
+
+    def build_models(self) -> dict[str, nn.Module]:
+        return {k: View(m) for k, m in super().build_models().items()}
+
+
+def test_apply_layout__leaves_networks_without_convolutions_alone() -> None:
+    network = View(nn.Flatten())
+    Precision("bfloat16", "", "channels_last").apply_layout({"m": network})
+    assert network(torch.randn(2, 4, 3, 3, 3)).shape == (2, 108)
+
+
+def test_layout__falls_back_where_a_network_takes_a_view(
+    run_dir: Path,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    change(run_dir, precision="bfloat16", epochs=1)
+    with caplog.at_level(logging.INFO, "hpctrain"):
+        made = trainer(run_dir, Viewing)
+    assert str(made.precision) == "bfloat16"
+    told = [line for line in caplog.messages if "left out" in line]
+    assert [line.split(" (")[0] for line in told] == [
+        "precision bfloat16, channels last is left out: view size is not compatible with input "
+        "tensor's size and stride"
+    ]
+    assert made.fit() is True
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16", "float32"])
+def test_layout__asked_for_and_a_network_takes_a_view(
+    run_dir: Path,  # noqa: F811
+    precision: str,
+) -> None:
+    change(run_dir, precision=precision, memory_format="channels_last")
+    with pytest.raises(ConfigError, match=r"^train\.memory_format: .* set it to contiguous"):
+        trainer(run_dir, Viewing)
+
+
+def test_layout__own_networks_need_no_trial(
+    run_dir: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hpctrain.train.setup.try_out", None)
+    change(run_dir, precision="bfloat16")
+    assert str(trainer(run_dir).precision) == "bfloat16, channels last"
+
+
 def test_autocast__float32_has_none() -> None:
     assert Precision("float32", "").autocast(CPU) is None
     for name, dtype in (("bfloat16", torch.bfloat16), ("float16", torch.float16)):
@@ -160,15 +221,21 @@ class Pair(SingleCommunicator):
 def on_two_ranks(run_dir: Path, *fails: tuple[str, ...]) -> list[Any]:  # noqa: F811
     """What each rank chooses, or how it fails, where some precisions fail on it."""
     change(run_dir, precision="auto", memory_format="contiguous", epochs=1)
-    meeting, table, results = threading.Barrier(2), [None, None], [None, None]
     made = [trainer(run_dir, Picky) for _ in fails]
+    for one, own in zip(made, fails, strict=True):
+        one.task.fails = own  # type: ignore[attr-defined]
+    return chosen_by(made)
+
+
+def chosen_by(made: list[Trainer]) -> list[Any]:
+    """What the trainers of two ranks choose, or how they fail."""
+    meeting, table, results = threading.Barrier(2), [None, None], [None, None]
 
     def body(rank: int) -> None:
-        made[rank].task.fails = fails[rank]  # type: ignore[attr-defined]
         comm = Pair(rank, meeting, table)
         try:
             chosen = choose_precision(made[rank].task, made[rank].settings, comm, made[rank].data)
-            results[rank] = chosen.name  # type: ignore[call-overload]
+            results[rank] = str(chosen)  # type: ignore[call-overload]
         except Exception as e:  # noqa: BLE001 - it is what is looked at
             results[rank] = e  # type: ignore[call-overload]
 
@@ -192,3 +259,18 @@ def test_auto__no_precision_works_on_all_ranks(run_dir: Path) -> None:  # noqa: 
     found = on_two_ranks(run_dir, ("float32",), ("bfloat16",))
     assert all(isinstance(e, TrainError) for e in found), found
     assert "rank 0: float32 does not fit; rank 1: bfloat16 does not fit" in str(found[0])
+
+
+def test_layout__what_one_rank_needs_all_get(run_dir: Path) -> None:  # noqa: F811
+    change(run_dir, precision="bfloat16", epochs=1)
+    made = [trainer(run_dir, kind) for kind in (Viewing, SuperResolutionTask)]
+    made[1].task.models = {k: Unlike(m) for k, m in made[1].task.models.items()}
+    assert chosen_by(made) == ["bfloat16", "bfloat16"]
+
+
+class Unlike(View):
+    """A network that is not of ours, and yet works in any layout."""
+
+    def forward(self, x: Tensor, **options: Any) -> Tensor:
+        y: Tensor = self.inner(x, **options)
+        return y
