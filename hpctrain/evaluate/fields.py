@@ -20,11 +20,12 @@ from hpctrain.data.inputs import FieldInputs
 from hpctrain.data.targets import FieldTargets
 from hpctrain.index import read_index
 from hpctrain.models import upsample_tricubic, upsample_trilinear
+from hpctrain.predict.arithmetic import set_arithmetic
 from hpctrain.predict.find import find_inputs, style_names, styles_of
 from hpctrain.predict.noise import member_seed
 from hpctrain.predict.notes import words_of
 from hpctrain.predict.predictor import Draw, Predictor, tiling_of
-from hpctrain.predict.ranks import choose_device, memory_mb_of, set_arithmetic, set_threads
+from hpctrain.predict.ranks import choose_device, memory_mb_of, set_threads
 from hpctrain.predict.tiles import Block
 from hpctrain.predict.trained import load_trained, open_job, read_checkpoint
 from hpctrain.train.precision import Precision

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import resource
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from hpctrain import log
 from hpctrain.comm import Communicator, Ranks
+from hpctrain.predict.memory import most_bytes
 from hpctrain.predict.options import Options
 from hpctrain.predict.ranks import (
     OtherRankError,
@@ -77,14 +74,5 @@ def _predict(run_dir: Path, options: Options, comm: Communicator) -> Done:
         ready.tiling.plan.shape,
         ready.trained.scales.names,
         time.perf_counter() - begin,
-        _peak_bytes(comm.device),
+        most_bytes(comm.device),
     )
-
-
-def _peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

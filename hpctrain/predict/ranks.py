@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import torch
 
@@ -27,6 +27,7 @@ _STARTS = (
 )
 """Variables that are alike in all ranks of a start, and differ from one start to another."""
 _CPU_MB = 1000
+T = TypeVar("T")
 _TELLING_S = 5.0
 """A launcher ends all ranks as soon as one has left; the others wait so long for that."""
 
@@ -83,25 +84,23 @@ def memory_mb_of(device: torch.device) -> int:
     return int(torch.cuda.get_device_properties(device).total_memory // 2_000_000)
 
 
-def set_arithmetic(device: torch.device, *, is_float32: bool, is_deterministic: bool) -> None:
-    """On a GPU: float32 that is not rounded to TF32, and the fastest algorithm for tiles."""
-    if device.type != "cuda":
-        return
-    torch.backends.cudnn.benchmark = not is_deterministic  # all tiles have one shape
-    if is_float32:
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-
-
 def set_threads(ranks: Ranks) -> None:
     """Cores for this rank, unless the environment says how many."""
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // ranks.local_size))
 
 
+def _nothing() -> str:
+    return "the outputs that were not finished are taken away"
+
+
 @contextmanager
-def leaving_on_sigterm() -> Iterator[None]:
-    """Within it SIGTERM takes away what is half written, as Ctrl-C does, and ends with code 143."""
+def leaving_on_sigterm(what_stays: Callable[[], str] = _nothing) -> Iterator[None]:
+    """Within it SIGTERM takes away what is half written, as Ctrl-C does, and ends with code 143.
+
+    Args:
+        what_stays: tells of that, when all is taken away that does not; empty: not on this rank.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are another one's business
         return
@@ -113,7 +112,9 @@ def leaving_on_sigterm() -> Iterator[None]:
     try:
         yield
     except _TerminatedError:
-        logger.warning("ended by SIGTERM; the outputs that were not finished are taken away")
+        told = what_stays()
+        if told:
+            logger.warning("ended by SIGTERM; %s", told)
         raise SystemExit(128 + signal.SIGTERM) from None
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -128,9 +129,9 @@ class OtherRankError(Exception):
 
 
 def together(
-    comm: Communicator, work: Callable[[], object], warn_others: Callable[[], None] = lambda: None
-) -> None:
-    """Work on every rank, after which all go on or none.
+    comm: Communicator, work: Callable[[], T], warn_others: Callable[[], None] = lambda: None
+) -> T:
+    """Work on every rank, after which all go on or none; returns what it gives on this one.
 
     Args:
         comm: the ranks.
@@ -141,9 +142,10 @@ def together(
         BaseException: see `agree`.
     """
     error: BaseException | None = None
+    found: list[T] = []
     has_left = False
     try:
-        work()
+        found.append(work())
     except OtherRankError:
         has_left = True  # the other one says so itself, in `agree`
     except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
@@ -152,6 +154,7 @@ def together(
             logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
             warn_others()
     agree(comm, error, has_left=has_left)
+    return found[0]
 
 
 def agree(comm: Communicator, error: BaseException | None, *, has_left: bool = False) -> None:

@@ -13,6 +13,7 @@ from hpctrain.config.job import Job
 from hpctrain.data.inputs import FieldInputs
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
+from hpctrain.predict.arithmetic import precision_of, set_arithmetic
 from hpctrain.predict.choose import Tiling
 from hpctrain.predict.find import Found, find_inputs, style_names, styles_of, target_facts
 from hpctrain.predict.noise import member_seed
@@ -26,10 +27,9 @@ from hpctrain.predict.options import Options
 from hpctrain.predict.outputs import Output, name_outputs, sheet_of, tag_here
 from hpctrain.predict.predictor import Draw, Predictor, tiling_of
 from hpctrain.predict.progress import TileProgress
-from hpctrain.predict.ranks import memory_mb_of, set_arithmetic, together
+from hpctrain.predict.ranks import memory_mb_of, together
 from hpctrain.predict.trained import Trained, load_trained, open_job, read_checkpoint
 from hpctrain.provenance import stamp_run
-from hpctrain.train.layout import surely_bears_channels_last
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
 
@@ -129,7 +129,7 @@ class _SetUp:
         paths = name_outputs(options, self.inputs)
         memory, tile = self.memory_mb, options.tile
         self.tiling = tiling_of(self.trained, self.inputs, memory, tile, options.overlap)
-        precision = self._precision()
+        precision = precision_of(options.precision, self.trained.precision, self.trained.network)
         set_arithmetic(
             self.comm.device,
             is_float32=precision.name == "float32",
@@ -183,17 +183,6 @@ class _SetUp:
                 tell_of_tiled_noise(is_planar=self.trained.is_planar)
         own = self.trained, self.inputs, self.tiling, self.predictor
         self.ready = Ready(*own, draws, outputs, progress)
-
-    def _precision(self) -> Precision:
-        asked, saved = self.options.precision, self.trained.precision
-        if asked == "run":
-            asked = saved.get("name", "float32")
-            return Precision(asked, "as trained", saved.get("memory_format", "contiguous"))
-        is_sure = surely_bears_channels_last(self.trained.network)
-        layout = "contiguous" if asked == "float32" or not is_sure else "channels_last"
-        if asked == saved.get("name"):
-            layout = saved.get("memory_format", layout)
-        return Precision(asked, "asked for", layout)
 
     def _check_members(self) -> None:
         options = self.options

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 MIDDLE = 0.5
 """Up to this distance from the centre, as a share of half the window, errors are the middle's."""
@@ -15,18 +16,29 @@ _MOST = 4
 """At least half of a window is kept along each axis: at most a fourth of it goes at either side."""
 
 
-def measured_border(run_dir: Path, window: int) -> int | None:
-    """Pixels that the run's last validation advises to discard; None: it has measured nothing.
+class Measured(NamedTuple):
+    """What the run's last validation has found."""
+
+    curve: Mapping[str, Sequence[float]]
+    """For `border_of`."""
+    epoch: int | None
+    """After which it was; None: not known."""
+
+
+def last_measured(run_dir: Path) -> Measured | None:
+    """The errors of the run's last validation; None: it has measured nothing.
 
     Args:
         run_dir: with eval/summary.json.
-        window: pixels of the training's windows along an axis.
     """
     try:
         page = json.loads((run_dir / "eval" / "summary.json").read_text())
         curve = page["error_by_distance"]
-        return border_of(curve, window)
-    except (OSError, ValueError, KeyError, TypeError):
+        pairs = zip(curve["distance"], curve["mse"], strict=True)
+        if not all(isinstance(value, float | int) for pair in pairs for value in pair):
+            return None
+        return Measured(curve, page.get("epoch"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from hpctrain import log
@@ -13,9 +14,11 @@ from hpctrain.predict.ranks import (
     OtherRankError,
     choose_device,
     leave_quietly,
+    leaving_on_sigterm,
     meet,
     set_threads,
 )
+from hpctrain.predict.segment.parts import Parts
 from hpctrain.predict.segment.setup import Group, set_up
 from hpctrain.predict.segment.work import Work
 
@@ -34,24 +37,38 @@ def predict(run_dir: Path, options: Options) -> list[str] | None:
     ranks = Ranks.from_environment()
     log.setup(str(ranks) if ranks.world_size > 1 else "")
     set_threads(ranks)
-    comm = meet(ranks, choose_device(options.device), run_dir)
-    try:
-        lines = _predict(run_dir, options, Group(comm))
-    except OtherRankError:
-        leave_quietly()
-    comm.barrier()
-    comm.close()
+    parts: list[Parts] = []
+    with leaving_on_sigterm(lambda: "" if ranks.rank else _what_stays(parts)):
+        comm = meet(ranks, choose_device(options.device), run_dir)
+        try:
+            lines = _predict(run_dir, options, Group(comm), parts)
+        except OtherRankError:
+            leave_quietly()
+        comm.barrier()
+        comm.close()
     return lines if ranks.rank == 0 else None
 
 
-def _predict(run_dir: Path, options: Options, group: Group) -> list[str]:
+def _what_stays(parts: Sequence[Parts]) -> str:
+    kept = [own.folder for own in parts if own.folder.is_dir()]
+    if not kept:
+        return "nothing was done yet"
+    return f"what is done stays in {kept[-1]}, and the same command goes on with it"
+
+
+def _predict(run_dir: Path, options: Options, group: Group, parts: list[Parts]) -> list[str]:
+    """Predict; `parts` gets those of each segment that is begun."""
     ready, settled = set_up(run_dir, options, group)
     begin, pixels = time.perf_counter(), 0
     lines: list[str] = []
     for found, target in zip(settled.found, settled.targets, strict=True):
-        work = Work(ready, group, found, target)
+        parts.append(Parts(target.parts, {}))
+        work = Work(ready, group, found, target, parts[-1])
         lines += work.run()
         pixels += work.pixels
+    if group.is_first:
+        for own in parts:
+            own.remove()
     seconds = time.perf_counter() - begin
     peak = most_bytes(group.comm.device) / 1e6
     return [*lines, f"{pixels / seconds:.3g} pixels/s, {seconds:.1f} s, {peak:.0f} MB at most"]

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from hpctrain.errors import BusyError, ConfigError, DataError, unwritable
 
-_PLAN, _LOCK = "plan.json", "lock"
+_PLAN, _LOCK, _FAILED = "plan.json", "lock", ".all.failed"
 _FIXED = "same"
 """What must be the same for bands to go together."""
+_DONE = "is_done"
+"""In the plan of a segment whose outputs are there, while others are not done."""
 
 Band = NDArray[np.float32]
 
@@ -36,6 +38,8 @@ class Parts:
 
     def __init__(self, folder: Path, plan: Mapping[str, Any]) -> None:
         self.folder, self.plan = folder, json.loads(json.dumps(plan))
+        self.is_new = True
+        """Whether it began anew, and goes on with nothing."""
         self._lock: int | None = None
 
     def open(self, *, may_replace: bool) -> dict[str, Any]:
@@ -54,17 +58,20 @@ class Parts:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._take_lock()
+            self._mark.unlink(missing_ok=True)  # of a killed one
             known = self._known()
             other = self._unlike(known) if known is not None else ""
             if known is not None and not other:
+                self.is_new = False
                 return known
-            if other and not may_replace:
+            is_of_use = self.count or (known is not None and self.is_finished(known))
+            if other and is_of_use and not may_replace:
                 raise ConfigError(
-                    f"{self.folder}: has bands of an interrupted prediction with another {other}; "
+                    f"{self.folder}: is of an interrupted prediction with another {other}; "
                     "go on as it was, or begin anew with --overwrite"
                 )
-            self._clear()
-            self._write(self.folder / _PLAN, json.dumps(self.plan, indent=1).encode())
+            self._clear(but=(_LOCK,))
+            self._write_plan(self.plan)
             return dict(self.plan)
         except OSError as e:
             raise unwritable(self.folder, e) from e
@@ -88,27 +95,75 @@ class Parts:
         except OSError as e:
             raise unwritable(self._path(number), e) from e
 
+    @property
+    def count(self) -> int:
+        """How many bands are there."""
+        return sum(1 for _ in self.folder.glob("band_*.f4"))
+
+    def mark_failed(self) -> None:
+        """Let the other ranks know that this segment will not be finished."""
+        with suppress(OSError):  # then they know when all have done their part
+            self._mark.touch()
+
+    def is_marked_failed(self) -> bool:
+        """Whether a rank has said so."""
+        return self._mark.exists()
+
     def read(self, number: int, shape: tuple[int, int]) -> Band:
         """A band again.
 
         Raises:
             DataError: it was altered.
         """
-        values = np.fromfile(self._path(number), "<f4")
+        try:
+            values = np.fromfile(self._path(number), "<f4")
+        except OSError as e:
+            raise DataError(f"{self._path(number)}: cannot be read: {e.strerror or e}") from e
         if values.size != shape[0] * shape[1]:
             raise DataError(f"{self._path(number)}: was altered; take it away, and predict again")
         return values.reshape(shape).astype(np.float32, copy=False)
 
+    def finish(self) -> None:
+        """Take the bands away, now that the outputs are whole; the plan says so."""
+        try:
+            self._write_plan({**self.plan, _DONE: True})
+            self._clear(but=(_LOCK, _PLAN))
+        except OSError as e:
+            raise unwritable(self.folder, e) from e
+
+    @staticmethod
+    def is_finished(plan: Mapping[str, Any]) -> bool:
+        """Whether all outputs of a plan have been there."""
+        return bool(plan.get(_DONE))
+
     def remove(self) -> None:
-        """Take all away, now that the output is whole."""
+        """Take all away, now that the outputs of all segments are whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.let_go()
+        self._release()
 
     def let_go(self) -> None:
-        """Let others use the folder."""
+        """Let others use the folder; one that has nothing to go on with is taken away."""
+        if self._lock is None:
+            return
+        with suppress(OSError):
+            self._mark.unlink(missing_ok=True)
+            known = self._known()
+            if not self.count and not (known and self.is_finished(known)):
+                self._clear()
+                self.folder.rmdir()
+        self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @property
+    def _mark(self) -> Path:
+        return self.folder / _FAILED
+
+    def _write_plan(self, plan: Mapping[str, Any]) -> None:
+        self._write(self.folder / _PLAN, json.dumps(plan, indent=1).encode())
 
     def _known(self) -> dict[str, Any] | None:
         try:
@@ -117,9 +172,9 @@ class Parts:
             return None
         return page if isinstance(page, dict) and isinstance(page.get(_FIXED), dict) else None
 
-    def _clear(self) -> None:
+    def _clear(self, but: Sequence[str] = ()) -> None:
         for path in self.folder.iterdir():
-            if path.name != _LOCK:
+            if path.name not in but:
                 path.unlink()
 
     def _take_lock(self) -> None:
@@ -127,7 +182,7 @@ class Parts:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.let_go()
+            self._release()
             raise BusyError(
                 f"{self.folder}: another prediction writes the same output; wait for it, or give "
                 "another --out"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import hpctrain
 from hpctrain.comm import Communicator
 from hpctrain.config.ink import Ink
 from hpctrain.config.load import read_resolved
@@ -14,16 +15,19 @@ from hpctrain.config.scroll_data import Scroll
 from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import Index, read_index
 from hpctrain.log import logger
+from hpctrain.predict.arithmetic import precision_of, set_arithmetic
 from hpctrain.predict.options import Options
-from hpctrain.predict.ranks import agree, memory_mb_of, set_arithmetic
-from hpctrain.predict.segment.border import measured_border
+from hpctrain.predict.ranks import memory_mb_of, together
+from hpctrain.predict.segment.border import border_of, last_measured
 from hpctrain.predict.segment.ink import InkPredictor, TrainedInk, load_ink, windows_at_once
 from hpctrain.predict.segment.source import Found, find_segments
 from hpctrain.predict.segment.targets import Target, name_targets
 from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
+from hpctrain.provenance.run import code_digest
 from hpctrain.train.precision import Precision
 
+T = TypeVar("T")
 Triple = tuple[int, int, int]
 
 
@@ -38,17 +42,9 @@ class Group:
         """Whether this rank writes what is of all."""
         return self.comm.rank == 0
 
-    def all(self, work: Callable[[], Any]) -> Any:
+    def all(self, work: Callable[[], T], warn_others: Callable[[], None] = lambda: None) -> T:
         """What some work gives on each rank; an error on one of them ends all."""
-        error, found = None, None
-        try:
-            found = work()
-        except Exception as e:  # noqa: BLE001 - raised by `agree`, on the first that failed
-            error = e
-            if self.comm.world_size > 1:
-                logger.warning("failed (%s); ends with the other ranks", type(e).__name__)
-        agree(self.comm, error)
-        return found
+        return together(self.comm, work, warn_others)
 
     def first(self, work: Callable[[], Any]) -> Any:
         """What some work of the first rank gives, on all of them."""
@@ -104,12 +100,23 @@ class Ready:
             found.append(AxisWindows(size, window, self.options.stride or half, border))
         return found[0], found[1]
 
-    def plan(self, digest: str, rows: AxisWindows, columns: AxisWindows) -> dict[str, Any]:
-        """What bands of a segment must have in common, for `Parts`."""
+    def plan(
+        self, digest: str, layers: tuple[int, int], rows: AxisWindows, columns: AxisWindows
+    ) -> dict[str, Any]:
+        """What bands of a segment must have in common, for `Parts`.
+
+        Args:
+            digest: of the segment's files.
+            layers: [first, stop) of those that are read.
+            rows: windows along y.
+            columns: windows along x.
+        """
         same = {
+            "code of hpctrain": code_digest(Path(hpctrain.__file__).parents[1])[:16],
             "checkpoint": self.trained.facts["checkpoint_digest"],
             "kind of weights": self.trained.weights,
             "segment": digest,
+            "range of layers": list(layers),
             "tile": list(self.tile),
             "stride": [rows.stride, columns.stride],
             "border": [rows.border, columns.border],
@@ -142,7 +149,7 @@ def _settle(run_dir: Path, options: Options, comm: Communicator) -> Settled:
     path, state = read_checkpoint(run_dir, options.checkpoint)
     trained = load_ink(settings, scroll.window, path, state, options.weights)
     found = find_segments(index, options.inputs)
-    border, why = _border(run_dir, scroll, options.border)
+    border, why = _border(run_dir, scroll, options.border, trained.facts)
     return Settled(
         path,
         trained.facts["checkpoint_digest"],
@@ -154,14 +161,26 @@ def _settle(run_dir: Path, options: Options, comm: Communicator) -> Settled:
     )
 
 
-def _border(run_dir: Path, scroll: Scroll, asked: int | None) -> tuple[tuple[int, int], str]:
+def _border(
+    run_dir: Path, scroll: Scroll, asked: int | None, facts: Mapping[str, Any]
+) -> tuple[tuple[int, int], str]:
     if asked is not None:
         return (asked, asked), "as asked for"
     _, height, width = scroll.window
-    y, x = measured_border(run_dir, height), measured_border(run_dir, width)
-    if y is None or x is None:
+    measured = last_measured(run_dir)
+    y, x = (border_of(measured.curve, size) if measured else None for size in (height, width))
+    if measured is None or y is None or x is None:
         return (0, 0), "no validation has measured one"
-    return (y, x), "by the error that validation has measured"
+    # eval/summary.json is of the newest validation, and no older one is kept
+    if measured.epoch != facts["epoch"]:
+        logger.info(
+            "the border is by the newest validation, after epoch %s, and %s is of epoch %s; "
+            "--border takes another",
+            measured.epoch,
+            facts["checkpoint"],
+            facts["epoch"],
+        )
+    return (y, x), f"by the error that validation measured after epoch {measured.epoch}"
 
 
 def _ready(run_dir: Path, options: Options, comm: Communicator, settled: Settled) -> Ready:
@@ -174,7 +193,7 @@ def _ready(run_dir: Path, options: Options, comm: Communicator, settled: Settled
             "name the copy with --checkpoint"
         )
     tile = tile_of(scroll.window, options.tile, int(trained.network.factor))  # type: ignore[arg-type]
-    precision = _precision_of(options.precision, trained.precision)
+    precision = precision_of(options.precision, trained.precision, trained.network)
     set_arithmetic(
         comm.device,
         is_float32=precision.name == "float32",
@@ -224,14 +243,3 @@ def tile_of(window: Triple, asked: Sequence[int], factor: int) -> Triple:
                 f"windows; choose {low} or {low + factor}"
             )
     return window[0], height, width
-
-
-def _precision_of(asked: str, saved: Mapping[str, Any]) -> Precision:
-    """What is asked for; `run`: that of the training."""
-    if asked == "run":
-        name, layout = saved.get("name", "float32"), saved.get("memory_format", "contiguous")
-        return Precision(name, "as trained", layout)
-    layout = "contiguous" if asked == "float32" else "channels_last"
-    if asked == saved.get("name"):
-        layout = saved.get("memory_format", layout)
-    return Precision(asked, "asked for", layout)

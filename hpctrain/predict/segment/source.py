@@ -92,7 +92,8 @@ class Segment:
         self.shape = self._volume.plane
         self.mask: Plane | None = self._volume.mask
         self.infrared = next((root / name for name in rows[0].paths("infrared")), None)
-        self._source = found.known_as or source
+        # in full: the run may have read another one of this name
+        self._source = found.known_as or str(found.path)
         self.scales = scales
 
     @property
@@ -127,9 +128,14 @@ class Segment:
         known = {**self.scales.scales, self._source: scale}
         self.scales = ScrollScales(self.scales.kind, known)
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files that it consists of."""
+        return self._volume.paths()
+
     def digest(self) -> str:
         """sha256 over names and digests of the files that are read."""
-        paths = self._volume.paths()
+        paths = self.paths
         found = digests(paths)
         root = self.found.path.parent
         lines = sorted(f"{found[path]}  {path.relative_to(root).as_posix()}\n" for path in paths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,38 @@ class Target:
     def paths(self) -> list[Path]:
         """All outputs."""
         return [*self.planes, *(p for p in (self.page, self.figure) if p is not None)]
+
+    def check_free(self) -> None:
+        """Refuse to replace what is there.
+
+        Raises:
+            ConfigError: an output is there.
+        """
+        for path in self.paths:
+            if path.exists():
+                raise ConfigError(
+                    f"--out: {path} is there already; give another place, or --overwrite"
+                )
+
+    def check_apart(self, inputs: Iterable[Path]) -> None:
+        """Refuse to write over, or into, what is read.
+
+        Args:
+            inputs: files and folders.
+
+        Raises:
+            ConfigError: an output is one of them, or within one.
+        """
+        read = {path.resolve() for path in inputs}
+        for path in self.paths:
+            own = path.resolve()
+            if own in read:
+                raise ConfigError(f"--out: {path} is an input itself; give another place")
+            for folder in read.intersection(own.parents):
+                raise ConfigError(
+                    f"--out: {path} is within the segment {folder}, which is only read; give "
+                    "another place"
+                )
 
 
 def name_targets(options: Options, found: Sequence[Found]) -> list[Target]:
@@ -88,10 +120,9 @@ def _names(found: Sequence[Found]) -> list[str]:
 def _check(target: Target, found: Sequence[Found], *, is_overwritten: bool) -> None:
     # an interrupted prediction may have given some of its outputs their names
     is_resumed = (target.parts / "plan.json").is_file()
+    target.check_apart(segment.path for segment in found)
     for path in target.paths:
-        if path.resolve() in {segment.path for segment in found}:
-            raise ConfigError(f"--out: {path} is an input itself; give another place")
         if is_foreign_folder(path):
             raise ConfigError(f"--out: {path} is a folder of something else; give another place")
-        if path.exists() and not (is_overwritten or is_resumed):
-            raise ConfigError(f"--out: {path} is there already; give another place, or --overwrite")
+    if not (is_overwritten or is_resumed):
+        target.check_free()

@@ -8,6 +8,7 @@ from hpctrain.data.scroll.scales import Scale
 from hpctrain.index.scroll.region import Box
 from hpctrain.index.windows.place import window_of
 from hpctrain.predict.progress import TileProgress
+from hpctrain.predict.ranks import OtherRankError
 from hpctrain.predict.segment.bands import Bands
 from hpctrain.predict.segment.notes import (
     Grid,
@@ -33,6 +34,8 @@ class _Begun(NamedTuple):
     digest: str
     at_once: int
     missing: list[int]
+    is_done: bool
+    """Its outputs are there already."""
 
 
 class Work:
@@ -43,27 +46,29 @@ class Work:
         group: the ranks.
         found: what is read.
         target: what is written.
+        parts: bands of it, in the target's folder.
     """
 
-    def __init__(self, ready: Ready, group: Group, found: Found, target: Target) -> None:
+    def __init__(
+        self, ready: Ready, group: Group, found: Found, target: Target, parts: Parts
+    ) -> None:
         self._ready, self._group, self._target = ready, group, target
         scales = ready.trained.scales
         self._segment: Segment = group.all(lambda: Segment(found, ready.scroll, scales))
         self._grid: Grid = group.all(lambda: ready.windows(self._segment.shape))
-        self._parts = Parts(target.parts, {})
-
-    @property
-    def pixels(self) -> int:
-        """Of the segment."""
-        return self._segment.shape[0] * self._segment.shape[1]
+        self._parts = parts
+        self.pixels = 0
+        """That were computed."""
 
     def run(self) -> list[str]:
         """Compute what is missing, and write the outputs; returns lines that tell of them."""
         try:
             begun: _Begun = self._group.first(self._begin)
+            if begun.is_done:
+                return [f"{path}: is there already" for path in self._target.paths]
             if begun.scale is not None:
                 self._segment.take_scale(begun.scale)
-            self._group.all(lambda: self._compute(begun))
+            self._group.all(lambda: self._compute(begun), self._parts.mark_failed)
             lines: list[str] = self._group.first(lambda: self._publish(begun))
         finally:
             self._parts.let_go()
@@ -71,12 +76,22 @@ class Work:
 
     def _begin(self) -> _Begun:
         segment, (rows, columns), parts = self._segment, self._grid, self._parts
+        options = self._ready.options
+        self._target.check_apart(segment.paths)
         scale = None if segment.is_measured else segment.measure()
         digest = segment.digest()
-        parts.plan = self._ready.plan(digest, rows, columns)
-        plan = parts.open(may_replace=self._ready.options.overwrite)
+        parts.plan = self._ready.plan(digest, segment.layers, rows, columns)
+        plan = parts.open(may_replace=options.overwrite)
+        if parts.is_new and not options.overwrite:
+            self._target.check_free()
+        # more windows at once than asked for might not fit in memory a second time
+        own, known = self._ready.at_once, int(plan["at_once"])
+        at_once = min(own, known) if options.memory_mb else known
         count = len(rows.starts)
-        begun = _Begun(scale, digest, int(plan["at_once"]), parts.missing(count))
+        is_done = parts.is_finished(plan) and all(path.exists() for path in self._target.paths)
+        begun = _Begun(scale, digest, at_once, parts.missing(count), is_done)
+        if is_done:
+            return begun
         tell_plan(self._ready, segment, self._grid, begun.at_once)
         if scale is not None:
             tell_scale()
@@ -92,9 +107,16 @@ class Work:
         rows, columns = self._grid
         bands = Bands(self._segment, rows, columns, self._ready.predictor, begun.at_once)
         total = sum(bands.windows_of(number) for number in mine)
-        share = self.pixels * n // len(rows.starts)
-        progress = TileProgress(max(1, total), share, is_shown=self._group.is_first)
-        for number, values in bands.compute(mine, progress.add):
+        height, width = self._segment.shape
+        self.pixels = height * width * n // len(rows.starts)
+        progress = TileProgress(max(1, total), self.pixels, is_shown=self._group.is_first)
+
+        def after_window() -> None:
+            progress.add()
+            if size > 1 and self._parts.is_marked_failed():
+                raise OtherRankError
+
+        for number, values in bands.compute(mine, after_window):
             self._parts.save(number, values)
         progress.end()
 
@@ -110,7 +132,7 @@ class Work:
         facts["hpctrain_seams"] = "not measured" if ratio is None else f"{ratio:.4f}"
         stamp = stamp_run(self._ready.run_dir, "prediction", **self._ready.trained.facts)
         product.write(self._target, stamp, facts, {**facts, **numbers})
-        self._parts.remove()
+        self._parts.finish()
         shape = " x ".join(map(str, segment.shape))
         lines = [f"wrote {path}: {shape} pixels (y, x)" for path in self._target.planes]
         lines += [f"wrote {path}" for path in self._target.paths[len(lines) :]]

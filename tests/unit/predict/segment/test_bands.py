@@ -10,7 +10,7 @@ import pytest
 from hpctrain.errors import ConfigError
 from hpctrain.formats.plane_writer import PlaneSheet, plane_writer
 from hpctrain.predict.segment.bands import Bands
-from hpctrain.predict.segment.border import border_of, measured_border
+from hpctrain.predict.segment.border import border_of, last_measured
 from hpctrain.predict.segment.parts import Parts, Rows
 from hpctrain.predict.segment.seams import Seams
 from hpctrain.predict.segment.windows import AxisWindows
@@ -185,7 +185,13 @@ def test_border__is_where_errors_are_worse_than_in_the_middle(tmp_path):
     assert border_of(even, 32) == 0
     assert border_of(bad, 32) == 3
     assert border_of(worst, 32) == 8, "half of a window is kept"
-    assert measured_border(tmp_path, 32) is None
+    assert last_measured(tmp_path) is None
     (tmp_path / "eval").mkdir()
-    (tmp_path / "eval" / "summary.json").write_text('{"error_by_distance": null}')
-    assert measured_border(tmp_path, 32) is None
+    for page in (
+        "[]",
+        '{"error_by_distance": null}',
+        '{"error_by_distance": {"distance": [0.5], "mse": []}}',
+        '{"error_by_distance": {"distance": [0.5], "mse": [null]}}',
+    ):
+        (tmp_path / "eval" / "summary.json").write_text(page)
+        assert last_measured(tmp_path) is None, page

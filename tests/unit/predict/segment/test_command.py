@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +17,11 @@ import zarr
 
 from hpctrain.config.load import read_resolved
 from hpctrain.errors import BusyError, ConfigError, DataError
+from hpctrain.predict.ranks import OtherRankError
+from hpctrain.predict.segment import setup, work
 from hpctrain.predict.segment.ink import load_ink
 from hpctrain.predict.segment.parts import Parts
+from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
 from hpctrain.provenance import read
 from tests.unit.data.scroll.builders import mask, write_fragment
@@ -30,13 +37,21 @@ class KilledError(Exception):
     pass
 
 
-def kill_after(monkeypatch, count):
+def killed():
+    raise KilledError
+
+
+def terminated():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def kill_after(monkeypatch, count, end=killed):
     """Let the process end while it keeps its bands."""
     real, kept = Parts.save, []
 
     def save(self, number, values):
         if len(kept) == count:
-            raise KilledError
+            end()
         kept.append(number)
         real(self, number, values)
 
@@ -59,9 +74,9 @@ def test_predict__one_window_over_all_is_what_the_net_says(run, tmp_path):
 
 
 def test_predict__all_outputs_agree_and_say_where_they_are_from(run, tmp_path):
-    before = files_in(run)
+    before = files_in(run.parent)  # with the data
     lines = run_predict(run, tmp_path / "out")
-    assert files_in(run) == before
+    assert files_in(run.parent) == before
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         *("1-figure.png", "1.json", "1.png", "1.tif", "1.zarr")
     ]
@@ -115,6 +130,104 @@ def test_predict__goes_on_with_what_a_killed_one_has_left(run, tmp_path, monkeyp
         run_predict(run, tmp_path / "cut")
 
 
+def test_predict__ended_by_sigterm_keeps_its_bands(run, tmp_path, monkeypatch, capfd):
+    for count, told in ((0, "nothing was done yet"), (2, "the same command goes on with it")):
+        with monkeypatch.context() as patch:
+            kill_after(patch, count, terminated)
+            with pytest.raises(SystemExit) as left:
+                run_predict(run, tmp_path / "cut")
+        assert left.value.code == 143
+        assert told in capfd.readouterr().err
+        kept = {path.name for path in tmp_path.glob("cut/.1.parts/*")}
+        bands = {f"band_{n:06d}.f4" for n in range(count)}
+        assert kept == (bands | {"plan.json", "lock"} if count else set())
+    with monkeypatch.context() as patch:
+        assert not (kept := kill_after(patch, 99))
+        run_predict(run, tmp_path / "cut")
+    assert kept == list(range(2, 5))
+
+
+def test_predict__of_several_segments_goes_on_after_those_that_are_done(run, tmp_path, monkeypatch):
+    inputs = [str(write_fragment(tmp_path / "in" / name, grey(n))) for n, name in enumerate("ab")]
+    options = {"inputs": inputs, "kind": "png"}
+    run_predict(run, tmp_path / "whole", **options)
+    with monkeypatch.context() as patch:
+        kill_after(patch, 7)  # of five a segment
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "cut", **options)
+    before = (tmp_path / "cut" / "a.png").stat().st_mtime_ns
+    with pytest.raises(ConfigError, match=r"another stride"):
+        run_predict(run, tmp_path / "cut", stride=5, **options)
+    with monkeypatch.context() as patch:
+        kept = kill_after(patch, 99)
+        lines = run_predict(run, tmp_path / "cut", **options)
+    assert kept == [2, 3, 4]
+    assert (tmp_path / "cut" / "a.png").stat().st_mtime_ns == before
+    assert f"{tmp_path / 'cut' / 'a.png'}: is there already" in lines
+    assert files_in(tmp_path / "cut") == files_in(tmp_path / "whole")
+
+
+def test_predict__refuses_bands_of_other_code(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_after(patch, 2)
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "a.png")
+    monkeypatch.setattr(setup, "code_digest", lambda folder: "0123456789abcdef0")
+    with pytest.raises(ConfigError, match=r"another code of hpctrain \(.{16}; now 0123456789abc"):
+        run_predict(run, tmp_path / "a.png")
+
+
+def test_predict__with_less_memory_takes_fewer_windows_at_once_also_when_it_goes_on(
+    run, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "a.png")
+    known = json.loads((tmp_path / ".a.png.parts" / "plan.json").read_text())["at_once"]
+    found = []
+    real = work.Bands
+    monkeypatch.setattr(work, "Bands", lambda *a: (found.append(a[-1]), real(*a))[1])
+    run_predict(run, tmp_path / "a.png", memory_mb=1)
+    assert found[0] < known
+
+
+def test_work__ends_at_the_next_window_once_another_rank_has_failed(tmp_path, monkeypatch):
+    rows = AxisWindows(64, 16, 8)
+    seen = []
+
+    class Bands:
+        def __init__(self, *_):
+            pass
+
+        def windows_of(self, number):
+            return 1
+
+        def compute(self, numbers, after_window):
+            for number in numbers:
+                seen.append(number)
+                after_window()
+                own.mark_failed()
+                yield number, np.zeros((8, 64), np.float32)
+
+    monkeypatch.setattr(work, "Bands", Bands)
+    own = Parts(tmp_path / "p", {"same": {}, "at_once": 1})
+    own.open(may_replace=False)
+    one = work.Work.__new__(work.Work)
+    one._group = SimpleNamespace(comm=SimpleNamespace(rank=1, world_size=2), is_first=False)
+    one._segment, one._grid, one._parts = SimpleNamespace(shape=(64, 64)), (rows, rows), own
+    one._ready = SimpleNamespace(predictor=None)
+    with pytest.raises(OtherRankError):
+        one._compute(work._Begun(None, "", 1, list(range(7)), is_done=False))
+    assert seen == [3, 4]
+    own.let_go()
+    again = Parts(own.folder, own.plan)
+    again.open(may_replace=False)
+    assert not again.is_marked_failed()
+    assert again.count == 1
+    again.remove()
+
+
 def test_predict__begins_anew_where_it_is_told_to(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         kill_after(patch, 1)
@@ -148,6 +261,51 @@ def test_predict__of_an_unknown_segment_measures_its_grey_values(run, tmp_path):
     np.testing.assert_allclose(found[0][own], found[1][own], atol=2e-3)
     page = run_predict(run, tmp_path / "out", inputs=[str(tmp_path / "s1")])
     assert any("labels of all of it" in line for line in page)
+
+
+def test_predict__of_an_unknown_segment_of_a_known_name_measures_it_too(run, tmp_path, capfd):
+    """The run has read another segment whose folder has this name."""
+    found = []
+    for name in ("1", "2"):
+        write_fragment(tmp_path / name, grey() // 2)
+        out = tmp_path / f"{name}.zarr"
+        run_predict(run, out, inputs=[str(tmp_path / name)])
+        assert "scale of its grey values was measured" in capfd.readouterr().err
+        found.append(zarr.open_array(out, mode="r")[:])
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_predict__says_of_which_epoch_the_border_is(run, tmp_path, capfd):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "eval").mkdir()
+    curve = {"distance": [(n + 0.5) / 8 for n in range(8)], "mse": [1.0] * 6 + [2.0, 3.0]}
+    for epoch, is_told in ((1, False), (7, True)):
+        page = {"epoch": epoch, "error_by_distance": curve}
+        (tmp_path / "run" / "eval" / "summary.json").write_text(json.dumps(page))
+        run_predict(tmp_path / "run", tmp_path / f"{epoch}.png")
+        log = capfd.readouterr().err
+        assert f"by the error that validation measured after epoch {epoch}" in log
+        told = "the newest validation, after epoch 7, and state_1.pt is of epoch 1; --border"
+        assert ("newest validation" in log) is (told in log) is is_told
+
+
+@pytest.mark.parametrize(
+    ("out", "text"),
+    [
+        ("1/surface_volume", "is within the segment"),
+        ("1/mask.png", "is within the segment"),
+        ("v_mask.png", "is an input itself"),
+    ],
+)
+def test_predict__never_writes_over_its_input(run, tmp_path, out, text):
+    folder = write_fragment(tmp_path / "1", grey())
+    np.save(tmp_path / "v.npy", grey())
+    shutil.copy(folder / "mask.png", tmp_path / "v_mask.png")
+    before = files_in(tmp_path)
+    given = str(tmp_path / "v.npy") if out[0] == "v" else str(folder)
+    with pytest.raises(ConfigError, match=text):
+        run_predict(run, tmp_path / out, inputs=[given], overwrite=True)
+    assert files_in(tmp_path) == before
 
 
 @pytest.mark.parametrize(
