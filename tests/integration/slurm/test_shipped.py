@@ -97,6 +97,7 @@ MORE: dict[str, tuple[str, ...]] = {
     ),
     "ink": (
         "data.window=[8, 16, 16]",
+        "data.validation={share: null, columns: [40, 88]}",
         "data.samples_per_epoch=64",
         "train.network={kind: unet, stem: 2, channels: 4, levels: 1}",
     ),
@@ -113,6 +114,12 @@ MORE: dict[str, tuple[str, ...]] = {
     ),
 }
 """What else is small in a job's smoke run."""
+FITTED: dict[str, tuple[str, ...]] = {
+    "cosmogan": ("data.crop=[1, 16, 16]",),
+    "ink": ("data.window=[16, 32, 32]",),
+    "scroll": ("data.window=[16, 16, 16]",),
+}
+"""Sizes of samples where those of the job are larger than these small data."""
 
 
 @pytest.fixture(scope="module", params=JOBS)
@@ -127,7 +134,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_shipped__is_accepted_as_it_is(cluster: Cluster, desk: Path) -> None:
-    run = render_shipped(desk, desk.name, name="whole")
+    run = render_shipped(desk, desk.name, *FITTED.get(desk.name, ()), name="whole")
     done = cluster.run("sbatch", "--test-only", run / "run.slurm")
     assert done.returncode == 0, done.stderr
     assert "in partition regular" in done.stderr
