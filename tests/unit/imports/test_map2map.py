@@ -228,8 +228,11 @@ def test_import__no_such_command_line(command, message):
 def test_import__every_option_has_an_effect_or_a_word(option):
     """Nothing is swallowed: the job file changes, a note says why not, or it is refused."""
     base = PLAIN
+    if option == "--adv-model":
+        base = base.replace("--crop 16", "--crop 48")
     if option in ADVERSARIAL or option == "--instance-noise-batches":
-        base += " --adv-model srsgan.D --instance-noise 0.5"
+        base = base.replace("--crop 16", "--crop 48") + " --instance-noise 0.5"
+        base += " --adv-model srsgan.D"
     if option == "--scale-factor":
         base = base.replace("UNet", "srsgan.G").replace("--crop 16", "--crop 8 --scale-factor 4")
     value = {**SAMPLES, **ADVERSARIAL}.get(option)

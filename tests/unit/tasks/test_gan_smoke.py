@@ -62,7 +62,7 @@ def test_smoke__a_set_up_that_learns(job: str, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("settings", "hint"),
     [
-        (["train.optimizer.learning_rate=1e-9"], "learning rates: the distance has stopped"),
+        (["train.optimizer.learning_rate=1e-9"], "look at "),
         (["train.adversary.optimizer.learning_rate=1e30"], "is no number; lower both"),
     ],
 )
