@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpctrain.analysis import figures, globe_figures
+from hpctrain.analysis import figures, globe_curves, globe_figures
 from hpctrain.analysis.animation import WITHOUT_FFMPEG, animate, find_ffmpeg, with_movie
 from hpctrain.analysis.whole_files import NUMBERS, PICTURES, middle_of
 from hpctrain.provenance import Stamp, embed
@@ -44,12 +44,12 @@ def draw_whole(run_dir: Path, stamp: Stamp) -> list[Drawn]:
     folder = run_dir / "eval" / "whole"
     folder.mkdir(exist_ok=True)
     made = _Folder(folder, source.stat().st_mtime, stamp)
-    made.figure("spectra", "Power spectra", lambda: globe_figures.spectra(page))
-    made.figure("profiles", "Errors by depth", lambda: globe_figures.profiles(page))
+    made.figure("spectra", "Power spectra", lambda: globe_curves.spectra(page))
+    made.figure("profiles", "Errors by depth", lambda: globe_curves.profiles(page))
     if page["steps"][0].get("shell_divergence"):
-        made.figure("divergence", "Divergence of the velocity", lambda: globe_figures.flow(page))
+        made.figure("divergence", "Divergence of the velocity", lambda: globe_curves.flow(page))
     if page["members"] > 1:
-        made.figure("calibration", "Calibration", lambda: globe_figures.calibration(page))
+        made.figure("calibration", "Calibration", lambda: globe_curves.calibration(page))
     if page["geometry"] in ("globe", "band"):
         with np.load(source) as arrays:
             _maps(made, page, arrays)

@@ -104,7 +104,7 @@ def generators_own(shells: Mapping[str, Any]) -> dict[str, Any]:
 
 def draw_shells(shells: Mapping[str, Any], epoch: int) -> Any:
     """Profiles of the errors over depth."""
-    from hpctrain.analysis import globe_figures
+    from hpctrain.analysis import globe_curves
 
     step = {
         "deviation": shells["deviation"]["truth"],
@@ -114,7 +114,7 @@ def draw_shells(shells: Mapping[str, Any], epoch: int) -> Any:
     }
     page = {"variables": shells["variables"], "radii": shells["radii"], "steps": [step]}
     with figures.drawing():
-        return globe_figures.profiles(page, f"validation, epoch {epoch}")
+        return globe_curves.profiles(page, f"validation, epoch {epoch}")
 
 
 def _named(variables: Sequence[str], rows: Tensor) -> dict[str, list[float]]:
