@@ -45,7 +45,7 @@ def ours(student: Tensor, teacher: Tensor, centre: Tensor) -> Tensor:
     """The same."""
     targets = centred(teacher, centre, 0.04).chunk(PICTURES)
     same = [v if v < PICTURES else None for v in range(CROPS)]
-    return dino_loss(student.chunk(CROPS), targets, same, 0.1)
+    return dino_loss([student.view(CROPS, -1, student.shape[1])], targets, same, 0.1)
 
 
 def make(kind: str, batch: int, prototypes: int) -> Callable[[], tuple[float, list[float]]]:

@@ -27,10 +27,10 @@ def dino_loss(
     Each crop needs one softmax, against the sum of its targets.
 
     Args:
-        student: (B, K) logits of each crop.
+        student: groups of crops, each (V, B, K) logits, such as the global and the local ones.
         targets: (B, K) probabilities of each picture that the teacher saw.
-        same: for each crop the number of the target that is of the same picture; None: there is
-            none.
+        same: for each crop, group by group, the number of the target that is of the same picture;
+            None: there is none.
         temperature: the student's.
 
     Raises:
@@ -39,23 +39,23 @@ def dino_loss(
     num_pairs = sum(len(targets) - (own is not None) for own in same)
     if not num_pairs:
         raise ValueError("no crop differs from the target's; DINO wants two crops at least")
-    whole = torch.stack([wide(t) for t in targets]).sum(0) if len(targets) > 1 else targets[0]
-    rows = len(whole)
-    weights = torch.full((rows,), 1 / (rows * num_pairs), dtype=whole.dtype, device=whole.device)
-    total = whole.new_zeros(())
-    for logits, own in zip(student, same, strict=True):
-        wanted = whole if own is None else _without(whole, targets, own)
-        if wanted is not None:
-            total = total + soft_cross_entropy(logits, wanted, weights, temperature)
+    wanted = {own: _without(targets, own) for own in dict.fromkeys(same)}
+    rows = len(targets[0])
+    kind = {"dtype": wide(targets[0]).dtype, "device": targets[0].device}
+    weights = torch.full((rows,), 1 / (rows * num_pairs), **kind)
+    total, crops = weights.new_zeros(()), iter(same)
+    for logits in student:
+        own_targets = [wanted[next(crops)] for _ in logits]
+        total = total + soft_cross_entropy(logits, own_targets, weights, temperature)
     return total
 
 
-def _without(whole: Tensor, targets: Sequence[Tensor], own: int) -> Tensor | None:
+def _without(targets: Sequence[Tensor], own: int | None) -> Tensor | None:
     """The sum of the other targets; a difference would leave digits of the one taken away."""
     others = [wide(t) for n, t in enumerate(targets) if n != own]
     if len(others) < 2:
         return others[0] if others else None
-    return torch.stack(others).sum(0)
+    return sum(others[2:], others[0] + others[1])
 
 
 def centred(logits: Tensor, centre: Tensor, temperature: float) -> Tensor:

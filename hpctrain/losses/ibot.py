@@ -20,5 +20,5 @@ def ibot_loss(student: Tensor, targets: Tensor, masked: Tensor, temperature: flo
         temperature: the student's.
     """
     hidden = masked.sum(1, keepdim=True).clamp(min=1)
-    weights = (1 / (hidden * len(masked))).expand(masked.shape)[masked].float()
-    return soft_cross_entropy(student, targets, weights.to(targets.dtype), temperature)
+    weights = (1 / (hidden * len(masked)).double()).expand(masked.shape)[masked]
+    return soft_cross_entropy(student[None], [targets], weights, temperature)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from hpctrain.config.alarms import Alarms
+from hpctrain.config.alarms import LossAlarms
 
 LOSS_KINDS = ("spike", "plateau")
 """Kinds of alarm that the loss raises."""
@@ -46,7 +46,7 @@ class LossWatch:
             fall; before, the weight of a part may still be rising.
     """
 
-    def __init__(self, settings: Alarms, name: str, plateau_from: int = 0) -> None:
+    def __init__(self, settings: LossAlarms, name: str, plateau_from: int = 0) -> None:
         self.settings, self.name, self.plateau_from = settings, name, plateau_from
         self._began: list[float] = []
         self._recent: deque[float] = deque(maxlen=max(settings.plateau_points, 2 * _FEWEST))
