@@ -203,8 +203,8 @@ class Pairs(DataBlock):
     cache: bool = True
     """Keep decoded pictures, as large as `size`, so that each file is decoded once."""
     cache_dir: Line | None = None
-    """Folder for them that several runs may share, with variables such as $TMPDIR as the node has
-    them; null: cache/ in the run directory."""
+    """Absolute path of a folder for them that several runs may share; variables such as $TMPDIR are
+    expanded on the node; null: cache/ in the run directory."""
 
     @property
     def order(self) -> Order:
@@ -243,4 +243,9 @@ class Pairs(DataBlock):
                 raise ValueError(f"views.{name} has no effect on {' and '.join(sorted(kinds))}")
         if self.cache_dir is not None and not self.cache:
             raise ValueError("cache_dir has no effect with cache: false; leave one of them out")
+        if self.cache_dir is not None and self.cache_dir[0] not in "/$":
+            raise ValueError(
+                f"cache_dir: found {self.cache_dir!r}; allowed: an absolute path, or one that "
+                "begins with a variable of the node"
+            )
         return self
