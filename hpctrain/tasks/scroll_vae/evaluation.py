@@ -58,8 +58,11 @@ class VaeEvaluation:
         if self.settings.likelihood == "bernoulli":
             output = torch.sigmoid(output)
         if 0 in batch.ids:
+            # air tells nothing: of the first batch those that vary most
+            spread = volume.flatten(1).var(1)
+            best = spread.argsort(descending=True, stable=True)[:_SHOWN]
             kept = (volume, output, coded.mean)
-            self._shown = tuple(x[:_SHOWN].detach().float().cpu() for x in kept)  # type: ignore[assignment]
+            self._shown = tuple(x[best].detach().float().cpu() for x in kept)  # type: ignore[assignment]
         made, true, means = output.double(), volume.double(), coded.mean.double()
         return {
             "count": torch.tensor(float(count), dtype=torch.float64),
@@ -123,7 +126,8 @@ class VaeEvaluation:
             values = np.linspace(-_REACH, _REACH, _STEPS)
             cubes = self._traverse(vae, means[0], values)
             names = [str(i) for i in self._liveliest]
-            draw = partial(volume_figures.traversals, cubes, names, values, title)
+            scale = volume_figures.limits(true.numpy())
+            draw = partial(volume_figures.traversals, cubes, names, values, title, scale)
             draws.append(("latent_traversal", draw))
         return draws
 
