@@ -170,9 +170,19 @@ class Product:
             found[max(0, a - top) : max(0, b - top), c:d] = True
         return found
 
+    @property
+    def name(self) -> str:
+        """What outputs of the segment are called after."""
+        return self._segment.found.name
+
+    @property
+    def detection(self) -> Detection:
+        """Scores of ink and of bare papyrus, where the run has not trained; empty before `look`."""
+        return Detection(*self._counts)
+
     def _scores(self) -> dict[str, Any]:
-        found = Detection(*self._counts)
-        if self._labels is None or not found.is_judged:
+        found = self.detection
+        if not found.is_judged:
             return {}
         best, threshold = found.best(BETA)
         where = "all of it" if self._held_out is None else "the part that was held out"
