@@ -104,6 +104,7 @@ class Product:
                 "ratio": self.seams.ratio,
                 "at_edges": _or_null(self.seams.at_edges),
                 "beside": _or_null(self.seams.beside),
+                "by_distance": [_or_null(value) for value in self.seams.by_distance],
             },
         }
         return found | self._scores()
