@@ -44,7 +44,12 @@ SMOKE = {
     "vicreg": "hpctrain.tasks.pairs.smoke:smoke_run",
     "dino": "hpctrain.tasks.pairs.smoke:smoke_run",
 }
-EVALUATE = "hpctrain.evaluate.command:evaluate_run"
+EVALUATE = {
+    "super_resolution": "hpctrain.evaluate.command:evaluate_run",
+    "field_to_field": "hpctrain.evaluate.command:evaluate_run",
+    "ink": "hpctrain.evaluate.segments:evaluate_segments",
+    "scroll_vae": "hpctrain.evaluate.cubes:evaluate_cubes",
+}
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

@@ -22,6 +22,7 @@ SMALL = 165.0
 """Height of charts that stand above each other."""
 
 _NETWORKS = ("generator", "discriminator")
+_RATE = "learning_rate/"
 
 
 def figure(
@@ -48,10 +49,11 @@ def losses(record: Record) -> list[dict[str, Any]]:
     marks = _marks(record)
     charts = []
     found = keys(record.train, "loss/")
-    networks = [key for key in found if key.removeprefix("loss/") in _NETWORKS]
+    own = {*_NETWORKS, *(key.removeprefix(_RATE) for key in keys(record.train, _RATE))}
+    networks = [key for key in found if key.removeprefix("loss/") in own]
     for key in dict.fromkeys([*networks, *found]):
         name = key.removeprefix("loss/")
-        title = f"{name} loss" if name in _NETWORKS else name.replace("_", " ")
+        title = f"{name} loss" if name in own else name.replace("_", " ")
         curve = Curve(_style(name), *series(record.train, "step", key))
         chart = Chart(title, [curve], _steps(record), Axis("", log=None), marks=marks)
         charts.append(figure(title, [chart]))
@@ -60,7 +62,7 @@ def losses(record: Record) -> list[dict[str, Any]]:
 
 def rates(record: Record) -> list[dict[str, Any]]:
     """Learning rates of all optimizers by step."""
-    return _drawn([_together(record, "learning_rate/", "learning rate", Axis("", low=0.0))])
+    return _drawn([_together(record, _RATE, "learning rate", Axis("", low=0.0))])
 
 
 def speeds(record: Record) -> list[dict[str, Any]]:
@@ -191,10 +193,13 @@ def _ratio(power: Sequence[float | None], truth: Sequence[float | None]) -> list
 
 def _together(record: Record, prefix: str, title: str, y: Axis) -> dict[str, Any]:
     """All fields with a prefix in one chart, coloured by what follows the prefix."""
-    curves = []
+    curves, words = [], {}
     for key in keys(record.train, prefix):
-        curves.append(Curve(_style(key.removeprefix(prefix)), *series(record.train, "step", key)))
-    return figure(title, [Chart(title, curves, _steps(record), y)], [c.name for c in curves])
+        name = key.removeprefix(prefix)
+        curves.append(Curve(_style(name), *series(record.train, "step", key)))
+        words[_style(name)] = name
+    chart = Chart(title, curves, _steps(record), y)
+    return figure(title, [chart], [c.name for c in curves], words)
 
 
 def _style(name: str) -> str:

@@ -111,6 +111,22 @@ class Detection:
                 found["pixels"].append(int(pixels))
         return found
 
+    def calibration_error(self, parts: int = 10) -> float:
+        """Mean distance of the predicted probability from the share of ink; NaN without pixels.
+
+        The expected calibration error (Naeini et al. 2015, AAAI 29), over the intervals of
+        `calibration`, each weighed by its pixels.
+
+        Args:
+            parts: intervals of equal width.
+        """
+        found = self.calibration(parts)
+        pixels = np.array(found["pixels"], np.float64)
+        if not pixels.sum() > 0:
+            return float("nan")
+        gaps = np.abs(np.array(found["predicted"]) - np.array(found["ink"]))
+        return float((pixels * gaps).sum() / pixels.sum())
+
     def curves(self, points: int = 200) -> dict[str, list[float]]:
         """Threshold, precision, recall, F0.5 and Dice, thinned out for figures and files."""
         chosen = np.unique(np.linspace(0, NUM_BINS - 1, points).astype(int))

@@ -132,6 +132,35 @@ def checkpoints(record: Record) -> list[dict[str, str]]:
     ]
 
 
+_ALARM_HEAD = ("kind", "time", "epoch", "step")
+
+
+def alarms(record: Record) -> list[dict[str, str]]:
+    """One line a kind of alarm: from when to when it was told, its last number, and what it says.
+
+    state.json has the sentences of those that stand.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in record.alarms:
+        for kind in line:
+            if kind not in _ALARM_HEAD:
+                found.setdefault(kind, []).append(line)
+    page = record.state.fields.get("alarms")
+    standing = page if isinstance(page, dict) else {}
+    return [
+        {
+            "kind": kind.replace("_", " "),
+            "times": number(len(lines)),
+            "first": f"epoch {number(lines[0].get('epoch'))}, step {number(lines[0].get('step'))}",
+            "last": f"epoch {number(lines[-1].get('epoch'))}, step {number(lines[-1].get('step'))}",
+            "value": number(lines[-1].get(kind)),
+            "stands": "stands" if kind in standing else "over",
+            "text": str(_get(standing, f"{kind}.text") or ""),
+        }
+        for kind, lines in found.items()
+    ]
+
+
 def _left(record: Record, now: float) -> str:
     eta = record.state.number("eta_s")
     if eta is None:

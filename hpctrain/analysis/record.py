@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from hpctrain import run_state
+from hpctrain.analysis.whole_files import CUBES, SEGMENTS
 from hpctrain.errors import ConfigError
 from hpctrain.run_state import RunState, finite
 
@@ -53,6 +54,9 @@ class Record:
         spectra: eval/spectra.json.
         shells_page: eval/shells.json.
         shells: lines of kind `shells`, one an epoch.
+        alarms: lines of kind `alarm`, in the order in which they were written.
+        ink: eval/ink.json: curves of the last validation.
+        segments: eval/segments.json; `cubes`: eval/cubes.json: what `hpctrain evaluate` found.
         figures: newest figure of each variable.
         figures_epoch: the epoch they belong to.
         checkpoints: files below checkpoints/, oldest first.
@@ -74,6 +78,10 @@ class Record:
     spectra: dict[str, Any] = field(default_factory=dict)
     shells_page: dict[str, Any] = field(default_factory=dict)
     shells: list[dict[str, Any]] = field(default_factory=list)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    ink: dict[str, Any] = field(default_factory=dict)
+    segments: dict[str, Any] = field(default_factory=dict)
+    cubes: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Path] = field(default_factory=dict)
     figures_epoch: int | None = None
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -105,6 +113,9 @@ def read_record(run_dir: Path) -> Record:
     record.summary = _mapping(record, "eval/summary.json", json.loads)
     record.spectra = _mapping(record, "eval/spectra.json", json.loads)
     record.shells_page = _mapping(record, "eval/shells.json", json.loads)
+    record.ink = _mapping(record, "eval/ink.json", json.loads)
+    record.segments = _mapping(record, f"eval/{SEGMENTS}", json.loads)
+    record.cubes = _mapping(record, f"eval/{CUBES}", json.loads)
     _read_metrics(record)
     _read_figures(record)
     _check_index(record)
@@ -166,6 +177,8 @@ def _read_metrics(record: Record) -> None:
             validation[epoch] = line
         elif line.get("kind") == "shells":
             shells[epoch] = line
+        elif line.get("kind") == "alarm":
+            record.alarms.append(line)
     record.train = [train[step] for step in sorted(train)]
     record.validation = [validation[epoch] for epoch in sorted(validation)]
     record.shells = [shells[epoch] for epoch in sorted(shells)]

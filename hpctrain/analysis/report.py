@@ -17,9 +17,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hpctrain import __version__, run_state
-from hpctrain.analysis import charts, facts, shell_charts
+from hpctrain.analysis import charts, facts, scroll_section, shell_charts
 from hpctrain.analysis.charts import YARDSTICKS
 from hpctrain.analysis.newest import stamp_like, stamp_of_newest
+from hpctrain.analysis.predictions import find_predictions
 from hpctrain.analysis.record import Record, read_record
 from hpctrain.analysis.whole_files import NUMBERS, PICTURES
 from hpctrain.errors import RenderError
@@ -29,25 +30,26 @@ from hpctrain.run_state import finite
 TEMPLATE = "report.html.j2"
 
 
-def write_report(run_dir: Path, out: Path | None = None) -> Path:
+def write_report(run_dir: Path, out: Path | None = None, predictions: Sequence[Path] = ()) -> Path:
     """Write the report of a run.
 
     Args:
         run_dir: a run directory, in whatever state.
         out: the file to write; None: `report.html` in the run directory.
+        predictions: folders that `hpctrain predict` wrote segments into, or single pages of them.
 
     Returns:
         The file that was written.
 
     Raises:
-        ConfigError: `run_dir` is no run directory.
+        ConfigError: `run_dir` is no run directory, or there is no prediction.
         RenderError: the page cannot be written.
     """
     path = Path(run_dir, "report.html") if out is None else Path(out)
     if path.is_dir():
         raise RenderError(f"{path}: is a folder; give a file, such as {path / 'report.html'}")
     record, stamp = read_record(Path(run_dir)), stamp_of_newest(Path(run_dir), "report")
-    page = render(record, time.time(), _whole(record))
+    page = render(record, time.time(), _whole(record), find_predictions(record, predictions))
     part = path.with_name(f".{path.stem}.{os.getpid()}.part.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,12 @@ def _whole(record: Record) -> list[dict[str, str]]:
     ]
 
 
-def render(record: Record, now: float, whole: Sequence[Mapping[str, str]] = ()) -> str:
+def render(
+    record: Record,
+    now: float,
+    whole: Sequence[Mapping[str, str]] = (),
+    predictions: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The page as text; the same record, time and pictures give the same page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -101,6 +108,7 @@ def render(record: Record, now: float, whole: Sequence[Mapping[str, str]] = ()) 
         lstrip_blocks=True,
     )
     environment.filters["number"] = facts.number
+    environment.filters["uri"] = _picture_uri
     return environment.get_template(TEMPLATE).render(
         name=record.state.name,
         verdict=record.state.verdict(now),
@@ -108,6 +116,10 @@ def render(record: Record, now: float, whole: Sequence[Mapping[str, str]] = ()) 
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)),
         version=__version__,
         problems=record.problems,
+        alarms=facts.alarms(record),
+        scroll=scroll_section.section(record),
+        predictions=predictions,
+        is_validated=bool(record.validation),
         comparison=comparison(record.summary),
         speed=_speed(record),
         losses=charts.losses(record),
@@ -218,6 +230,14 @@ def _pictures(record: Record) -> list[dict[str, str]]:
         except OSError:
             continue
     return pictures
+
+
+def _picture_uri(path: Path) -> str:
+    """A PNG as data URI; empty where it is gone."""
+    try:
+        return _data_uri(path, "image/png")
+    except OSError:
+        return ""
 
 
 def _data_uri(path: Path, kind: str) -> str:

@@ -41,32 +41,45 @@ def reconstructions(true: Array, made: Array, title: str = "") -> Figure:
 
 
 def traversals(
-    cubes: Array, names: Sequence[str], values: Sequence[float] | Array, title: str = ""
+    cubes: Array,
+    names: Sequence[str],
+    values: Sequence[float] | Array,
+    title: str = "",
+    scale: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw what single latent numbers change: the middle cut across z, a row a number.
+
+    The last column is the difference between the last cut and the first, red where it is brighter;
+    its scale is the same in all rows.
 
     Args:
         cubes: (K, S, D, H, W) decoded volumes.
         names: of the K numbers.
         values: S values that each takes.
         title: put above.
+        scale: grey values that are black and white, such as those of the scan; None: of the cubes.
     """
-    low, high = limits(cubes)
-    count, steps = cubes.shape[:2]
+    low, high = scale or limits(cubes)
+    cuts = cubes[:, :, cubes.shape[2] // 2]
+    changes = cuts[:, -1] - cuts[:, 0]
+    most = float(np.abs(changes).max()) or 1.0
+    count, steps = cuts.shape[:2]
     with drawing():
         figure = Figure(
-            figsize=(1.25 * steps + 0.6, 1.25 * count + 0.7), dpi=110, facecolor="white"
+            figsize=(1.15 * (steps + 1) + 0.6, 1.15 * count + 0.7), dpi=110, facecolor="white"
         )
         figure.set_layout_engine("constrained")
-        grid = figure.subplots(count, steps, squeeze=False)
-        for panels, row, name in zip(grid, cubes, names, strict=True):
-            for axes, cube in zip(panels, row, strict=True):
-                cut = cube[len(cube) // 2]
+        grid = figure.subplots(count, steps + 1, squeeze=False)
+        for panels, row, change, name in zip(grid, cuts, changes, names, strict=True):
+            for axes, cut in zip(panels, row, strict=False):
                 axes.imshow(cut, vmin=low, vmax=high, cmap="gray", interpolation="nearest")
                 bare(axes)
+            panels[-1].imshow(change, vmin=-most, vmax=most, cmap="RdBu_r", interpolation="nearest")
+            bare(panels[-1])
             panels[0].set_ylabel(f"number {name}", fontsize=8)
-        for axes, value in zip(grid[0], values, strict=True):
+        for axes, value in zip(grid[0], values, strict=False):
             axes.set_title(f"{value:.2g}", fontsize=8.5)
+        grid[0, -1].set_title(f"change, ±{most:.2g}", fontsize=8.5)
         figure.suptitle(title, fontsize=9.5)
         return figure
 
@@ -75,7 +88,7 @@ def by_distance(curve: Mapping[str, Sequence[float]], title: str = "") -> Figure
     """Draw the mean squared error against the distance from the centre of a volume or window.
 
     Args:
-        curve: `distance` (1: the surface) and `mse`.
+        curve: `distance` (1: the surface) and `mse`; further curves by name, as yardsticks.
         title: put above.
     """
     with drawing():
@@ -83,7 +96,12 @@ def by_distance(curve: Mapping[str, Sequence[float]], title: str = "") -> Figure
         axes = figure.subplots()
         plain_panel(axes)
         line: dict[str, Any] = {"color": COLORS["generator"], "linewidth": 1.6, "marker": "."}
-        axes.plot(curve["distance"], curve["mse"], **line)
+        axes.plot(curve["distance"], curve["mse"], label="network", **line)
+        others = [name for name in curve if name not in ("distance", "mse")]
+        for name, color in zip(others, (COLORS["trilinear"], COLORS["tricubic"]), strict=False):
+            axes.plot(curve["distance"], curve[name], color=color, linewidth=1.6, label=name)
+        if others:
+            axes.legend(frameon=False, fontsize=8.5)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("distance from the centre (1: surface)", fontsize=9)
         axes.set_ylabel("mean squared error", fontsize=9)

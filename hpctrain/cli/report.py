@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,10 +19,18 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; default RUN/report.html.")
     ] = None,
+    prediction: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prediction",
+            metavar="FOLDER",
+            help="Show segments that `hpctrain predict` wrote there, too; may be given again.",
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page: curves, slices, spectra, what ran on what."""
     folder = find_run(run)
-    page = resolve(REPORT)(folder, out)
+    page = resolve(REPORT)(folder, out, prediction or ())
     for line in headline(folder):
         typer.echo(line)
     for line in animations(folder):
@@ -47,6 +55,9 @@ def headline(run: Path) -> list[str]:
     """What eval/summary.json says in a few lines; empty before the first validation."""
     try:
         summary = json.loads((run / "eval" / "summary.json").read_text())
+        scroll = _of_scrolls(summary)
+        if scroll:
+            return scroll
         rows = [
             ("RMSE", summary["rmse_normalized"]),
             ("log-spectrum error", summary["log_spectrum_error"]),
@@ -64,6 +75,35 @@ def headline(run: Path) -> list[str]:
     except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
         return []  # the page itself says what is missing
     return lines
+
+
+_OF_SCROLLS = {
+    "windows": (
+        *(("auc", "AUC"), ("f05", "F0.5"), ("f05_threshold", "at threshold"), ("dice", "Dice")),
+        ("calibration_error", "calibration error"),
+    ),
+    "samples": (
+        *(("psnr", "PSNR"), ("explained", "explained"), ("active_units", "active units")),
+        ("loss", "loss"),
+    ),
+}
+"""Numbers of runs on scrolls with their words, by what they count."""
+
+
+def _of_scrolls(summary: dict[str, Any]) -> list[str]:
+    """Numbers of ink and of a VAE; empty of other tasks."""
+    for count, fields in _OF_SCROLLS.items():
+        if count in summary and fields[0][0] in summary:
+            what = "windows" if count == "windows" else "cubes"
+            told = "  ".join(
+                f"{label} {_number(summary[key])}" for key, label in fields if key in summary
+            )
+            return [
+                f"{summary[count]} {what} that were not trained on, after epoch "
+                f"{summary['epoch']}:",
+                f"  {told}",
+            ]
+    return []
 
 
 def _beside(own: float | None, kind: str, value: float | None) -> str:

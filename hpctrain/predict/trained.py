@@ -102,24 +102,14 @@ def load_trained(
     """
     try:
         scales = Scales.from_dict(state["task"]["scales"])
-        own = state["models"][_GENERATOR]
+        state["models"][_GENERATOR]
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path}: holds no generator and its scales (no {e})") from e
-    averages = averages_of(state, _GENERATOR)
-    kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
     channels = len(scales.for_inputs.names), len(scales.names)
     network = on_fields(make_generator(settings, *channels, style_size))
     with torch.device("meta"):
         meta = on_fields(make_generator(settings, *channels, style_size))
-    try:
-        network.load_state_dict(own)
-        if kind == "ema" and averages is not None:
-            put_averages(network, averages)
-    except (RuntimeError, KeyError) as e:
-        raise CheckpointError(
-            f"{path}: holds another generator than config.yaml asks for "
-            f"({str(e).splitlines()[0]}); put the run's train block back"
-        ) from e
+    kind = take_weights(network, _GENERATOR, path, state, settings, weights)
     return Trained(
         network.eval(),
         meta.eval(),
@@ -130,6 +120,41 @@ def load_trained(
         state.get("precision") or {},
         channels,
     )
+
+
+def take_weights(
+    network: nn.Module,
+    name: str,
+    path: Path,
+    state: Mapping[str, Any],
+    settings: Training,
+    weights: Weights,
+) -> str:
+    """Put a checkpoint's weights into a network; returns which: `last` or `ema`.
+
+    Args:
+        network: made as the run's `train:` block says.
+        name: of the network in the checkpoint.
+        path: the checkpoint.
+        state: what is in it.
+        settings: the run's `train:` block.
+        weights: last, ema, or auto: those that validations of the run judge.
+
+    Raises:
+        CheckpointError: it holds another network.
+    """
+    averages = averages_of(state, name)
+    kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
+    try:
+        network.load_state_dict(state["models"][name])
+        if kind == "ema" and averages is not None:
+            put_averages(network, averages)
+    except (RuntimeError, KeyError) as e:
+        raise CheckpointError(
+            f"{path}: holds another {name} network than config.yaml asks for "
+            f"({str(e).splitlines()[0]}); put the run's train block back"
+        ) from e
+    return kind
 
 
 def read_checkpoint(run_dir: Path, checkpoint: str | None) -> tuple[Path, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpctrain import log
@@ -19,16 +19,20 @@ from hpctrain.predict.ranks import (
     set_threads,
 )
 from hpctrain.predict.segment.parts import Parts
+from hpctrain.predict.segment.product import Product
 from hpctrain.predict.segment.setup import Group, set_up
 from hpctrain.predict.segment.work import Work
 
 
-def predict(run_dir: Path, options: Options) -> list[str] | None:
+def predict(
+    run_dir: Path, options: Options, see: Callable[[Product], None] = lambda _: None
+) -> list[str] | None:
     """Predict; returns lines that tell of it on rank 0, None on others.
 
     Args:
         run_dir: the run directory of task `ink`; nothing in it is changed.
         options: what is asked for.
+        see: called on rank 0 with what was written of each segment.
 
     Raises:
         ConfigError: options, files or a checkpoint that do not fit.
@@ -41,7 +45,7 @@ def predict(run_dir: Path, options: Options) -> list[str] | None:
     with leaving_on_sigterm(lambda: "" if ranks.rank else _what_stays(parts)):
         comm = meet(ranks, choose_device(options.device), run_dir)
         try:
-            lines = _predict(run_dir, options, Group(comm), parts)
+            lines = _predict(run_dir, options, Group(comm), parts, see)
         except OtherRankError:
             leave_quietly()
         comm.barrier()
@@ -56,7 +60,13 @@ def _what_stays(parts: Sequence[Parts]) -> str:
     return f"what is done stays in {kept[-1]}, and the same command goes on with it"
 
 
-def _predict(run_dir: Path, options: Options, group: Group, parts: list[Parts]) -> list[str]:
+def _predict(
+    run_dir: Path,
+    options: Options,
+    group: Group,
+    parts: list[Parts],
+    see: Callable[[Product], None],
+) -> list[str]:
     """Predict; `parts` gets those of each segment that is begun."""
     ready, settled = set_up(run_dir, options, group)
     begin, pixels = time.perf_counter(), 0
@@ -65,6 +75,8 @@ def _predict(run_dir: Path, options: Options, group: Group, parts: list[Parts]) 
         parts.append(Parts(target.parts, {}))
         work = Work(ready, group, found, target, parts[-1])
         lines += work.run()
+        if work.product is not None:
+            see(work.product)
         pixels += work.pixels
     if group.is_first:
         for own in parts:

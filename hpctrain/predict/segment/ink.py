@@ -18,9 +18,8 @@ from hpctrain.data.scroll.scales import ScrollScales
 from hpctrain.errors import CheckpointError
 from hpctrain.predict.options import Weights
 from hpctrain.predict.reach import peak_bytes
-from hpctrain.predict.trained import which_weights
+from hpctrain.predict.trained import take_weights
 from hpctrain.tasks.ink.networks import make_ink
-from hpctrain.train.ema import averages_of, put_averages
 from hpctrain.train.precision import Precision
 from hpctrain.train.stamps import checkpoint_facts
 
@@ -64,21 +63,11 @@ def load_ink(
     """
     try:
         scales = ScrollScales.from_dict(state["task"]["scales"])
-        own = state["models"][_INK]
+        state["models"][_INK]
     except (KeyError, TypeError) as e:
         raise CheckpointError(f"{path}: holds no network of task ink (no {e})") from e
-    averages = averages_of(state, _INK)
-    kind = which_weights(weights, settings, has_averages=averages is not None, path=path)
     network = make_ink(settings, window)
-    try:
-        network.load_state_dict(own)
-        if kind == "ema" and averages is not None:
-            put_averages(network, averages)
-    except (RuntimeError, KeyError) as e:
-        raise CheckpointError(
-            f"{path}: holds another network than config.yaml asks for "
-            f"({str(e).splitlines()[0]}); put the run's train block back"
-        ) from e
+    kind = take_weights(network, _INK, path, state, settings, weights)
     facts, precision = checkpoint_facts(path, state), state.get("precision") or {}
     return TrainedInk(network.eval(), scales, facts, kind, precision)
 

@@ -54,6 +54,12 @@ class _Cells:
         np.add.at(self._sum, to, np.add.reduceat(values, steps, axis=1, dtype=np.float64))
         np.add.at(self._count, to, np.add.reduceat(known, steps, axis=1, dtype=np.float64))
 
+    def spans(self, box: Box) -> tuple[tuple[int, int], tuple[int, int]]:
+        """[start, stop) of the rows and the columns of cells over a box."""
+        (_, top, left), (_, bottom, right) = box.start, box.stop
+        f = self.factor
+        return (top // f, -(-bottom // f)), (left // f, -(-right // f))
+
     @property
     def means(self) -> Array:
         """(h, w); NaN where nothing counted."""
@@ -98,6 +104,7 @@ class Product:
                 "ratio": self.seams.ratio,
                 "at_edges": _or_null(self.seams.at_edges),
                 "beside": _or_null(self.seams.beside),
+                "by_distance": [_or_null(value) for value in self.seams.by_distance],
             },
         }
         return found | self._scores()
@@ -164,9 +171,19 @@ class Product:
             found[max(0, a - top) : max(0, b - top), c:d] = True
         return found
 
+    @property
+    def name(self) -> str:
+        """What outputs of the segment are called after."""
+        return self._segment.found.name
+
+    @property
+    def detection(self) -> Detection:
+        """Scores of ink and of bare papyrus, where the run has not trained; empty before `look`."""
+        return Detection(*self._counts)
+
     def _scores(self) -> dict[str, Any]:
-        found = Detection(*self._counts)
-        if self._labels is None or not found.is_judged:
+        found = self.detection
+        if not found.is_judged:
             return {}
         best, threshold = found.best(BETA)
         where = "all of it" if self._held_out is None else "the part that was held out"
@@ -176,6 +193,7 @@ class Product:
             "f05": best,
             "f05_threshold": threshold,
             "dice": float(found.f_beta(1.0).max()),
+            "calibration_error": found.calibration_error(),
         }
         return {"scores": {"of": where, **numbers}}
 
@@ -189,7 +207,11 @@ class Product:
         if self._labels is not None:
             panels["labels"] = self._shrunk(self._labels)
         panels["ink"] = self._cells.means
-        figure = ink_figures.region(panels, title=self._segment.found.name)
+        title = self._segment.found.name
+        if self._held_out:
+            title += "; framed: held out, all else the run has trained on"
+        boxes = [self._cells.spans(box) for box in self._held_out or ()]
+        figure = ink_figures.region(panels, title, boxes)
         figure.savefig(path, format="png", metadata={"Software": None})
 
     def _shrunk(self, picture: Array) -> Array:

@@ -27,34 +27,42 @@ class Seams:
 
     down: AbstractSet[int]
     across: AbstractSet[int]
-    _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, 2)))
-    """Sum and number of the differences, beside and across edges."""
+    _sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((_BESIDE + 1, 2)))
+    """Sum and number of the differences, by the distance from the nearest edge."""
     _above: NDArray[np.float32] | None = None
 
     def add(self, top: int, rows: NDArray[np.float32]) -> None:
         """Take the next rows (n, columns), of which the first is row `top`; NaN: no papyrus."""
-        for kind, own in enumerate(_lines(self.across, 1, rows.shape[1])):
-            self._count(kind, np.abs(rows[:, own] - rows[:, own - 1]))
+        for distance, own in enumerate(_lines(self.across, 1, rows.shape[1])):
+            self._count(distance, np.abs(rows[:, own] - rows[:, own - 1]))
         first = top + (self._above is None)
         before = rows if self._above is None else np.vstack((self._above[None], rows))
-        for kind, own in enumerate(_lines(self.down, first, top + len(rows))):
+        for distance, own in enumerate(_lines(self.down, first, top + len(rows))):
             at = own - first + 1
-            self._count(kind, np.abs(before[at] - before[at - 1]))
+            self._count(distance, np.abs(before[at] - before[at - 1]))
         self._above = rows[-1].copy()
 
-    def _count(self, kind: int, jumps: NDArray[np.float32]) -> None:
+    def _count(self, distance: int, jumps: NDArray[np.float32]) -> None:
         known = jumps[np.isfinite(jumps)]
-        self._sums[kind] += known.sum(dtype=np.float64), known.size
+        self._sums[distance] += known.sum(dtype=np.float64), known.size
 
     @property
     def beside(self) -> float:
         """Mean difference inside of windows, right beside edges; NaN: there is none."""
-        return self._mean(0)
+        return _mean(self._sums[1:].sum(0))
 
     @property
     def at_edges(self) -> float:
         """Mean difference across edges; NaN: there is none."""
-        return self._mean(1)
+        return _mean(self._sums[0])
+
+    @property
+    def by_distance(self) -> list[float]:
+        """Mean difference across edges, then one pixel beside them, and so on; NaN: there is none.
+
+        Nothing is seen of seams where the first is as large as the others.
+        """
+        return [_mean(own) for own in self._sums]
 
     @property
     def ratio(self) -> float | None:
@@ -63,17 +71,18 @@ class Seams:
             return None
         return self.at_edges / self.beside
 
-    def _mean(self, kind: int) -> float:
-        total, count = self._sums[kind]
-        return float(total / count) if count else math.nan
+
+def _mean(own: NDArray[np.float64]) -> float:
+    total, count = own
+    return float(total / count) if count else math.nan
 
 
-def _lines(edges: AbstractSet[int], first: int, stop: int) -> tuple[Lines, Lines]:
-    """Lines of [first, stop) that lie beside an edge, and those that are one."""
-    near = {edge + step for edge in edges for step in range(-_BESIDE, _BESIDE + 1)}
-    near -= edges
-
-    def within(lines: AbstractSet[int]) -> Lines:
-        return np.array(sorted(n for n in lines if first <= n < stop), np.int64)
-
-    return within(near), within(edges)
+def _lines(edges: AbstractSet[int], first: int, stop: int) -> list[Lines]:
+    """Lines of [first, stop) that are an edge, those one beside the nearest, and so on."""
+    found: list[Lines] = []
+    nearer: set[int] = set()
+    for distance in range(_BESIDE + 1):
+        own = {edge + step for edge in edges for step in (-distance, distance)} - nearer
+        nearer |= own
+        found.append(np.array(sorted(n for n in own if first <= n < stop), np.int64))
+    return found

@@ -59,6 +59,8 @@ class Work:
         self._parts = parts
         self.pixels = 0
         """That were computed."""
+        self.product: Product | None = None
+        """What was written; None on other ranks, and where it was there already."""
 
     def run(self) -> list[str]:
         """Compute what is missing, and write the outputs; returns lines that tell of them."""
@@ -133,6 +135,7 @@ class Work:
         stamp = stamp_run(self._ready.run_dir, "prediction", **self._ready.trained.facts)
         product.write(self._target, stamp, facts, {**facts, **numbers})
         self._parts.finish()
+        self.product = product
         shape = " x ".join(map(str, segment.shape))
         lines = [f"wrote {path}: {shape} pixels (y, x)" for path in self._target.planes]
         lines += [f"wrote {path}" for path in self._target.paths[len(lines) :]]

@@ -127,11 +127,11 @@ class InkEvaluation:
             "f05": f05,
             "f05_threshold": threshold,
             "dice": dice,
+            "calibration_error": found.calibration_error(),
             "ink_share": float(found.ink.sum() / pixels) if pixels else math.nan,
             "output_variance": of_output / of_labels if of_labels > 0 else math.nan,
         }
-        self._curves = {**found.curves(), "calibration": found.calibration()}
-        self._curves |= {"f05_best": _or_null(f05), "f05_threshold": _or_null(threshold)}
+        self._curves = curves_of(found)
         self._by_distance = error_by_distance(sums["errors"].numpy(), sums["seen"].numpy())
         if self.region is not None:
             self._pictures = self.region.pictures(sums)
@@ -159,7 +159,7 @@ class InkEvaluation:
             panels = {"labels": self._pictures["label"], "ink": self._pictures["probability"]}
             infrared = self._infrared()
             shown = panels if infrared is None else {"infrared": infrared, **panels}
-            title = f"{self.region.source}, held out, epoch {epoch}"
+            title = f"{self.region.source}, held out, epoch {epoch}; windows as they are, unblended"
             draws.append(("ink_region", partial(ink_figures.region, shown, title=title)))
         return draws
 
@@ -173,6 +173,18 @@ class InkEvaluation:
             ("ink_curves", partial(ink_figures.curves, self._curves, title=title)),
             ("ink_error_by_distance", by_distance),
         ]
+
+
+def curves_of(found: Detection) -> dict[str, Any]:
+    """What `ink_figures.curves` draws, as it stands in JSON."""
+    f05, threshold = found.best(BETA)
+    return {
+        **found.curves(),
+        "calibration": found.calibration(),
+        "calibration_error": _or_null(found.calibration_error()),
+        "f05_best": _or_null(f05),
+        "f05_threshold": _or_null(threshold),
+    }
 
 
 def balance(batch: ScrollBatch) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from hpctrain.analysis import volume_figures
 from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.data.scroll import ScrollBatch
-from hpctrain.models.vae import Vae3d
+from hpctrain.models.vae import Coded, Vae3d
 from hpctrain.tasks.scroll_vae.bound import bound
 from hpctrain.tasks.scroll_vae.draws import VALIDATION_STREAM, normal_rows
 from hpctrain.train.alarms import constant_output, posterior_collapse
@@ -48,18 +48,34 @@ class VaeEvaluation:
 
     def sums(self, batch: ScrollBatch, vae: Vae3d) -> dict[str, Tensor]:
         """Sums over one batch that add up over batches and ranks."""
-        volume, count = batch.volume, len(batch.ids)
-        seed, device = self.settings.seed, volume.device
+        return self.sums_of(batch, vae, *self.code(batch, vae))
+
+    def code(self, batch: ScrollBatch, vae: Vae3d) -> tuple[Coded, Tensor]:
+        """What the network makes of a batch, and volumes (B, 1, D, H, W) of the posteriors' means.
+
+        The draw of a posterior is the same in each epoch.
+        """
+        seed, device = self.settings.seed, batch.volume.device
         noise = normal_rows(vae.latent_dim, seed, 0, batch.ids, VALIDATION_STREAM, device)
-        coded = vae(volume, noise)
-        last = self.settings.divergence.warmup_steps
-        parts = bound(self.settings, coded, volume, vae.deviation, last)
+        coded = vae(batch.volume, noise)
         output = vae.decode(coded.mean).float()
         if self.settings.likelihood == "bernoulli":
             output = torch.sigmoid(output)
+        return coded, output
+
+    def sums_of(
+        self, batch: ScrollBatch, vae: Vae3d, coded: Coded, output: Tensor
+    ) -> dict[str, Tensor]:
+        """Sums over one batch, of what `code` has made of it."""
+        volume, count = batch.volume, len(batch.ids)
+        last = self.settings.divergence.warmup_steps
+        parts = bound(self.settings, coded, volume, vae.deviation, last)
         if 0 in batch.ids:
+            # air tells nothing: of the first batch those that vary most
+            spread = volume.flatten(1).var(1)
+            best = spread.argsort(descending=True, stable=True)[:_SHOWN]
             kept = (volume, output, coded.mean)
-            self._shown = tuple(x[:_SHOWN].detach().float().cpu() for x in kept)  # type: ignore[assignment]
+            self._shown = tuple(x[best].detach().float().cpu() for x in kept)  # type: ignore[assignment]
         made, true, means = output.double(), volume.double(), coded.mean.double()
         return {
             "count": torch.tensor(float(count), dtype=torch.float64),
@@ -123,7 +139,8 @@ class VaeEvaluation:
             values = np.linspace(-_REACH, _REACH, _STEPS)
             cubes = self._traverse(vae, means[0], values)
             names = [str(i) for i in self._liveliest]
-            draw = partial(volume_figures.traversals, cubes, names, values, title)
+            scale = volume_figures.limits(true.numpy())
+            draw = partial(volume_figures.traversals, cubes, names, values, title, scale)
             draws.append(("latent_traversal", draw))
         return draws
 

@@ -73,6 +73,17 @@ def test_detection__of_one_class_is_no_number_and_no_crash() -> None:
     assert all_ink.best(0.5)[0] == 1.0
 
 
+def test_calibration_error__is_the_mean_gap_of_pixels_by_their_interval() -> None:
+    scores, is_ink, found = drawn()
+    p = 1 / (1 + np.exp(-scores))
+    gap = 0.0
+    for part in range(10):
+        own = (p * 10).astype(int) == part
+        gap += abs(p[own].sum() - is_ink[own].sum())
+    assert found.calibration_error() == pytest.approx(gap / len(p), abs=1e-9)
+    assert math.isnan(Detection(np.zeros(NUM_BINS), np.zeros(NUM_BINS)).calibration_error())
+
+
 def test_calibration__of_scores_that_are_right() -> None:
     p = np.append(edges()[1:], 1.0)
     found = Detection(1e6 * p, 1e6 * (1 - p)).calibration()

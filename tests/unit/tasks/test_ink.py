@@ -97,6 +97,9 @@ def test_validation__equals_brute_force_in_any_shares() -> None:
     p = 1 / (1 + np.exp(-scores))
     ratio = p.var() / label[mask].var()
     assert one.scalars["output_variance"] == pytest.approx(ratio, rel=1e-4)
+    assert one.scalars["calibration_error"] == pytest.approx(
+        one.files["ink.json"]["calibration_error"]
+    )
     assert one.alarms == []
     assert one.files["summary.json"]["pixels"] == mask.sum()
 
@@ -181,7 +184,7 @@ def test_figures__show_windows_region_and_curves() -> None:
     found = dict(evaluation.figures(3))
     assert list(found) == ["ink_curves", "ink_error_by_distance", "ink_windows", "ink_region"]
     titles = [axes.get_title() for axes in found["ink_region"]().axes]
-    assert titles == ["infrared", "labels", "ink"]
+    assert titles == ["infrared", "labels (white: ink)", "probability of ink (white: 1)"]
     names = "ink_curves", "ink_error_by_distance", "ink_windows"
     assert all(found[name]().axes for name in names)
 

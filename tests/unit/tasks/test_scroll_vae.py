@@ -134,6 +134,16 @@ def test_bernoulli__is_judged_by_probabilities() -> None:
         assert draw().axes
 
 
+def test_figures__show_the_volumes_that_vary_most() -> None:
+    own = batch((0, 1, 2, 3, 4, 5))
+    scales = torch.tensor([0.1, 3.0, 1.0, 0.2, 2.0, 5.0])
+    volume = own.volume * scales[:, None, None, None, None]
+    shown = ScrollBatch(own.ids, 0, volume, None, *_rest(own), num_global=6)
+    _, evaluation = validated(settings(deviation=1.0), network(settings()), shown)
+    assert evaluation._shown is not None
+    torch.testing.assert_close(evaluation._shown[0], volume[[5, 1, 4, 2]])
+
+
 def test_traversal__is_decoded_number_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     block = settings(deviation=1.0)
     vae = network(block)

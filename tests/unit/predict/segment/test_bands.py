@@ -195,3 +195,14 @@ def test_border__is_where_errors_are_worse_than_in_the_middle(tmp_path):
     ):
         (tmp_path / "eval" / "summary.json").write_text(page)
         assert last_measured(tmp_path) is None, page
+
+
+def test_seams__by_the_distance_from_the_nearest_edge():
+    values = np.zeros((2, 40), np.float32)
+    for column, jump in ((10, 5.0), (11, 1.0), (9, 3.0), (14, 0.5), (20, 100.0)):
+        values[:, column:] += jump
+    seams = Seams(frozenset(), frozenset({10, 12}))
+    seams.add(0, values)
+    # edges at 10 and 12; one beside: 9, 11, 13; two: 8, 14; three: 7, 15; four: 6, 16
+    assert seams.by_distance == [2.5, pytest.approx(4 / 3), 0.25, 0, 0]
+    assert seams.ratio == pytest.approx(2.5 / (4.5 / 9))
