@@ -4,8 +4,8 @@
     python benchmarks/scroll_cubes.py --wait     # share of its time that a training waits for cubes
 
 Each way reads 32^3 cubes of uint16 at places with equal chance, on one thread as the notebook, or
-four: tensorstore has two for the disk and two to unpack, ours do both. Each is in a process and
-memory cgroup of its own, whose limit is what the process itself needs
+four: tensorstore has two for the disk and two to unpack, ours do both, each for some cubes in turn.
+Each way is in a process and memory cgroup of its own, whose limit is what the process itself needs
 and `--cache-mb` more; files are dropped from the page cache before. Needs a memory controller that
 can be written, and for its rows tensorstore (`pip install 'hpctrain[benchmark]'`).
 
@@ -26,6 +26,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ import numpy as np
 from page_cache import MB, Cgroup, bytes_read, limit
 from scroll_volume import SLICES, make
 
-CUBE, BATCH, THREADS, AHEAD = 32, 256, 4, 32
+CUBE, BATCH, THREADS, AHEAD, AT_ONCE = 32, 256, 4, 32, 16
 SHAPE = (512, 1024, 1024)
 WAYS = {
     "notebook: whole slices": SLICES,
@@ -147,13 +148,21 @@ def cubes(way: str, folder: Path) -> Iterator[int]:
         for batch in BatchLoader(dataset(folder), shares, THREADS, 4):
             yield len(batch.ids)
     else:
-        volume, queue = dataset(folder).volumes[0], deque[Any]()
-        with ThreadPoolExecutor(THREADS) as pool:
-            for place in places():
-                queue.append(pool.submit(volume.read, place, (CUBE, CUBE, CUBE)))
-                if len(queue) >= AHEAD:
-                    queue.popleft().result()
-                    yield 1
+        yield from by_threads(dataset(folder).volumes[0])
+
+
+def by_threads(volume: Any) -> Iterator[int]:
+    """Each thread reads some cubes at a time, as the threads of a training do."""
+
+    def read_some(some: list[Place]) -> int:
+        return len([volume.read(place, (CUBE, CUBE, CUBE)) for place in some])
+
+    own, queue = places(), deque[Any]()
+    with ThreadPoolExecutor(THREADS) as pool:
+        while True:
+            queue.append(pool.submit(read_some, list(islice(own, AT_ONCE))))
+            if len(queue) > THREADS + AHEAD // AT_ONCE:
+                yield queue.popleft().result()
 
 
 def read_in_child(options: argparse.Namespace) -> None:
@@ -196,28 +205,39 @@ def measure(options: argparse.Namespace, way: str) -> list[float]:
     return found
 
 
+def check_equal(options: argparse.Namespace) -> None:
+    """Both readers give the same cubes of the same files."""
+    for name in PAIRS.values():
+        other, own = tensorstore(options.folder / name), dataset(options.folder / name).volumes[0]
+        for place in islice(places(), 64):
+            if not np.array_equal(other(place).result(), own.read(place, (CUBE, CUBE, CUBE))):
+                sys.exit(f"{name}: cubes at {place} differ; nothing was measured")
+
+
 def compare(options: argparse.Namespace) -> None:
     """All ways in turn, some rounds; medians and ratios."""
+    check_equal(options)
     runs: dict[str, list[list[float]]] = {way: [] for way in WAYS if options.only in way}
     for _ in range(options.rounds):
         for way, found in runs.items():
             found.append(measure(options, way))
-    rates = {}
+    rates, cpu = {}, {}
     for way, found in runs.items():
-        rates[way], cpu, read = (statistics.median(column) for column in zip(*found, strict=True))
+        columns = zip(*found, strict=True)
+        rates[way], cpu[way], read = (statistics.median(column) for column in columns)
         print(
-            f"{way:24}{rates[way]:8.0f} cubes/s {1e3 * cpu:8.2f} ms of CPU "
+            f"{way:24}{rates[way]:8.0f} cubes/s {1e3 * cpu[way]:8.2f} ms of CPU "
             f"{read / 1024:9.0f} kB from the disk a cube"
         )
-    if options.only:
-        return
-    print(f"TIFF, read against the notebook: {rates['TIFF, read'] / rates[NOTEBOOK]:.1f}x")
-    for name in PAIRS:
-        own = rates[f"{name}, read"]
-        print(
-            f"{name}, read against the notebook: {own / rates[NOTEBOOK]:.1f}x, "
-            f"against tensorstore: {own / rates[f'{name}, tensorstore']:.2f}x"
-        )
+    for way in rates:
+        if way.endswith(", read") and NOTEBOOK in rates:
+            print(f"{way} against the notebook: {rates[way] / rates[NOTEBOOK]:.1f}x")
+        other = way.replace("read", "tensorstore")
+        if other != way and other in rates:
+            print(
+                f"{way} against tensorstore: {rates[way] / rates[other]:.2f}x, "
+                f"by CPU time {cpu[other] / cpu[way]:.2f}x"
+            )
 
 
 def wait(options: argparse.Namespace) -> None:

@@ -77,12 +77,11 @@ def open_layers(path: Path, layers: Path) -> Source:
     meta = _json(path / "meta.json") if (path / "meta.json").is_file() else {}
     volume = open_stack("volume", files, meta)
     arrays, used = [volume], list(files)
-    if layers != path:
-        for name in PICTURES:
-            found = picture_of(path, name)
-            if found is not None:
-                arrays.append(_like(volume, open_picture(name, found)))
-                used.append(found)
+    for name in PICTURES:
+        found = picture_of(path, name)
+        if found is not None:
+            arrays.append(_like(volume, open_picture(name, found)))
+            used.append(found)
     return Source(path, "TIFF layers", tuple(arrays), tuple(used), meta)
 
 

@@ -11,23 +11,23 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.errors import DataError
 from hpctrain.formats.array import Key
-from hpctrain.formats.chunk_decoder import CODECS, ChunkDecoder
-from hpctrain.formats.packages import need
-from hpctrain.formats.shards import MISSING
+from hpctrain.formats.chunk_decoder import CODECS, chunk_decoder
+from hpctrain.formats.shard_file import Shard
 
 MAX_OPEN = 128
 """Shards that are kept open; each costs a file handle and its table."""
+AT_ONCE = 4 << 20
+"""Bytes of the chunks that are unpacked at once, where one alone has no more."""
 
 
 def _compressor(page: dict[str, Any]) -> str | None:
@@ -59,48 +59,6 @@ def is_readable(folder: Path) -> bool:
         return False
 
 
-class _Shard:
-    """An open file and its table; closed when nobody uses it any more."""
-
-    def __init__(self, path: Path, chunks: tuple[int, ...]) -> None:
-        size = 16 * math.prod(chunks)
-        self.path = path
-        try:
-            self.fd = os.open(path, os.O_RDONLY)
-        except OSError as e:
-            raise DataError(f"{path}: cannot be read: {e.strerror}") from e
-        # chunks are asked for one by one; what the kernel would read behind them is thrown away
-        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_RANDOM)
-        length = os.fstat(self.fd).st_size
-        foot = os.pread(self.fd, size + 4, max(0, length - size - 4))
-        crc = need("google_crc32c", path).value(foot[:-4])
-        if length < size + 4 or foot[-4:] != crc.to_bytes(4, "little"):
-            raise DataError(f"{path}: is torn (its table of chunks is damaged); convert it again")
-        self.table = np.frombuffer(foot[:-4], "<u8").reshape(*chunks, 2)
-
-    def chunk(self, place: tuple[int, ...], part: tuple[int, int] | None = None) -> bytes | None:
-        """The packed bytes of a chunk, or [start, stop) of them; None: it is nothing but zeros."""
-        offset, length = (int(n) for n in self.table[place])
-        if offset == MISSING:
-            return None
-        if part is not None:
-            offset, length = offset + part[0], min(length, part[1]) - part[0]
-        data = os.pread(self.fd, length, offset)
-        if len(data) < length:
-            raise DataError(f"{self.path}: is torn (a chunk ends too early); convert it again")
-        return data
-
-    def ask_for(self, place: tuple[int, ...]) -> None:
-        """Let the disk begin to read a chunk."""
-        offset, length = (int(n) for n in self.table[place])
-        if offset != MISSING:
-            os.posix_fadvise(self.fd, offset, length, os.POSIX_FADV_WILLNEED)
-
-    def __del__(self) -> None:
-        if hasattr(self, "fd"):
-            os.close(self.fd)
-
-
 class ShardedArray:
     """One array; safe for threads."""
 
@@ -116,86 +74,172 @@ class ShardedArray:
         self.chunk = tuple(inner["chunk_shape"])
         self.shard = tuple(page["chunk_grid"]["configuration"]["chunk_shape"])
         self._per_shard = tuple(s // c for s, c in zip(self.shard, self.chunk, strict=True))
-        self._fill = page["fill_value"]
-        self._decode = self._decoder(name)
+        self._fill_value = page["fill_value"]
+        self._unpack = chunk_decoder(name, folder)
         self._is_plain = name == "none"
         self._stored = self.dtype.newbyteorder("<")
-        self._open: OrderedDict[tuple[int, ...], _Shard | None] = OrderedDict()
+        self._chunk_bytes = math.prod(self.chunk) * self.dtype.itemsize
+        self._row_bytes = self._chunk_bytes // self.chunk[0]
+        self._at_once = max(1, AT_ONCE // self._chunk_bytes)
+        self._local = threading.local()
+        self._open: OrderedDict[tuple[int, ...], Shard | None] = OrderedDict()
         self._lock = threading.Lock()
-
-    def _decoder(self, name: str) -> Any:
-        if name == "none":
-            return lambda data: data
-        num_bytes = math.prod(self.chunk) * self.dtype.itemsize
-        return ChunkDecoder(name, num_bytes, self._folder)
 
     def read(self, key: Key) -> NDArray[Any]:
         """Values of one slice an axis, with start and stop and without a step."""
         out = np.empty([part.stop - part.start for part in key], self.dtype)
-        touched = [
-            range(part.start // size, -(-part.stop // size)) if part.stop > part.start else range(0)
-            for part, size in zip(key, self.chunk, strict=True)
-        ]
-        places = list(itertools.product(*touched))
-        for place in places[1:]:  # the disk reads them side by side while the first is unpacked
-            self._ask_for(place)
-        for place in places:
-            self._copy(place, key, out)
+        parts = self._parts(key, out)
+        groups = [_runs(parts[n : n + self._at_once]) for n in range(0, len(parts), self._at_once)]
+        for runs, to_come in itertools.pairwise([[], *groups, []]):
+            # the disk reads them side by side, and those to come while others are unpacked
+            for run in to_come if runs else to_come[1:]:
+                run.ask_for()
+            self._copy(runs, out)
         return out
 
-    def _ask_for(self, place: tuple[int, ...]) -> None:
-        shard = self._shard(tuple(p // n for p, n in zip(place, self._per_shard, strict=True)))
-        if shard is not None:
-            shard.ask_for(tuple(p % n for p, n in zip(place, self._per_shard, strict=True)))
+    def _parts(self, key: Key, out: NDArray[Any]) -> list[_Part]:
+        """What chunks have of a region; those that are not there are filled in at once."""
+        axes = [
+            _spans(part, chunk, per_shard)
+            for part, chunk, per_shard in zip(key, self.chunk, self._per_shard, strict=True)
+        ]
+        parts, shard, home = [], None, None
+        for spans in itertools.product(*axes):
+            place = tuple([span.shard for span in spans])
+            if place != home:
+                home, shard = place, self._shard(place)
+            number = 0
+            for span, count in zip(spans, self._per_shard, strict=True):
+                number = number * count + span.chunk
+            target = tuple([span.target for span in spans])
+            found = None if shard is None else shard.find(number)
+            if shard is None or found is None:
+                out[target] = self._fill_value
+                continue
+            offset, length = found
+            inside = [span.inside for span in spans]
+            if self._is_plain:  # only the rows that are wanted are read, and stand first
+                first, last = inside[0].start, inside[0].stop
+                length = min(length, last * self._row_bytes) - first * self._row_bytes
+                offset += first * self._row_bytes
+                inside[0] = slice(0, last - first)
+            parts.append(_Part(shard, number, offset, length, tuple(inside), target))
+        return parts
 
-    def _copy(self, place: tuple[int, ...], key: Key, out: NDArray[Any]) -> None:
-        """Copy what one chunk has of the region."""
-        inside, target = [], []
-        for number, size, part in zip(place, self.chunk, key, strict=True):
-            low, high = max(part.start, number * size), min(part.stop, (number + 1) * size)
-            inside.append(slice(low - number * size, high - number * size))
-            target.append(slice(low - part.start, high - part.start))
-        shape = self.chunk
-        rows: tuple[int, int] | None = None
-        if self._is_plain:  # only the rows that are wanted are read, and stand first
-            first, last = inside[0].start, inside[0].stop
-            rows, shape = (first, last), (last - first, *shape[1:])
-            inside[0] = slice(0, last - first)
-        data = self._chunk(place, rows)
-        if data is None:
-            out[tuple(target)] = self._fill
-            return
-        values = np.frombuffer(data, self._stored)
-        if values.size != math.prod(shape):
-            raise DataError(f"{self._folder}: chunk {place} is of another size; convert it again")
-        out[tuple(target)] = values.reshape(shape)[tuple(inside)]
-
-    def _chunk(self, place: tuple[int, ...], rows: tuple[int, int] | None = None) -> Any:
-        """The numbers of a chunk, or of some of its rows; see `_Shard.chunk`."""
-        shard = self._shard(tuple(p // n for p, n in zip(place, self._per_shard, strict=True)))
-        if shard is None:
-            return None
-        row_bytes = math.prod(self.chunk[1:]) * self.dtype.itemsize
-        part = None if rows is None else (rows[0] * row_bytes, rows[1] * row_bytes)
-        inner = tuple(p % n for p, n in zip(place, self._per_shard, strict=True))
-        packed = shard.chunk(inner, part)
-        if packed is None:
-            return None
+    def _copy(self, runs: list[_Run], out: NDArray[Any]) -> None:
+        """Read some chunks and copy what they have of a region."""
+        parts = [part for run in runs for part in run.parts]
+        room, packed = self._room(sum(run.length for run in runs)), []
+        for run in runs:
+            run.shard.read_into(room[: run.length], run.offset)
+            for part in run.parts:
+                packed.append(room[: part.length])
+                room = room[part.length :]
         try:
-            return self._decode(packed)
-        except (RuntimeError, ValueError) as e:
-            raise DataError(
-                f"{shard.path}: chunk {place} cannot be unpacked ({e}); convert it again"
-            ) from e
+            unpacked = self._unpack(packed, self._chunk_bytes)
+            for part, chunk in zip(parts, unpacked, strict=True):
+                values = np.frombuffer(chunk, self._stored).reshape(-1, *self.chunk[1:])
+                out[part.target] = values[part.inside]
+        except (DataError, ValueError) as e:
+            raise self._damaged(parts, packed, e) from e
 
-    def _shard(self, place: tuple[int, ...]) -> _Shard | None:
+    def _damaged(self, parts: list[_Part], packed: list[memoryview], error: Exception) -> DataError:
+        """Which of some chunks is the one that cannot be unpacked."""
+        for part, chunk in zip(parts, packed, strict=True):
+            try:
+                for found in self._unpack([chunk], self._chunk_bytes):
+                    np.frombuffer(found, self._stored).reshape(-1, *self.chunk[1:])
+            except (DataError, ValueError) as e:
+                break_at, error = part, e
+                break
+        else:
+            break_at = parts[0]
+        return DataError(
+            f"{break_at.shard.path}: chunk {break_at.number} cannot be unpacked ({error}); "
+            "convert it again"
+        )
+
+    def _room(self, length: int) -> memoryview:
+        """Memory for packed bytes, which the next call on this thread writes over."""
+        room = getattr(self._local, "room", None)
+        if room is None or len(room) < length:
+            room = self._local.room = memoryview(np.empty(length, np.uint8))
+        return room[:length]
+
+    def _shard(self, place: tuple[int, ...]) -> Shard | None:
         with self._lock:
             if place in self._open:
                 self._open.move_to_end(place)
                 return self._open[place]
             path = self._folder.joinpath("c", *map(str, place))
-            shard = _Shard(path, self._per_shard) if path.exists() else None
+            shard = Shard(path, self._per_shard) if path.exists() else None
             self._open[place] = shard
             while len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)
             return shard
+
+
+class _Span(NamedTuple):
+    """What a region has of one chunk along one axis."""
+
+    shard: int
+    chunk: int
+    """Within the shard."""
+    inside: slice
+    target: slice
+
+
+class _Part(NamedTuple):
+    """What a region has of one chunk."""
+
+    shard: Shard
+    number: int
+    offset: int
+    length: int
+    inside: tuple[slice, ...]
+    target: tuple[slice, ...]
+
+
+class _Run(NamedTuple):
+    """Chunks that lie one behind the other in a file, and are read at once."""
+
+    parts: list[_Part]
+
+    @property
+    def shard(self) -> Shard:
+        return self.parts[0].shard
+
+    @property
+    def offset(self) -> int:
+        return self.parts[0].offset
+
+    @property
+    def length(self) -> int:
+        return self.parts[-1].offset + self.parts[-1].length - self.offset
+
+    def ask_for(self) -> None:
+        self.shard.ask_for(self.offset, self.length)
+
+
+def _runs(parts: list[_Part]) -> list[_Run]:
+    runs: list[_Run] = []
+    shard, end = None, 0
+    for part in parts:
+        if part.shard is shard and part.offset == end:
+            runs[-1].parts.append(part)
+        else:
+            runs.append(_Run([part]))
+        shard, end = part.shard, part.offset + part.length
+    return runs
+
+
+def _spans(part: slice, chunk: int, per_shard: int) -> list[_Span]:
+    """The chunks that a region touches along one axis."""
+    start, stop = part.start, part.stop
+    spans = []
+    for number in range(start // chunk, -(-stop // chunk)) if stop > start else ():
+        first = number * chunk
+        low, high = max(start, first), min(stop, first + chunk)
+        inside, target = slice(low - first, high - first), slice(low - start, high - start)
+        spans.append(_Span(number // per_shard, number % per_shard, inside, target))
+    return spans

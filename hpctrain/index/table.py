@@ -235,6 +235,10 @@ def tool_facts() -> dict[str, str]:
     return {"tool": "hpctrain.index", "tool_version": __version__}
 
 
+# A sample of thousands of layers has their digests in one cell; csv takes 131,072 characters.
+csv.field_size_limit(2**31 - 1)
+
+
 def parse_rows(csv_text: str) -> tuple[Columns, tuple[Row, ...]]:
     """Columns and rows of a CSV; raises ValueError when its columns are not ours."""
     reader = csv.reader(io.StringIO(csv_text, newline=""))

@@ -122,6 +122,13 @@ def _patterns(job: Job) -> list[str]:
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:
+    """Files that a pattern finds; an absolute one may go over links to the root."""
+    if Path(pattern).is_absolute():
+        tops = (root, Path(os.path.realpath(root)))
+        top = next((top for top in tops if Path(pattern).is_relative_to(top)), None)
+        if top is None:
+            return []  # said by others
+        pattern = Path(pattern).relative_to(top).as_posix()
     try:
         return list(islice(root.glob(pattern), _MOST_FILES))
     except (ValueError, NotImplementedError, OSError):

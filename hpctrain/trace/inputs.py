@@ -49,6 +49,7 @@ def read_inputs(index_csv: str, index_json: str) -> Inputs:
     """
     try:
         root = Path(json.loads(index_json)["root"])
+        csv.field_size_limit(2**31 - 1)  # digests of thousands of layers may be one cell
         reader = csv.DictReader(io.StringIO(index_csv))
         names = [
             column

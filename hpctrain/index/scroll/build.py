@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,25 @@ def find_parts(scroll: Scroll, root: Path) -> Iterator[Part]:
         more = f"\nand {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         raise DataError("\n".join(bad[:SHOWN]) + more)
     volumes = [one for one in found if isinstance(one, Volume)]
-    yield from split_volumes(scroll, volumes[: len(trained)], volumes[len(trained) :])
+    count = len(trained)
+    cut = volumes[:count] if scroll.validation.held_out else []
+    for own in (volumes[:count], [*cut, *volumes[count:]]):  # of training and validation
+        check_labels(scroll, own)
+    yield from split_volumes(scroll, volumes[:count], volumes[count:])
+
+
+def check_labels(scroll: Scroll, volumes: Sequence[Volume]) -> None:
+    """Refuse labels of some volumes alone.
+
+    Raises:
+        DataError: names the first without.
+    """
+    without = [volume.source for volume in volumes if not volume.has_labels]
+    if without and len(without) < len(volumes):
+        raise DataError(
+            f"data.labels: {without[0]} has no {scroll.labels!r}, and other volumes have; "
+            "label all of them, leave it out, or give labels: null"
+        )
 
 
 def part_rows(part: Part) -> Iterator[Row]:
@@ -144,6 +163,40 @@ def _check_copies(rows: list[Row]) -> None:
                 f"{row['source']}: is to validate on, but has the same content as {other}, which "
                 "is trained on; leave one of them out"
             )
+    _check_layers(rows)
+
+
+def _check_layers(rows: list[Row]) -> None:
+    """Refuse a layer to validate on of which a copy, in another volume, is trained on.
+
+    Layers that a volume has several times, such as empty ones, say nothing.
+    """
+    known: dict[str, str] = {}
+    for source, digest, _ in _own_layers(rows, "train"):
+        known.setdefault(digest, source)
+    for source, digest, name in _own_layers(rows, "validation"):
+        other = known.get(digest, source)
+        if other != source:
+            raise DataError(
+                f"{name}: is to validate on, but {other}, which is trained on, has a layer of the "
+                "same content; leave one of the volumes out, or cut both at the same layer"
+            )
+
+
+def _own_layers(rows: list[Row], split: str) -> Iterator[tuple[str, str, str]]:
+    """Source, digest and name of the layers of a split that their volume has once."""
+    layers: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["layout"] == "layers":
+            own = layers.setdefault(row["source"], {})
+            own.update(zip(row.paths("volume"), row["volume_sha256"].split(SEPARATOR), strict=True))
+    counts = {source: Counter(own.values()) for source, own in layers.items()}
+    for row in rows:
+        if row["layout"] == "layers" and row.split == split:
+            for name in row.paths("volume"):
+                digest = layers[row["source"]][name]
+                if counts[row["source"]][digest] == 1:
+                    yield row["source"], digest, name
 
 
 def _rule(scroll: Scroll) -> dict[str, Any]:

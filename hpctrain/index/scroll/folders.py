@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,29 @@ def layer_files(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder}: holds no .tif files; give the folder of the layers")
     _check_names(folder, files)
-    if not all(p.stem.isdecimal() for p in files):
-        return sorted(files, key=_natural)
-    files.sort(key=lambda p: int(p.stem))
-    numbers = [int(p.stem) for p in files]
-    step = numbers[1] - numbers[0] if len(files) > 1 else 1
-    for before, after in zip(numbers, numbers[1:], strict=False):
-        if after - before != step:
-            found = "is there twice" if after == before else "is missing"
+    files.sort(key=_natural)
+    numbers = _numbers(files)
+    steps = [after - before for before, after in pairwise(numbers)]
+    step = min((n for n in steps if n), default=1)
+    for number, own in enumerate(steps):
+        if own != step:
+            found = "is missing" if own else "is there twice"
             raise DataError(
-                f"{folder}: layer {before + (step if after != before else 0)} {found} "
-                f"(between {before} and {after}); a volume needs all of its layers, fetch it"
+                f"{folder}: layer {numbers[number] + (step if own else 0)} {found} (between "
+                f"{files[number].name} and {files[number + 1].name}); a volume needs all of its "
+                "layers, fetch it"
             )
     return files
+
+
+def _numbers(files: list[Path]) -> list[int]:
+    """The numbers of layers, which may stand within their names; empty: nothing counts them."""
+    found = [[int(text) for text in re.findall(r"\d+", file.stem)] for file in files]
+    if len({len(own) for own in found}) > 1:
+        return []
+    columns = [list(own) for own in zip(*found, strict=True)]
+    varying = [own for own in columns if len(set(own)) > 1] or columns  # all alike: 1.tif, 01.tif
+    return varying[0] if len(varying) == 1 else []
 
 
 def _check_names(folder: Path, files: list[Path]) -> None:

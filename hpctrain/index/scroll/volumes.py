@@ -56,6 +56,13 @@ class Volume:
     dtype: str
     pictures: dict[str, str]
     """Files of PICTURES; those within a Zarr group are not among them."""
+    inside: tuple[str, ...] = ()
+    """Which of PICTURES are arrays of its Zarr group."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether ink was drawn on it."""
+        return "labels" in self.pictures or "labels" in self.inside
 
 
 def find_sources(root: Path, patterns: list[str], key: str) -> list[str]:
@@ -77,6 +84,11 @@ def find_sources(root: Path, patterns: list[str], key: str) -> list[str]:
 
 def _below(root: Path, pattern: str, key: str) -> str:
     """A pattern as it is below the root, which has no links; an absolute one may go over some."""
+    if ".." in Path(pattern).parts:
+        raise DataError(
+            f"data.{key}: {pattern!r} has '..', which leads elsewhere behind links and in a "
+            "container; give the path below data.root"
+        )
     if not Path(pattern).is_absolute():
         return pattern
     for path in (Path(pattern), Path(pattern).resolve()):
@@ -193,7 +205,8 @@ def _zarr(root: Path, source: str, scroll: Scroll) -> Volume:
         if picture is not None and picture.shape != shape[1:]:
             raise _unlike(path / getattr(scroll, key), picture.shape, shape)
     beside = _pictures(root, path, scroll)
-    return Volume(source, "zarr", name, files, shape, arrays[name].dtype, beside)
+    inside = tuple(key for key in PICTURES if getattr(scroll, key) in arrays)
+    return Volume(source, "zarr", name, files, shape, arrays[name].dtype, beside, inside)
 
 
 def _chosen(path: Path, names: list[str], asked: str | None) -> str:

@@ -74,6 +74,17 @@ def test_zarr__a_stack_in_one_file(tmp_path):
     np.testing.assert_array_equal(open_source(tmp_path / "a.tif").array()[:], values)
 
 
+def test_zarr__pictures_among_the_layers(tmp_path):
+    values = volume((7, 50, 33))
+    write_fragment(tmp_path / "frag", values)
+    layers = tmp_path / "frag" / "surface_volume"
+    for name in ("inklabels.png", "mask.png"):
+        (tmp_path / "frag" / name).rename(layers / name)
+    run(layers, "zarr", tmp_path / "out")
+    labels = np.asarray(Image.open(layers / "inklabels.png"))
+    np.testing.assert_array_equal(zarr.open(tmp_path / "out")["inklabels"][:], labels)
+
+
 @pytest.mark.parametrize("top", [1, 255])
 def test_zarr__a_fragment_with_its_labels_and_mask(tmp_path, top):
     values = volume((7, 50, 33))
@@ -202,7 +213,7 @@ def test_zarr__options_that_make_no_sense(tmp_path, options, message):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda f: (f / "02.tif").unlink(), "layer 2 is missing .between 1 and 3."),
+        (lambda f: (f / "02.tif").unlink(), "layer 2 is missing .between 01.tif and 03.tif."),
         (lambda f: (f / "02.tif").write_bytes(b"II*\0"), r"02.tif: (is no TIFF file|trunc)"),
         (lambda f: (f / "02.tif").write_bytes(b"hello"), "02.tif: is no TIFF file"),
         (

@@ -80,6 +80,18 @@ def test_data__links_to_a_folder_that_is_not_bound(folder):
     assert found(folder, "HERE/archive") == []
 
 
+def test_data__absolute_patterns_are_followed_too(folder):
+    (folder / "archive" / "mantle9.nc").touch()
+    (folder / "data" / "mantle9.nc").symlink_to(folder / "archive" / "mantle9.nc")
+    (folder / "linked").symlink_to(folder / "data")
+    wanted = found(folder)
+    assert len(wanted) == 1
+    for place in ("data", "linked"):
+        settings = (f"data.targets=['{folder}/data/*.nc']", f"data.root={place}")
+        assert found(folder, settings=settings)[0].endswith(wanted[0][-60:]), place
+    assert found(folder, settings=("data.targets=['/elsewhere/*.nc']",)) == []
+
+
 def test_stage__a_folder_that_cannot_be_written_or_is_not_known(folder):
     staged = ("data.stage=node_local", f"data.stage_dir={folder}/scratch")
     assert found(folder, settings=staged) == []

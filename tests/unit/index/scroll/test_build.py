@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from hpctrain.config.document import Document
 from hpctrain.config.job import Job
 from hpctrain.config.layers import Layers
+from hpctrain.convert.command import run as convert
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.index import read_index, verify_index
 from hpctrain.index.leaks import check_leaks
@@ -17,7 +19,14 @@ from hpctrain.index.scroll.region import Box, around, disjoint
 from hpctrain.index.store import save_index
 from hpctrain.index.windows.place import window_of
 from tests.jobs import mantle
-from tests.unit.data.scroll.builders import SHAPE, places, scroll, write_fragment, write_layers
+from tests.unit.data.scroll.builders import (
+    SHAPE,
+    Quiet,
+    places,
+    scroll,
+    write_fragment,
+    write_layers,
+)
 
 
 def build(root, **values):
@@ -181,6 +190,69 @@ def test_build__copies_in_both_splits(tmp_path):
     write_fragment(tmp_path / "2")
     with pytest.raises(DataError, match="2: is to validate on, but has the same content as 1"):
         build(tmp_path, volumes=["1"], validation={"volumes": ["2"]})
+
+
+def test_build__copies_of_layers_where_volumes_are_cut_along_z(tmp_path):
+    """The second volume is the first one's upper part: its last layers are trained on there."""
+    layers = np.random.default_rng(0).integers(0, 999, (20, 40, 60)).astype(np.uint16)
+    layers[[0, 1]] = layers[[10, 11]] = 0  # empty ones are no copies
+    write_layers(tmp_path / "1", layers)
+    write_layers(tmp_path / "2", layers[:12])
+    told = "2/0[89].tif: is to validate on, but 1, which is trained on, has a layer of the same"
+    with pytest.raises(DataError, match=told):
+        build(tmp_path, validation={"share": 0.3, "axis": "z"})
+    write_layers(tmp_path / "alone" / "2", np.concatenate([layers[:2], layers[:10] + 1000]))
+    (tmp_path / "1").rename(tmp_path / "alone" / "1")
+    assert build(tmp_path / "alone", validation={"share": 0.3, "axis": "z"}).rows
+
+
+@pytest.mark.parametrize("is_zarr", [False, True])
+def test_build__labels_of_some_volumes_alone(tmp_path, is_zarr):
+    write_fragment(tmp_path / "1")
+    folder = write_fragment(tmp_path / "2", places() + 1)
+    if is_zarr:
+        convert((folder,), "zarr", tmp_path / "3", {}, Quiet())
+        shutil.rmtree(folder)
+        assert build(tmp_path).rows
+        shutil.rmtree(tmp_path / "3" / "inklabels")
+    else:
+        (folder / "inklabels.png").unlink()
+    told = r"data.labels: [23] has no 'inklabels', and other volumes have; label all of them"
+    with pytest.raises(DataError, match=told):
+        build(tmp_path)
+    assert build(tmp_path, labels=None).rows
+
+
+@pytest.mark.parametrize("pattern", ["../other/1", "1/../1", "HERE/root/../other/1"])
+def test_build__paths_that_go_up(tmp_path, pattern):
+    write_fragment(tmp_path / "root" / "1")
+    write_fragment(tmp_path / "other" / "1")
+    pattern = pattern.replace("HERE", str(tmp_path))
+    with pytest.raises(DataError, match=r"data.volumes: .* has '\.\.', which leads elsewhere"):
+        build(tmp_path / "root", volumes=[pattern])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a_00", "a_01", "a_03"), "layer 2 is missing .between a_01.tif and a_03.tif"),
+        (("a_00", "a_02", "a_03"), "layer 1 is missing .between a_00.tif and a_02.tif"),
+        (("s2_1_x", "s2_2_x", "s2_4_x"), "layer 3 is missing"),
+        (("0", "2", "3"), "layer 1 is missing .between 0.tif and 2.tif"),
+        (("l1", "l01", "l2"), "layer 1 is there twice"),
+    ],
+)
+def test_layer_files__gaps(tmp_path, names, told):
+    for name in names:
+        (tmp_path / f"{name}.tif").touch()
+    with pytest.raises(DataError, match=told):
+        layer_files(tmp_path)
+
+
+def test_layer_files__of_two_numbers_have_no_gaps(tmp_path):
+    for name in ("x_1_2", "x_1_4", "x_3_1"):  # nothing says which of them counts
+        (tmp_path / f"{name}.tif").touch()
+    assert len(layer_files(tmp_path)) == 3
 
 
 def test_around__every_window_that_keeps_off_fits_somewhere():
