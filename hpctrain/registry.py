@@ -41,6 +41,7 @@ SMOKE = {
     "ink": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
 }
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
+STUDY_PLOT = "hpctrain.analysis.study:write_plot"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"
