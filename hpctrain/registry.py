@@ -50,6 +50,7 @@ EVALUATE = {
     "ink": "hpctrain.evaluate.segments:evaluate_segments",
     "scroll_vae": "hpctrain.evaluate.cubes:evaluate_cubes",
 }
+STUDY_PLOT = "hpctrain.analysis.study:write_plot"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

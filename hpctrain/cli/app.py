@@ -37,6 +37,7 @@ from hpctrain.cli import (
     site,
     smoke,
     status,
+    study,
     submit,
     table,
     template,
@@ -48,7 +49,7 @@ from hpctrain.errors import HpctrainError
 
 _ORDER = (
     *("init", "sample", "index", "convert", "import-map2map", "models"),
-    *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale"),
+    *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale", "study"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
     *("predict", "generate", "evaluate", "report", "profile", "table"),
@@ -86,6 +87,7 @@ app.command("import-map2map", short_help="Write a job file from map2map's comman
 app.command("render")(render.command)
 app.command("submit", short_help="Render a job, check it and hand it in.")(submit.command)
 app.command("scale", short_help="Measure how a job scales over nodes.")(scale.command)
+app.command("study", short_help="Answer a question about a training by runs.")(study.command)
 app.command("status", short_help="Show every run, its state and its progress.")(status.command)
 app.command("why", short_help="Say why a run waits or failed, and what to do.")(why.command)
 app.command("logs", short_help="Show what a run prints.")(logs.command)

@@ -36,12 +36,13 @@ class Plateau(Schema):
 class Schedule(Schema):
     """Learning rate by step; it belongs to the run and is stored in every checkpoint."""
 
-    kind: Literal["constant", "cosine", "step", "plateau"] = "constant"
-    """Shape after warm-up."""
+    kind: Literal["constant", "cosine", "exponential", "step", "plateau"] = "constant"
+    """Shape after warm-up; exponential: the logarithm of the rate goes straight to the last one."""
     warmup_steps: NonNegativeInt = 0
     """Steps of linear rise from 0."""
-    final_factor: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Cosine: last rate as a share of the first."""
+    final_factor: NonNegativeFloat = 0.0
+    """Cosine, exponential: last rate as a share of the first; exponential: also above 1, by which
+    the rate rises."""
     final_weight_decay: PositiveFloat | None = None
     """Weight decay at the end, by step on a cosine from the optimizer's own, such as DINO's 0.04 to
     0.4; null: constant."""
@@ -54,14 +55,24 @@ class Schedule(Schema):
 
     @model_validator(mode="after")
     def _fits(self) -> Schedule:
-        for name, kind in _BELONGS.items():
+        for name, kinds in _BELONGS.items():
             default = type(self).model_fields[name].default
-            if self.kind != kind and getattr(self, name) != default:
+            if self.kind not in kinds and getattr(self, name) != default:
                 shown = "null" if default is None else default
                 raise ValueError(
                     f"{name} has no effect with kind: {self.kind}; remove it or put {shown}, or "
-                    f"set kind: {kind}"
+                    f"set kind: {' or '.join(kinds)}"
                 )
+        if self.kind == "cosine" and self.final_factor > 1:
+            raise ValueError(
+                f"final_factor {self.final_factor:g} is above 1, and a cosine falls; allowed: 0 to "
+                "1, or kind: exponential"
+            )
+        if self.kind == "exponential" and not self.final_factor:
+            raise ValueError(
+                "kind: exponential lacks final_factor, or has 0, which no factor a step leads to; "
+                "give more than 0, such as 0.01"
+            )
         if self.kind == "plateau" and self.plateau is None:
             raise ValueError(
                 "kind: plateau lacks a block plateau; add it with a metric, such as "
@@ -75,9 +86,9 @@ class Schedule(Schema):
 
 
 _BELONGS = {
-    "final_factor": "cosine",
-    "milestones": "step",
-    "gamma": "step",
-    "plateau": "plateau",
+    "final_factor": ("cosine", "exponential"),
+    "milestones": ("step",),
+    "gamma": ("step",),
+    "plateau": ("plateau",),
 }
-"""Fields that only one kind takes."""
+"""Fields that only some kinds take."""

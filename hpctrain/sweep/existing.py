@@ -16,8 +16,11 @@ from hpctrain.sweep.write import CODE, FACTS, POINTS, TABLE, Rendered, put_code,
 
 _SHOWN = 5
 _KEYS = ("how", "num_points", "parts", "max_running", "files")
-_NOTES = ("submitted.log", "chain.log", "followers", "STOP", "scaling.png", "scaling.svg")
-"""Written beside a sweep while it runs, or by `hpctrain scale`."""
+_NOTES = (
+    *("submitted.log", "chain.log", "followers", "STOP", "scaling.png", "scaling.svg"),
+    *("answer.csv", "answer.csv.provenance.json", "answer.json", "answer.png", "answer.svg"),
+)
+"""Written beside a sweep while it runs, or by `hpctrain scale` and `hpctrain study`."""
 
 
 def sweep_facts(folder: Path) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Clock:
         self._phases = Phases(device)
         self._mark = time.perf_counter()
         self._aside_s = 0.0
+        self._cpu_mark = time.process_time()
+        self._cpu_s = 0.0
         self._steps = 0.0
         self._total_s = 0.0
         self._is_warm = False
@@ -38,6 +40,7 @@ class Clock:
     def start(self) -> None:
         """The loop begins."""
         self._mark, self._aside_s = time.perf_counter(), 0.0
+        self._cpu_mark = time.process_time()
         self._phases.begin()
 
     def mark(self, phase: Phase) -> None:
@@ -65,9 +68,11 @@ class Clock:
         """Around what is no part of a step."""
         self._phases.mark("other")
         begin = time.perf_counter()
+        self._count_cpu()
         try:
             yield
         finally:
+            self._cpu_mark = time.process_time()
             self._phases.begin()
             spent = time.perf_counter() - begin
             self._aside_s += spent
@@ -104,6 +109,20 @@ class Clock:
     def mean_samples_per_s(self) -> float:
         """Samples of all ranks a second since the start."""
         return self._batch / self.mean_step_s if self.mean_step_s else 0.0
+
+    def take_cpu_s(self) -> float:
+        """CPU seconds of all threads of this rank since the last call, less what is set aside.
+
+        Where others use the machine too, they say more of a training's cost than its seconds.
+        """
+        self._count_cpu()
+        spent, self._cpu_s = self._cpu_s, 0.0
+        return spent
+
+    def _count_cpu(self) -> None:
+        now = time.process_time()
+        self._cpu_s += now - self._cpu_mark
+        self._cpu_mark = now
 
     def take(self) -> tuple[float, dict[Phase, float]]:
         """Samples a second, and each phase's share of the time, since the last call."""

@@ -119,6 +119,7 @@ class Reporter:
                 **{f"loss/{key}": value for key, value in losses.items()},
                 **settings,
                 "samples_per_s": samples_per_s,
+                "cpu_s": self._clock.take_cpu_s(),
                 **{f"share/{phase}": value for phase, value in shares.items()},
             },
         )

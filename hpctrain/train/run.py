@@ -158,13 +158,14 @@ class RunState:
             found = json.loads(self.path.read_text())
         except (OSError, ValueError):
             return
-        told = {key: found.get(key) for key in ("status", "message", "exit_code")}
+        told = {key: found.get(key) for key in ("status", "message", "exit_code", "error")}
         is_same_start = found.get("launch_id") == self.fields.get("launch_id")
         if is_same_start and told["status"] == "failed" and told["message"]:
             self.fields.update(told)
 
     def begin(self, **fields: Any) -> None:
         """Say that the training runs here; forgets the end of an earlier start."""
+        self.fields.pop("error", None)
         for key in ("message", "exit_code", "stop_reason"):
             self.fields.pop(key, None)
             self.fields.pop(f"previous_{key}", None)  # so the run script has renamed them

@@ -27,10 +27,12 @@ def factor(schedule: Schedule, step: int, total_steps: int) -> float:
         return (step + 1) / schedule.warmup_steps
     if schedule.kind == "step":
         return schedule.gamma ** sum(step >= milestone for milestone in schedule.milestones)
-    if schedule.kind != "cosine":
+    if schedule.kind not in ("cosine", "exponential"):
         return 1.0  # plateau's factor is no function of the step; see plateau.py
     span = max(1, total_steps - schedule.warmup_steps)
     progress = min(1.0, (step - schedule.warmup_steps) / span)
+    if schedule.kind == "exponential":  # rising it is the range test of Smith 2017, section 3.3
+        return float(schedule.final_factor**progress)
     # Loshchilov & Hutter 2017, equation 5, for a single cycle
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return schedule.final_factor + (1 - schedule.final_factor) * cosine

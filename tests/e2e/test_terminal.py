@@ -20,7 +20,7 @@ from tests.runs import SmallRun, wait_until
 
 COMMANDS = [
     *("init", "sample", "index", "convert", "import-map2map", "models", "show", "check", "lint"),
-    *("cost", "smoke", "render", "submit", "scale"),
+    *("cost", "smoke", "render", "submit", "scale", "study"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce", "predict", "generate", "evaluate", "report"),
     *("profile", "table", "schema", "site", "template"),

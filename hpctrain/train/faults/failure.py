@@ -54,7 +54,7 @@ def report(
     else:
         logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
     if not isinstance(error, BusyError) and not is_told(run_dir):
-        remember(run_dir, f"{ranks} {message}", code)
+        remember(run_dir, f"{ranks} {message}", code, type(error).__name__)
     return code
 
 
@@ -89,10 +89,18 @@ def is_told(run_dir: Path) -> bool:
     return bool(fields.get("updated", 0.0) >= _STARTED)
 
 
-def remember(run_dir: Path, message: str, code: int) -> None:
-    """Write a failure into state.json."""
+def remember(run_dir: Path, message: str, code: int, error: str = "") -> None:
+    """Write a failure into state.json.
+
+    Args:
+        run_dir: the run directory.
+        message: what people read.
+        code: exit code.
+        error: class of the exception, which tells a loss that is no number from all else.
+    """
     if not (run_dir / "config.yaml").is_file():
         return
     launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
     with suppress(TrainError):  # the log has the message, and a full disk may be what it says
-        RunState(run_dir).update(status="failed", launch_id=launch, message=message, exit_code=code)
+        facts = {"launch_id": launch, "message": message, "exit_code": code, "error": error}
+        RunState(run_dir).update(status="failed", **facts)

@@ -18,3 +18,21 @@ def test_start__what_was_aside_before_is_no_part_of_the_next_step() -> None:
     clock.end()
     assert clock.counted_s > 0
     assert clock.take()[0] > 0
+
+
+def test_take_cpu_s__counts_work_and_neither_sleep_nor_what_is_aside() -> None:
+    clock = Clock(1)
+    clock.start()
+    time.sleep(0.2)
+    assert clock.take_cpu_s() < 0.1
+    with clock.aside():
+        work(0.2)
+    assert clock.take_cpu_s() < 0.1
+    work(0.2)
+    assert clock.take_cpu_s() >= 0.2
+
+
+def work(cpu_s: float) -> None:
+    end = time.process_time() + cpu_s
+    while time.process_time() < end:
+        sum(range(1000))

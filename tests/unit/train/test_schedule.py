@@ -30,6 +30,16 @@ def test_factor__cosine_ends_at_the_final_factor() -> None:
     assert factor(schedule, 12, 12) == pytest.approx(0.1)
 
 
+def test_factor__exponential_takes_the_same_factor_at_each_step() -> None:
+    falling = Schedule(kind="exponential", warmup_steps=2, final_factor=0.01)
+    assert [factor(falling, step, 12) for step in (0, 2, 7, 12)] == pytest.approx(
+        [0.5, 1, 0.1, 0.01]
+    )
+    rising = Schedule(kind="exponential", final_factor=1e6)
+    rates = [factor(rising, step, 60) for step in range(60)]
+    assert [b / a for a, b in zip(rates, rates[1:], strict=False)] == pytest.approx([10**0.1] * 59)
+
+
 def test_learning_rates__are_a_function_of_the_step_alone() -> None:
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=0.2)
     rates = LearningRates(Schedule(kind="cosine"), {"g": optimizer}, 100, alone())
@@ -59,7 +69,10 @@ def test_factor__a_run_shorter_than_its_warmup_rises_to_its_end() -> None:
     ("values", "message"),
     [
         ({"final_factor": 0.1}, "final_factor has no effect with kind: constant"),
+        ({"final_factor": 0.1}, "set kind: cosine or exponential"),
         ({"kind": "cosine", "gamma": 0.5}, "set kind: step"),
+        ({"kind": "cosine", "final_factor": 2.0}, "final_factor 2 is above 1"),
+        ({"kind": "exponential"}, "kind: exponential lacks final_factor"),
         ({"kind": "cosine", "plateau": {"metric": "validation/x"}}, "plateau has no effect"),
         ({"kind": "step"}, "lacks milestones"),
         ({"kind": "step", "milestones": [5, 5]}, "do not rise"),
