@@ -57,7 +57,8 @@ def bind_texts(job: Job, site_binds: Iterable[str], scratch: str | None = None) 
         scratch: the node's disk, if data are staged there.
     """
     own = job.container.binds if job.container else []
-    staged = [scratch] if scratch and "$" not in scratch else []
+    written = [scratch, getattr(job.data, "cache_dir", None)]
+    staged = [folder for folder in written if folder and "$" not in folder]
     return list(dict.fromkeys([*site_binds, *own, job.data.root, *staged]))
 
 

@@ -1,6 +1,7 @@
 """The `data:` block: which files a training reads and how samples are cut from them.
 
-A union of kinds, told apart by the key `kind`: fields on a grid here, scrolls in `scroll_data`.
+A union of kinds, told apart by the key `kind`: fields on a grid here, scrolls in `scroll_data`,
+pairs of pictures in `pair_data`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from hpctrain.config.crops import CropStage, repeated
 from hpctrain.config.data_block import DataBlock
 from hpctrain.config.norms import Normalization
 from hpctrain.config.order import Order
+from hpctrain.config.pair_data import Pairs as Pairs
 from hpctrain.config.schema import Schema
 from hpctrain.config.scroll_data import Scroll as Scroll
 
@@ -181,5 +183,5 @@ class Fields(DataBlock):
         return self
 
 
-Data = Annotated[Fields | Scroll, Field(discriminator="kind")]
+Data = Annotated[Fields | Scroll | Pairs, Field(discriminator="kind")]
 """Union of all kinds of data, discriminated by `kind`."""

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from hpctrain.config.chain import Chain
 from hpctrain.config.crops import crop_misfit
-from hpctrain.config.data import Data, Fields, Scroll
+from hpctrain.config.data import Data, Fields, Pairs, Scroll
 from hpctrain.config.schema import Schema
 from hpctrain.config.sweep import Sweep
 from hpctrain.config.task import Task
@@ -136,6 +136,17 @@ class Job(Schema):
         """
         if not isinstance(self.data, Scroll):
             raise self._other_kind("scroll")
+        return self.data
+
+    @property
+    def pairs(self) -> Pairs:
+        """The `data:` block of a task that learns from pairs of pictures.
+
+        Raises:
+            ConfigError: it is of another kind.
+        """
+        if not isinstance(self.data, Pairs):
+            raise self._other_kind("pairs")
         return self.data
 
     def _other_kind(self, wanted: str) -> ConfigError:

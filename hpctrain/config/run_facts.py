@@ -22,6 +22,7 @@ _FREE = {
 }
 """Settings that change neither the samples nor the updates; precision has its own rule."""
 _FREE_DATA = {"root", "workers", "prefetch_batches", "stage", "stage_dir"}
+_FREE_OF_PAIRS = {"augment_on", "cache", "cache_dir"}
 _LATER: dict[tuple[str, ...], Any] = {
     ("adversary", "critic_batches"): "separate",
     ("adversary", "spectral_weight"): 0.0,
@@ -38,6 +39,8 @@ def run_facts(job: Job) -> dict[str, Any]:
     excluded: dict[str, Any] = {**dict.fromkeys(_FREE, True), "reduction": {"bucket_mb"}}
     train = job.train.model_dump(mode="json", exclude=excluded)
     free = _FREE_DATA | ({"order"} if job.data.order.kind == "global" else set())
+    if job.data.kind == "pairs":
+        free |= _FREE_OF_PAIRS
     if not job.data.crop_stages:
         free |= {"crop_stages"}  # as in checkpoints of before there were such
     return {**train, "data": job.data.model_dump(mode="json", exclude=free)}

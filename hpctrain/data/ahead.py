@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import torch
 
 from hpctrain.data.batch import FieldBatch
+from hpctrain.data.pairs.batch import PairBatch
 from hpctrain.data.scroll.batch import ScrollBatch
 
-Batch = FieldBatch | ScrollBatch
+Batch = FieldBatch | ScrollBatch | PairBatch
 
 
 class Staged(NamedTuple):

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from hpctrain.data.ahead import Batch, CopyStream, Staged
-from hpctrain.data.batch import FieldBatch, read_batch
+from hpctrain.data.batch import read_batch
 from hpctrain.data.dataset import FieldDataset
+from hpctrain.data.pairs.dataset import PairDataset
 from hpctrain.data.sampler import Share
-from hpctrain.data.scroll.batch import ScrollBatch
 from hpctrain.data.scroll.dataset import ScrollDataset
 
 
@@ -27,7 +27,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        dataset: FieldDataset | ScrollDataset,
+        dataset: FieldDataset | ScrollDataset | PairDataset,
         shares: Iterator[Share],
         workers: int = 1,
         prefetch_batches: int = 4,
@@ -116,7 +116,7 @@ class BatchLoader:
     def _is_next_read(self) -> bool:
         """True if the next batch is there, and no error; that is raised at its place."""
         with self._state:
-            return isinstance(self._ready.get(self._delivered), FieldBatch | ScrollBatch)
+            return isinstance(self._ready.get(self._delivered), Batch)
 
     def _next_share(self) -> Share:
         if self._is_closed:
@@ -180,6 +180,6 @@ class BatchLoader:
 
     def _read(self, share: Share) -> Batch:
         data, pin = self._dataset, self._device is not None
-        if isinstance(data, ScrollDataset):
+        if isinstance(data, ScrollDataset | PairDataset):
             return data.read_batch(share, self._after_sample, pin=pin)
         return read_batch(data, share, self._after_sample, pin=pin)

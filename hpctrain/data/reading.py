@@ -13,10 +13,11 @@ from itertools import islice
 
 from hpctrain.data.dataset import FieldDataset
 from hpctrain.data.loader import BatchLoader
+from hpctrain.data.pairs.dataset import PairDataset
 from hpctrain.data.sampler import Share
 from hpctrain.data.scroll.dataset import ScrollDataset
 
-Samples = FieldDataset | ScrollDataset
+Samples = FieldDataset | ScrollDataset | PairDataset
 
 _BUDGET_S = 0.8
 """All of the measurement together, but for one sample that takes longer."""
@@ -141,6 +142,11 @@ def _read_for(
 def _ahead(dataset: Samples, trial: _Trial, batch_size: int) -> int:
     """Batches that bridge a sample as slow as the slowest one, within bounds of memory."""
     wanted = min(max(_FEWEST_AHEAD, trial.workers + math.ceil(trial.unevenness)), _MOST_AHEAD)
-    sample_bytes = 4 * (math.prod(dataset.input_shape) + math.prod(dataset.target_shape))
-    fitting = _MOST_BYTES_AHEAD // (sample_bytes * max(1, batch_size))
+    fitting = _MOST_BYTES_AHEAD // (_sample_bytes(dataset) * max(1, batch_size))
     return max(1, trial.workers, min(wanted, fitting))
+
+
+def _sample_bytes(dataset: Samples) -> int:
+    if isinstance(dataset, PairDataset):
+        return dataset.sample_bytes
+    return 4 * (math.prod(dataset.input_shape) + math.prod(dataset.target_shape))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpctrain.index.chosen_pairs import build_pairs_index, pair_rows
 from hpctrain.index.fields.build import ReadHdf5, build_fields_index
 from hpctrain.index.fields.chosen import rows_of_index
 from hpctrain.index.fields.split import split_rows
@@ -36,6 +37,8 @@ def build_job_index(
     data: Any = job.data
     if data.kind == "scroll":
         return build_scroll_index(data, cwd, progress)
+    if data.kind == "pairs":
+        return build_pairs_index(data, cwd)
     return build_fields_index(data, job.train.upscale_factor, cwd, progress, read_hdf5)
 
 
@@ -52,4 +55,6 @@ def rows_of_job(job: Job, root: Path) -> list[Row]:
     data: Any = job.data
     if data.kind == "scroll":
         return scroll_rows(data, root)
+    if data.kind == "pairs":
+        return pair_rows(data, Path())
     return rows_of_index(data, Path()) if data.index else split_rows(data, root)

@@ -118,7 +118,7 @@ def _patterns(job: Job) -> list[str]:
         own = [*job.data.volumes, *job.data.validation.volumes]
         return [text for pattern in own for text in (pattern, f"{pattern}/**/*")]
     lists = ("targets", "inputs", "validation_targets", "validation_inputs")
-    return [pattern for key in lists for pattern in getattr(job.data, key)]
+    return [pattern for key in lists for pattern in getattr(job.data, key, ())]
 
 
 def _matches(root: Path, pattern: str) -> list[Path]:

@@ -1,0 +1,1 @@
+"""What the tasks that learn from pairs of pictures share."""
