@@ -41,6 +41,10 @@ SMOKE = {
     "ink": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
 }
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
+EVALUATE_EMBEDDINGS = "hpctrain.evaluate.embeddings.command:evaluate"
+EVALUATE_CHOICE = "hpctrain.evaluate.embeddings.choice:Choice"
+EMBED = "hpctrain.embed.command:embed"
+EMBED_OPTIONS = "hpctrain.embed.options:Options"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"
