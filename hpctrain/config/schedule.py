@@ -42,6 +42,9 @@ class Schedule(Schema):
     """Steps of linear rise from 0."""
     final_factor: float = Field(default=0.0, ge=0.0, le=1.0)
     """Cosine: last rate as a share of the first."""
+    final_weight_decay: PositiveFloat | None = None
+    """Weight decay at the end, by step on a cosine from the optimizer's own, such as DINO's 0.04 to
+    0.4; null: constant."""
     milestones: list[PositiveInt] = []
     """Step: numbers of steps after each of which the rate is multiplied by gamma."""
     gamma: float = Field(default=0.1, gt=0.0, lt=1.0)

@@ -12,7 +12,6 @@ from hpctrain.config.alarms import Alarms
 from hpctrain.config.optimizer import Optimizer
 from hpctrain.config.schema import Schema
 from hpctrain.config.training import Checkpoints, Training
-from hpctrain.config.words import nearest
 
 
 def _deviation(value: Any) -> Any:
@@ -91,25 +90,6 @@ class ScrollTraining(Training):
     def same_loss_from(self) -> int:
         """First step from which on the loss has the same weights."""
         return 0
-
-    def _check_metrics(self, losses: Sequence[str], validation: Sequence[str]) -> None:
-        plateau = self.schedule.plateau.metric if self.schedule.plateau else None
-        best = self.checkpoints.best
-        for key, metric, known in (
-            ("schedule.plateau.metric", plateau, (*losses, *validation)),
-            ("checkpoints.best", best, tuple(validation)),
-        ):
-            if metric is not None and metric not in known:
-                raise ValueError(
-                    f"{key}: unknown {metric!r}; choose from {', '.join(known)}"
-                    f"{nearest(metric, known)}"
-                )
-        self._check_plateau_mode()
-
-    def _check_averaged(self, name: str) -> None:
-        for found in self.ema.models if self.ema else ():
-            if found != name:
-                raise ValueError(f"ema.models: unknown {found!r}; choose from {name}")
 
     def _check_batch_norm(self, block: str) -> None:
         if block == "plain":

@@ -17,12 +17,14 @@ from hpctrain.config.adversary import AdversaryRules as AdversaryRules
 from hpctrain.config.adversary import GanOptimizer as GanOptimizer
 from hpctrain.config.adversary import GradientPenalty as GradientPenalty
 from hpctrain.config.adversary import InstanceNoise as InstanceNoise
+from hpctrain.config.dino import Dino as Dino
 from hpctrain.config.field_gan import FieldGan as FieldGan
 from hpctrain.config.ink import Ink as Ink
 from hpctrain.config.networks import Discriminator, Generator, ResidualCritic, Srsgan, UNet
 from hpctrain.config.schema import Schema
 from hpctrain.config.scroll_vae import ScrollVae as ScrollVae
 from hpctrain.config.training import Training
+from hpctrain.config.vicreg import Vicreg as Vicreg
 from hpctrain.config.words import nearest
 
 
@@ -171,6 +173,7 @@ _ADVERSARIAL_LOSSES = ("train/loss/content", "train/loss/adversarial", "train/lo
 _VALIDATION = ("validation/rmse/generator", "validation/log_spectrum_error/generator")
 
 Task = Annotated[
-    SuperResolution | FieldToField | FieldGan | ScrollVae | Ink, Field(discriminator="task")
+    SuperResolution | FieldToField | FieldGan | ScrollVae | Ink | Vicreg | Dino,
+    Field(discriminator="task"),
 ]
 """Union of all tasks, discriminated by `task`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import (
@@ -17,6 +18,7 @@ from hpctrain.config.non_finite import NonFinite
 from hpctrain.config.reduction import Reduction
 from hpctrain.config.schedule import Schedule
 from hpctrain.config.schema import Schema
+from hpctrain.config.words import nearest
 
 
 class Checkpoints(Schema):
@@ -110,6 +112,28 @@ class Training(Schema):
                 f"{plateau.metric} gets better, which is the better the {size} it is; give mode: "
                 f"{mode}"
             )
+
+    def _check_metrics(self, losses: Sequence[str], validation: Sequence[str]) -> None:
+        plateau = self.schedule.plateau.metric if self.schedule.plateau else None
+        best = self.checkpoints.best
+        for key, metric, known in (
+            ("schedule.plateau.metric", plateau, (*losses, *validation)),
+            ("checkpoints.best", best, tuple(validation)),
+        ):
+            if metric is not None and metric not in known:
+                raise ValueError(
+                    f"{key}: unknown {metric!r}; choose from {', '.join(known)}"
+                    f"{nearest(metric, known)}"
+                )
+        self._check_plateau_mode()
+
+    def _check_averaged(self, *names: str) -> None:
+        for found in self.ema.models if self.ema else ():
+            if found not in names:
+                raise ValueError(
+                    f"ema.models: unknown {found!r}; choose from {', '.join(names)}"
+                    f"{nearest(found, names) if len(names) > 1 else ''}"
+                )
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Training:

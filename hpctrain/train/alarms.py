@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from hpctrain.config.alarms import Alarms
+from hpctrain.config.alarms import LossAlarms
 
 LOSS_KINDS = ("spike", "plateau")
 """Kinds of alarm that the loss raises."""
@@ -46,7 +46,7 @@ class LossWatch:
             fall; before, the weight of a part may still be rising.
     """
 
-    def __init__(self, settings: Alarms, name: str, plateau_from: int = 0) -> None:
+    def __init__(self, settings: LossAlarms, name: str, plateau_from: int = 0) -> None:
         self.settings, self.name, self.plateau_from = settings, name, plateau_from
         self._began: list[float] = []
         self._recent: deque[float] = deque(maxlen=max(settings.plateau_points, 2 * _FEWEST))
@@ -142,6 +142,68 @@ def posterior_collapse(active: int, latent_dim: int, limit: float) -> list[Alarm
         "smaller weight lets more be learned"
     )
     return [Alarm("posterior_collapse", text, share)]
+
+
+def like_embeddings(modality: str, std: float, limit: float) -> list[Alarm]:
+    """Whether pictures have embeddings of their own.
+
+    Args:
+        modality: whose.
+        std: of embeddings of length 1, times the root of their size.
+        limit: smallest value that is no alarm; 0: none is raised.
+    """
+    if not limit or std >= limit:
+        return []
+    text = (
+        f"like embeddings of {modality}: they deviate by {std:.2g} from each other, where 1 would "
+        f"fill the sphere (alarm below {limit:g}); the encoder tells pictures hardly apart: a "
+        "lower rate, a longer warm-up or a larger batch may help"
+    )
+    return [Alarm(f"like_embeddings_{modality}", text, std)]
+
+
+def few_directions(modality: str, rank: float, limit: float) -> list[Alarm]:
+    """Whether embeddings fill more than a line.
+
+    Args:
+        modality: whose.
+        rank: effective rank (Roy and Vetterli 2007).
+        limit: smallest value that is no alarm; 0: none is raised.
+    """
+    if not limit or rank >= limit:
+        return []
+    text = (
+        f"few directions of {modality}: embeddings have the effective rank {rank:.2f} (alarm below "
+        f"{limit:g}); they tell about one number of a picture: a larger weight of the covariance, "
+        "or more varied crops may help"
+    )
+    return [Alarm(f"few_directions_{modality}", text, rank)]
+
+
+def teacher_entropy(own: float, of_mean: float, prototypes: int, limit: float) -> list[Alarm]:
+    """Whether a teacher of self-distillation tells something, and not always the same.
+
+    Args:
+        own: entropy of its answers, the mean over pictures, in nats.
+        of_mean: entropy of its mean answer.
+        prototypes: among which it chooses.
+        limit: share of the largest entropy; 0: none is raised.
+    """
+    whole = math.log(prototypes) if prototypes > 1 else 1.0
+    if limit and own > (1 - limit) * whole:
+        text = (
+            f"uniform teacher: its answers have {own / whole:.1%} of the largest entropy (alarm "
+            f"above {1 - limit:.1%}); it tells nothing of a picture: lower train.teacher_temperature"
+        )
+        return [Alarm("uniform_teacher", text, own / whole)]
+    if limit and of_mean < limit * whole:
+        text = (
+            f"constant teacher: its mean answer has {of_mean / whole:.1%} of the largest entropy "
+            f"(alarm below {limit:.1%}); it tells of all pictures the same: a higher "
+            "train.teacher_temperature, or centring: {kind: sinkhorn_knopp} may help"
+        )
+        return [Alarm("constant_teacher", text, of_mean / whole)]
+    return []
 
 
 def kinds(alarms: Sequence[Alarm]) -> set[str]:

@@ -53,8 +53,11 @@ class Built:
             self.ema.step()
 
     def now(self) -> dict[str, float]:
-        """Numbers for the log: learning rates, and in float16 the scales of losses."""
+        """Numbers for the log: rates, a weight decay that changes, in float16 scales of losses."""
         rates = {f"learning_rate/{name}": rate for name, rate in self.rates.now().items()}
+        decay = self.rates.decay_now()
+        if decay is not None:
+            rates["weight_decay"] = decay
         return {**rates, **(self.update.scalers.now() if self.update.scalers else {})}
 
     @contextmanager

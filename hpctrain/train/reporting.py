@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
-from hpctrain.config.alarms import Alarms
+from hpctrain.config.alarms import LossAlarms
 from hpctrain.data.reading import Reading
 from hpctrain.log import logger
 from hpctrain.train.advice import WORTH_TELLING, advise, worst
@@ -183,7 +183,7 @@ class Reporter:
             found = self._watched[name].observe(at.global_step, value)
             self.alarms(at, found, cleared=("plateau",))
 
-    def _watch(self, name: str, settings: Alarms, step: int) -> LossWatch:
+    def _watch(self, name: str, settings: LossAlarms, step: int) -> LossWatch:
         """A watch that has seen what earlier starts logged, as if there had been one start."""
         first = getattr(self._run.job.train, "same_loss_from", 0)
         watch = LossWatch(settings, f"loss/{name}", first)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
 from hpctrain.config.schedule import Schedule
+from hpctrain.errors import ConfigError
 from hpctrain.train.plateau import PlateauRule
 
 
@@ -35,8 +36,14 @@ def factor(schedule: Schedule, step: int, total_steps: int) -> float:
     return schedule.final_factor + (1 - schedule.final_factor) * cosine
 
 
+def weight_decay(first: float, last: float, step: int, total_steps: int) -> float:
+    """Decay at `step`: cosine from the first to the last value (Caron et al. 2021, section 3.2)."""
+    progress = min(1.0, step / max(1, total_steps))
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
 class LearningRates:
-    """Sets the rates of all optimizers before each step."""
+    """Sets the rates and weight decays of all optimizers before each step."""
 
     def __init__(
         self,
@@ -53,9 +60,13 @@ class LearningRates:
             name: [group["lr"] for group in optimizer.param_groups]
             for name, optimizer in optimizers.items()
         }
+        self._decayed = _decayed(optimizers) if schedule.final_weight_decay is not None else []
 
     def set(self, step: int) -> None:
         """Set the rates of the step that is about to run."""
+        for group, first in self._decayed:
+            last = self.schedule.final_weight_decay or 0.0
+            group["weight_decay"] = weight_decay(first, last, step, self.total_steps)
         share = self.scale * factor(self.schedule, step, self.total_steps)
         if self.plateau:
             share *= self.plateau.state.factor
@@ -95,3 +106,23 @@ class LearningRates:
     def now(self) -> dict[str, float]:
         """First rate of each optimizer."""
         return {name: float(o.param_groups[0]["lr"]) for name, o in self.optimizers.items()}
+
+    def decay_now(self) -> float | None:
+        """Weight decay; None where it does not change."""
+        return float(self._decayed[0][0]["weight_decay"]) if self._decayed else None
+
+
+def _decayed(optimizers: Mapping[str, Optimizer]) -> list[tuple[dict[str, Any], float]]:
+    """Groups of parameters that decay, with their first weight decay.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups]
+    found = [(group, float(group["weight_decay"])) for group in groups if group.get("weight_decay")]
+    if not found:
+        raise ConfigError(
+            "train.schedule.final_weight_decay has no effect where no optimizer has a weight_decay "
+            "to begin with; give one, or leave it out"
+        )
+    return found

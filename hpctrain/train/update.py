@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator, GradientReducer
 from hpctrain.comm.batch_norm import SyncBatchNorm
+from hpctrain.comm.gather import gather_rows
 from hpctrain.config.reduction import Reduction
 from hpctrain.train.phases import Phase
 from hpctrain.train.scaling import LossScalers
@@ -56,7 +57,8 @@ class Update:
         refuses_non_finite: bool = False,
     ) -> None:
         self.optimizers = optimizers
-        self._world_size = comm.world_size
+        self.comm = comm
+        """The ranks that a step is shared with."""
         self._weights: Sequence[float] = (1.0,)
         self.accumulate = accumulate
         self._autocast, self._mark = autocast, mark
@@ -75,10 +77,10 @@ class Update:
 
     def split(self, batch: Any) -> list[Any]:
         """Cut a batch into the micro-batches of one step; on all ranks the same number of them."""
-        largest_share = -(-batch.num_global // self._world_size)
+        largest_share = -(-batch.num_global // self.comm.world_size)
         parts: list[Any] = batch.micro(min(self.accumulate, largest_share))
         # Ranks are averaged, so that a rank's part of the sum must be scaled by their number.
-        self._weights = [p.num_samples * self._world_size / batch.num_global for p in parts]
+        self._weights = [p.num_samples * self.comm.world_size / batch.num_global for p in parts]
         SyncBatchNorm.is_counted = any(p.num_samples for p in parts)
         return parts
 
@@ -86,8 +88,35 @@ class Update:
         """Context in which models compute in the run's precision; loss functions have it anyway."""
         return self._autocast() if self._autocast else nullcontext()
 
+    def gather(self, name: str, rows: Tensor, batch: Any) -> Tensor:
+        """The rows of the whole batch, for a loss that is no mean over samples.
+
+        All ranks compute that loss of them, and with the others' weights its gradient is that of
+        one rank with the whole batch: here the slope is divided by the weight that it will get.
+
+        Args:
+            name: of what is gathered in a step.
+            rows: (B, D) of this rank's samples.
+            batch: their whole share; those of a filler are left out.
+
+        Returns:
+            (N, D), N samples over all ranks.
+        """
+        if self.comm.world_size == 1:
+            return rows
+        own = rows[: batch.num_samples]
+        first = self.comm.rank * batch.num_global // self.comm.world_size
+        if batch.num_samples:
+            own = _Scaled.apply(own, batch.num_global / batch.num_samples)
+        return gather_rows(own, self.comm, f"rows.{name}", first, batch.num_global)
+
     def __call__(
-        self, name: str, loss_function: LossFunction, micro_batches: Sequence[Any]
+        self,
+        name: str,
+        loss_function: LossFunction,
+        micro_batches: Sequence[Any],
+        *,
+        frozen: Sequence[nn.Parameter] = (),
     ) -> dict[str, Tensor]:
         """Step the optimizer `name` once.
 
@@ -95,6 +124,7 @@ class Update:
             name: of the optimizer.
             loss_function: scalars of a micro-batch, each a mean over its samples.
             micro_batches: one for each that `split` made, in its order.
+            frozen: parameters of the optimizer that this step leaves as they are.
 
         Returns:
             The scalars, detached; their mean over ranks is the mean over all samples.
@@ -112,6 +142,8 @@ class Update:
                 reducer.separate()
             with reducer.armed():
                 self._backward(name, loss_function, *last, sums)
+        for p in frozen:
+            p.grad = None  # behind the exchange; an optimizer does not even decay what has none
         self._step(name, sums)
         self._mark("optimizer")
         return sums
@@ -162,6 +194,19 @@ class Update:
         finally:
             for p in others:
                 p.requires_grad_(True)
+
+
+class _Scaled(torch.autograd.Function):
+    """The rows as they are, with a slope that is multiplied by a number."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+        return slope * ctx.factor, None
 
 
 @contextmanager
