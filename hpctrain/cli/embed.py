@@ -33,6 +33,10 @@ def command(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Pairs that a rank encodes at a time.")
     ] = 64,
+    scale: Annotated[
+        float,
+        typer.Option("--scale", min=0.1, help="Pictures are so many times as large as trained."),
+    ] = 1.0,
     thumbs: Annotated[
         int, typer.Option("--thumbs", min=0, help="Pairs of which thumbnails are kept.")
     ] = 10_000,
@@ -69,6 +73,7 @@ def command(
         out=out,
         dtype=dtype,
         batch_size=batch_size,
+        scale=scale,
         thumbs=thumbs,
         weights=weights,
         device=device,

@@ -62,6 +62,12 @@ def command(
         int | None,
         typer.Option("--points", min=1, help="Of embeddings: most pairs on the page (10000)."),
     ] = None,
+    attention: Annotated[
+        int | None,
+        typer.Option(
+            "--attention", min=0, help="Of embeddings: pictures whose attention is drawn (6)."
+        ),
+    ] = None,
 ) -> None:
     """Evaluate the newest checkpoint of a run, on this machine.
 
@@ -79,6 +85,7 @@ def command(
         "--folds": folds,
         "--queries": queries,
         "--points": points,
+        "--attention": attention,
     }
     if (folder := _embedded(run)) is not None:
         _refuse(of_fields, "embeddings are evaluated")

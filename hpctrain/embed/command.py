@@ -69,7 +69,7 @@ def embed(run_dir: Path, options: Options) -> list[str] | None:
 def _embed(run_dir: Path, checkpoint: str | None, options: Options, comm: Communicator) -> str:
     ready = set_up(run_dir, checkpoint, options, comm)
     begin = time.perf_counter()
-    left = ready.store.missing
+    left = ready.store.to_do
     count = sum(stop - start for start, stop in left)
     together(comm, lambda: _fill(ready, options, comm))
 
@@ -88,7 +88,7 @@ def _embed(run_dir: Path, checkpoint: str | None, options: Options, comm: Commun
 
 def _fill(ready: Ready, options: Options, comm: Communicator) -> None:
     """Embed this rank's part of what is missing."""
-    left = ready.store.missing
+    left = ready.store.to_do
     count = sum(stop - start for start, stop in left)
     even = -(-count // (_BLOCKS * comm.world_size))
     size = min(_BLOCK, max(options.batch_size, even))

@@ -21,6 +21,8 @@ class Options:
     dtype: Literal["float16", "float32"] = "float32"
     batch_size: int = 64
     """Pairs that one rank encodes at a time."""
+    scale: float = 1.0
+    """Pictures are so many times as large as in the training."""
     thumbs: int = 10_000
     """Pairs of which there are thumbnails."""
     weights: Weights = "auto"

@@ -14,7 +14,7 @@ import torch
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
 from hpctrain.config.load import read_resolved
-from hpctrain.config.pair_data import Pairs
+from hpctrain.config.pair_data import PairModality, Pairs
 from hpctrain.data.pairs import PairDataset, PairScales
 from hpctrain.data.pairs.dataset import ALL
 from hpctrain.embed.encoders import Encoders, has_averages, load_encoders
@@ -86,8 +86,7 @@ def set_up(run_dir: Path, checkpoint: str | None, options: Options, comm: Commun
         return str(path), checkpoint_facts(path, state)["checkpoint_digest"]
 
     path, digest = comm.broadcast_object(together(comm, chosen))
-    job, pairs = open_pairs(run_dir)
-    loaded = together(comm, lambda: _load(run_dir, job, pairs, path, digest, options, comm.device))
+    loaded = together(comm, lambda: load_checkpoint(run_dir, path, digest, options, comm.device))
 
     def made() -> None:
         if not comm.rank:
@@ -99,39 +98,49 @@ def set_up(run_dir: Path, checkpoint: str | None, options: Options, comm: Commun
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class Loaded:
+    """Encoders and pictures of a checkpoint."""
+
     dataset: PairDataset
     encoders: Encoders
     precision: Precision
     facts: dict[str, Any]
 
 
-def _load(
-    run_dir: Path,
-    job: Job,
-    pairs: Pairs,
-    path: str,
-    digest: str,
-    options: Options,
-    device: torch.device,
-) -> _Loaded:
-    found, state = read_checkpoint(run_dir, path)
+def load_checkpoint(
+    run_dir: Path, checkpoint: str, digest: str, options: Options, device: torch.device
+) -> Loaded:
+    """Read a checkpoint, and open the pictures that its encoders take.
+
+    Args:
+        run_dir: the run directory.
+        checkpoint: name in checkpoints/, or a path.
+        digest: that it must have.
+        options: weights, precision, and the pictures' scale.
+        device: that will compute.
+
+    Raises:
+        CheckpointError: it is another one, or of other networks.
+    """
+    job, pairs = open_pairs(run_dir)
+    found, state = read_checkpoint(run_dir, checkpoint)
     facts = checkpoint_facts(found, state)
     if facts["checkpoint_digest"] != digest:
         raise CheckpointError(
-            f"{path}: was replaced while the ranks read it; embed again, or copy it and name the "
-            "copy with --checkpoint"
+            f"{found}: was replaced meanwhile; embed again, or copy it and name the copy with "
+            "--checkpoint"
         )
     try:
         scales = PairScales.from_dict(state["task"]["scales"])
     except (KeyError, TypeError) as e:
-        raise CheckpointError(f"{path}: is of no task on pairs (no {e})") from e
+        raise CheckpointError(f"{found}: is of no task on pairs (no {e})") from e
     dataset = PairDataset(
-        pairs,
+        scaled(pairs, options.scale),
         read_index(run_dir),
         ALL,
         job.train.seed,
-        cache=cache_folder(pairs, run_dir),
+        # a cache of the training holds its own size
+        cache=cache_folder(pairs, run_dir) if options.scale == 1 else None,
         scales=scales,
         is_augmented=False,
     )
@@ -148,10 +157,29 @@ def _load(
     precision = precision_of(options.precision, state.get("precision") or {}, first)
     is_float32 = precision.name == "float32"
     set_arithmetic(device, is_float32=is_float32, is_deterministic=job.train.deterministic)
-    return _Loaded(dataset, encoders, precision, facts)
+    return Loaded(dataset, encoders, precision, facts)
 
 
-def _make(run_dir: Path, options: Options, loaded: _Loaded) -> None:
+def scaled(pairs: Pairs, scale: float) -> Pairs:
+    """The block for whole pictures that are decoded at another size.
+
+    Args:
+        pairs: the run's `data:` block.
+        scale: of rows and columns.
+    """
+    if scale == 1:
+        return pairs
+
+    def sized(modality: PairModality) -> PairModality:
+        size = modality.validation_size or modality.size
+        larger = tuple(max(1, round(n * scale)) for n in size)
+        return modality.model_copy(update={"size": larger, "validation_size": None})
+
+    both = {name: sized(modality) for name, modality in pairs.modalities.items()}
+    return pairs.model_copy(update={"modalities": pairs.modalities.model_copy(update=both)})
+
+
+def _make(run_dir: Path, options: Options, loaded: Loaded) -> None:
     """The store, with all that is known of its rows."""
     folder, dataset = _folder(run_dir, options, loaded.facts), loaded.dataset
     if options.overwrite and is_store(folder):
@@ -166,6 +194,7 @@ def _make(run_dir: Path, options: Options, loaded: _Loaded) -> None:
         "weights": loaded.encoders.weights,
         "networks": dict(loaded.encoders.names),
         "precision": loaded.precision.name,
+        "scale": options.scale,
         "sizes": {name: list(size) for name, size in sizes.items()},
     }
     store = make_store(folder, len(dataset), loaded.encoders.dims, options.dtype, facts)
@@ -183,4 +212,5 @@ def shown_rows(ids: Sequence[str], most: int) -> np.ndarray[Any, np.dtype[np.int
 
 
 def _folder(run_dir: Path, options: Options, facts: dict[str, Any]) -> Path:
-    return options.out or run_dir / FOLDER / Path(str(facts["checkpoint"])).stem
+    scale = "" if options.scale == 1 else f"_x{options.scale:g}"
+    return options.out or run_dir / FOLDER / f"{Path(str(facts['checkpoint'])).stem}{scale}"

@@ -153,6 +153,14 @@ class Store:
         return missing(self.done, self.num_rows)
 
     @property
+    def to_do(self) -> list[Range]:
+        """Rows that were missing when this start began, alike on all ranks.
+
+        Only the page counts, which nobody changes while ranks write; journals grow meanwhile.
+        """
+        return missing(self.page["done"], self.num_rows)
+
+    @property
     def table(self) -> Table:
         """What is known of the rows."""
         return Table(self.folder / ROWS)

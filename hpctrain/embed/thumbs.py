@@ -32,11 +32,21 @@ def make_thumbs(pictures: Tensor) -> NDArray[np.uint8]:
     small = F.interpolate(
         pictures[:, :channels].float(), (height, width), mode="bilinear", antialias=True
     )
-    flat = small.flatten(1)
+    return to_bytes(small)
+
+
+def to_bytes(pictures: Tensor) -> NDArray[np.uint8]:
+    """Pictures (B, H, W, 1 or 3), each stretched over all but its most extreme values.
+
+    Args:
+        pictures: (B, C, H, W) in any scale.
+    """
+    own = pictures[:, : 3 if pictures.shape[1] >= 3 else 1].float()
+    flat = own.flatten(1)
     rank = max(1, math.ceil(_EXTREME * flat.shape[1]))
     low = flat.kthvalue(rank, dim=1).values
     high = flat.kthvalue(flat.shape[1] - rank + 1, dim=1).values
     span = torch.where(high > low, high - low, torch.ones_like(high))
-    scaled = (small - low[:, None, None, None]) / span[:, None, None, None]
+    scaled = (own - low[:, None, None, None]) / span[:, None, None, None]
     out = (scaled.clamp(0, 1) * 255).round().to(torch.uint8)
     return out.permute(0, 2, 3, 1).cpu().numpy()

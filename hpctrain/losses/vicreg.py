@@ -52,11 +52,7 @@ def vicreg(
     same = invariance(x, y)
     (var_x, cov_x), (var_y, cov_y) = spread(x), spread(y)
     variances, covariances = (var_x + var_y) / 2, cov_x + cov_y
-    loss = (
-        invariance_weight * same
-        + variance_weight * variances
-        + covariance_weight * covariances
-    )
+    loss = invariance_weight * same + variance_weight * variances + covariance_weight * covariances
     return VicregLoss(loss, same, variances, covariances)
 
 

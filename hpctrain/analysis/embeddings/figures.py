@@ -92,6 +92,7 @@ def corner(
                     axes.scatter(*points[some][:, [j, i]].T, s=3, c=colors, linewidths=0, alpha=0.5)
                 if j <= i:
                     plain_panel(axes)
+                    axes.set_axisbelow(True)
                     axes.tick_params(labelsize=6.5)
                 if i == count - 1:
                     axes.set_xlabel(f"{j + 1} ({100 * shares[j]:.1f} %)", fontsize=8)

@@ -20,5 +20,7 @@ class Choice:
     """Rows that are looked for and judged, drawn where there are more; all others are searched."""
     points: int = 10_000
     """Pairs on the page."""
+    attention: int = 6
+    """Pictures whose attention is drawn, where the run is there and its encoders have any."""
     threads: int = 1
     seed: int = 0

@@ -15,7 +15,8 @@ from hpctrain.analysis.embeddings.classify import Labels
 from hpctrain.analysis.embeddings.page import Content, write_page
 from hpctrain.analysis.embeddings.tiles import write_tiles
 from hpctrain.embed.store import PAGE, Store, is_store
-from hpctrain.errors import ConfigError, ProvenanceError
+from hpctrain.errors import CheckpointError, ConfigError, DataError, ProvenanceError
+from hpctrain.evaluate.embeddings.attention import draw_attention
 from hpctrain.evaluate.embeddings.choice import Choice
 from hpctrain.evaluate.embeddings.drawn import draw_all
 from hpctrain.evaluate.embeddings.evolution import write_evolution
@@ -55,7 +56,7 @@ def evaluate(place: Path, choice: Choice, say: Say = lambda _: None) -> list[Pat
     stores = stores_of(place)
     out = place / "eval" / STORES
     newest = stores[-1]
-    pages = [evaluate_store(newest, out / newest.name, choice, say)]
+    pages = [evaluate_store(newest, out / newest.name, choice, say, run_dir=place)]
     if len(stores) > 1:
         pages.append(write_evolution(stores, out, choice, stamp_of(newest), say))
     return pages
@@ -75,7 +76,14 @@ def stores_of(run_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: Store.open(path).facts.get("global_step") or 0)
 
 
-def evaluate_store(folder: Path, out: Path, choice: Choice, say: Say = lambda _: None) -> Path:
+def evaluate_store(
+    folder: Path,
+    out: Path,
+    choice: Choice,
+    say: Say = lambda _: None,
+    *,
+    run_dir: Path | None = None,
+) -> Path:
     """Evaluate one store; returns the page.
 
     Args:
@@ -83,6 +91,7 @@ def evaluate_store(folder: Path, out: Path, choice: Choice, say: Say = lambda _:
         out: folder to write into.
         choice: what is asked for.
         say: takes a line a stage.
+        run_dir: whose encoders' attention is drawn; None: of none.
     """
     store, stamp = Store.open(folder), stamp_of(folder)
     done = Measures(store, choice, say).whole()
@@ -90,10 +99,24 @@ def evaluate_store(folder: Path, out: Path, choice: Choice, say: Say = lambda _:
     _write_numbers(out, done, stamp)
     say("figures")
     drawn = draw_all(store, done, out, stamp)
+    if run_dir is not None and choice.attention:
+        say("attention")
+        drawn += _attention(run_dir, store, out, stamp, choice.attention, say)
     page = out / "index.html"
     write_page(page, _content(store, done, drawn, out))
     embed(page, stamp)
     return page
+
+
+def _attention(
+    run_dir: Path, store: Store, out: Path, stamp: Stamp, count: int, say: Say
+) -> list[tuple[str, Path]]:
+    """Sheets of attention; none, and a line that says why, where pictures or weights are gone."""
+    try:
+        return draw_attention(run_dir, store, out, stamp, count, say)
+    except (CheckpointError, DataError) as e:
+        say(f"no attention is drawn: {e}")
+        return []
 
 
 def stamp_of(folder: Path) -> Stamp:

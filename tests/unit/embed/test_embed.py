@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,6 @@ import torch
 from typer.testing import CliRunner
 
 from hpctrain.cli.app import app
-from hpctrain.config.load import read_resolved
 from hpctrain.data.pairs import PairDataset
 from hpctrain.embed.command import embed
 from hpctrain.embed.options import Options
@@ -25,6 +26,7 @@ from hpctrain.index import read_index
 from hpctrain.provenance.files import read
 from tests.unit.data.pairs.builders import whole_share
 from tests.unit.embed.run import make_run, networks, save_checkpoint
+from tests.unit.embed.stores import full_store
 
 COUNT = 11
 
@@ -135,17 +137,55 @@ def test_options__that_do_not_go_together_are_refused(sky: Path, tmp_path: Path)
         embed(sky, Options(out=tmp_path / "store", weights="ema"))
 
 
-def test_command__embeds_and_evaluates(sky: Path, tmp_path: Path) -> None:
-    runner, out = CliRunner(), tmp_path / "store"
-    found = runner.invoke(app, ["embed", str(sky), "--out", str(out), "--batch-size", "5"])
+def test_commands__embed_and_evaluate_a_run(tmp_path: Path) -> None:
+    run, runner = make_run(tmp_path, 12, epochs=(1, 2)), CliRunner()
+    for options in (["--checkpoint", "state_1.pt"], ["--scale", "2"]):
+        found = runner.invoke(app, ["embed", str(run), *options, "--batch-size", "5"])
+        assert found.exit_code == 0, found.output
+        assert "12 pairs in" in found.output
+    larger = Store.open(run / "embeddings" / "state_2_x2")
+    assert larger.facts["sizes"] == {"rgb": [240, 320], "ir": [120, 160]}
+    words = ["--folds", "2", "--neighbours", "3", "--attention", "2"]
+    found = runner.invoke(app, ["evaluate", str(run), *words])
     assert found.exit_code == 0, found.output
-    assert f"wrote {out}: 11 pairs" in found.output
-    found = runner.invoke(app, ["evaluate", str(out), "--folds", "2", "--neighbours", "3"])
-    assert found.exit_code == 0, found.output
-    numbers = json.loads((out / "evaluation" / "numbers.json").read_text())
-    assert numbers["rows"] == COUNT
-    assert (out / "evaluation" / "tiles" / "rgb_000.jpg").is_file()
-    assert read_resolved(sky / "config.yaml").data.kind == "pairs"
-    found = runner.invoke(app, ["evaluate", str(out), "--members", "2"])
+    folder = run / "eval" / "embeddings"
+    page = (folder / "state_2_x2" / "index.html").read_text()
+    assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    assert (folder / "state_2_x2" / "tiles" / "ir_000.jpg").is_file()
+    numbers = json.loads((folder / "state_2_x2" / "numbers.json").read_text())
+    assert numbers["rows"] == 12
+    assert list(numbers["classes"]) == ["sky"]
+    with (folder / "state_2_x2" / "numbers.csv").open(newline="") as file:
+        lines = dict(csv.reader(file))
+    assert float(lines["spread.ir.effective_rank"]) == numbers["spread"]["ir"]["effective_rank"]
+    with np.load(folder / "state_2_x2" / "attention.npz") as maps:
+        assert maps["ir/heads"].shape == (2, 3, 10, 14)
+        assert maps["rgb/rollout"].shape == (2, 20, 27)
+    names = ("index.html", "numbers.json", "numbers.csv", "retrieval.svg", "attention_rgb.png")
+    for path in (*(folder / "state_2_x2" / name for name in names), folder / "evolution.png"):
+        stamp = read(path)
+        assert (stamp.stamp.checkpoint, stamp.is_intact) == ("state_2.pt", True)
+    with (folder / "evolution.csv").open(newline="") as file:
+        steps = [line["global_step"] for line in csv.DictReader(file)]
+    assert steps == ["10", "20"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["evaluate", "STORE", "--members", "2"], "--members: has no effect where embeddings"),
+        (["evaluate", "STORE", "--column", "id"], "id has 70 different texts; allowed: up to 64"),
+        (["evaluate", "STORE", "--column", "sun"], "no column 'sun' in the store; choose from id"),
+        (["evaluate", "RUN"], "holds no embeddings; make them first with: hpctrain embed"),
+        (
+            ["embed", "RUN", "--dtype", "int8"],
+            "--dtype: found 'int8'; choose from float32, float16",
+        ),
+    ],
+)
+def test_commands__say_what_does_not_fit(tmp_path: Path, words: list[str], text: str) -> None:
+    full_store(tmp_path / "store", {"rgb": np.eye(70, 4), "ir": np.eye(70, 4)})
+    places = {"STORE": str(tmp_path / "store"), "RUN": str(make_run(tmp_path, 3, ()))}
+    found = CliRunner().invoke(app, [places.get(word, word) for word in words])
     assert isinstance(found.exception, ConfigError)
-    assert "--members: has no effect where embeddings are evaluated" in str(found.exception)
+    assert text in str(found.exception)

@@ -28,7 +28,7 @@ from hpctrain.embed.writer import Writer
 store, rank = Store.open(Path(sys.argv[1])), int(sys.argv[2])
 everything = {n: np.load(f"{sys.argv[1]}/../{n}.npy") for n in store.dims}
 with Writer(store, rank) as writer:
-    for start, stop in share_of(store.missing, rank, 2, 4):
+    for start, stop in share_of(store.to_do, rank, 2, 4):
         writer.write(start, {n: x[start:stop] for n, x in everything.items()})
 """
 
@@ -62,6 +62,14 @@ def test_ranks__write_disjoint_rows_and_go_on_where_some_are_done(tmp_path: Path
         np.testing.assert_array_equal(store.branch(name)[np.array([30, 2])], own[[30, 2]])
         assert read(store.path(name)).stamp.checkpoint == "epoch_3.pt"
         assert read(store.path(name)).is_intact
+
+
+def test_to_do__does_not_change_while_another_rank_writes(tmp_path: Path) -> None:
+    store = empty_store(tmp_path, 10, DIMS)
+    with Writer(store, 0) as writer:
+        writer.write(2, rows(3))
+        assert Store.open(tmp_path).to_do == [(0, 10)]
+        assert Store.open(tmp_path).missing == [(0, 2), (5, 10)]
 
 
 def test_journal__a_torn_line_does_not_count(tmp_path: Path) -> None:
