@@ -51,6 +51,10 @@ EVALUATE = {
     "scroll_vae": "hpctrain.evaluate.cubes:evaluate_cubes",
 }
 STUDY_PLOT = "hpctrain.analysis.study:write_plot"
+EVALUATE_EMBEDDINGS = "hpctrain.evaluate.embeddings.command:evaluate"
+EVALUATE_CHOICE = "hpctrain.evaluate.embeddings.choice:Choice"
+EMBED = "hpctrain.embed.command:embed"
+EMBED_OPTIONS = "hpctrain.embed.options:Options"
 PROFILE = "hpctrain.train.profile_run:profile_run"
 PREDICT = "hpctrain.predict.start:predict"
 PREDICT_OPTIONS = "hpctrain.predict.options:Options"

@@ -16,6 +16,7 @@ from hpctrain.cli import (
     check,
     convert,
     cost,
+    embed,
     evaluate,
     export,
     generate,
@@ -52,7 +53,7 @@ _ORDER = (
     *("show", "check", "lint", "cost", "smoke", "render", "submit", "scale", "study"),
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
-    *("predict", "generate", "evaluate", "report", "profile", "table"),
+    *("predict", "generate", "embed", "evaluate", "report", "profile", "table"),
     *("schema", "site", "template"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
@@ -103,7 +104,10 @@ app.command("generate", short_help="Make fields out of noise.")(generate.command
 app.command("report", short_help="Write one HTML page about a run.")(report.command)
 app.command("profile", short_help="Say where the time of a run's steps goes.")(profile.command)
 app.command("smoke", short_help="Say within a minute whether a job can learn.")(smoke.command)
-app.command("evaluate", short_help="Say how good whole fields of a run are.")(evaluate.command)
+app.command("embed", short_help="Turn all pictures of a run into vectors.")(embed.command)
+app.command("evaluate", short_help="Say how good a run's fields or embeddings are.")(
+    evaluate.command
+)
 app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)

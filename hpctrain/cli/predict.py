@@ -19,6 +19,7 @@ _LAUNCHED = (
 )
 """Variables of launchers that start several ranks; srun has its own rule."""
 _CHOICES = {
+    "--dtype": ("float32", "float16"),
     "--format": ("npy", "netcdf", "zarr", "png", "tiff"),
     "--weights": ("auto", "last", "ema"),
     "--device": ("auto", "cpu", "cuda"),
@@ -114,12 +115,12 @@ def command(
     Fields come in physical units with coordinates. Under mpirun or srun all ranks share the tiles.
     """
     folder = find_run(run)
-    _through_rank_sh(folder, os.environ)
+    through_rank_sh(folder, os.environ)
     for option, value in (
         *(("--format", kind), ("--weights", weights)),
         *(("--device", device), ("--precision", precision)),
     ):
-        _check_choice(option, value)
+        check_choice(option, value)
     from hpctrain.registry import PREDICT, PREDICT_OPTIONS, resolve
 
     options = resolve(PREDICT_OPTIONS)(
@@ -147,7 +148,7 @@ def command(
         typer.echo(line)
 
 
-def _through_rank_sh(run: Path, env: Mapping[str, str]) -> None:
+def through_rank_sh(run: Path, env: Mapping[str, str]) -> None:
     """Begin again behind the run's rank.sh, which finds this rank's place and its GPU.
 
     It knows all launchers, and masks must stand before CUDA starts.
@@ -169,7 +170,12 @@ def _through_rank_sh(run: Path, env: Mapping[str, str]) -> None:
     os.execv(command[0], command)  # noqa: S606 - the run's own wrapper
 
 
-def _check_choice(option: str, value: str | None) -> None:
+def check_choice(option: str, value: str | None) -> None:
+    """Refuse what is not among an option's choices.
+
+    Raises:
+        ConfigError: names them.
+    """
     choices = _CHOICES[option]
     if value is not None and value not in choices:
         from hpctrain.config.words import nearest

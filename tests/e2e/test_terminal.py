@@ -22,7 +22,17 @@ COMMANDS = [
     *("init", "sample", "index", "convert", "import-map2map", "models", "show", "check", "lint"),
     *("cost", "smoke", "render", "submit", "scale", "study"),
     *("status", "why", "logs", "cancel", "hold", "release"),
-    *("verify", "trace", "export", "reproduce", "predict", "generate", "evaluate", "report"),
+    *(
+        "verify",
+        "trace",
+        "export",
+        "reproduce",
+        "predict",
+        "generate",
+        "embed",
+        "evaluate",
+        "report",
+    ),
     *("profile", "table", "schema", "site", "template"),
 ]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")

@@ -1,0 +1,1 @@
+"""How good the embeddings of a store are: all measures, figures and one page."""
