@@ -174,8 +174,8 @@ def few_directions(modality: str, rank: float, limit: float) -> list[Alarm]:
         return []
     text = (
         f"few directions of {modality}: embeddings have the effective rank {rank:.2f} (alarm below "
-        f"{limit:g}); they tell about one number of a picture: a lower rate, a larger batch or more "
-        "varied crops may help"
+        f"{limit:g}); they tell about one number of a picture: a lower rate, a larger batch or "
+        "more varied crops may help"
     )
     return [Alarm(f"few_directions_{modality}", text, rank)]
 
