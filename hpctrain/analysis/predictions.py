@@ -16,6 +16,8 @@ from hpctrain.errors import ConfigError
 from hpctrain.provenance.run import read_manifest, run_id
 from hpctrain.run_state import finite
 
+_SHOWN = 12
+"""Figures on the page, which would be too large with all of them."""
 _ROWS = (
     ("segment", "source"),
     ("sha256 of its files", "source_sha256"),
@@ -57,13 +59,18 @@ def find_predictions(record: Record, given: Sequence[Path]) -> list[dict[str, An
         page = _read(record, record.path / "eval" / Path(SEGMENTS).stem / f"{name}.json")
         found += [] if page is None else [page]
     for path in given:
-        own = [page for candidate in _pages(path) if (page := _read(record, candidate)) is not None]
-        if not own:
+        pages = [_read(record, candidate) for candidate in _pages(path)]
+        known = [page for page in pages if page is not None]
+        if not known:
             raise ConfigError(
                 f"--prediction: {path}: no page NAME.json of hpctrain predict there; give the "
                 "folder that it wrote segments into, or such a page"
             )
-        found += own
+        found += known
+    for own in found[_SHOWN:]:
+        if own["figure"] is not None:
+            own["sentences"].append(f"Its figure is left out here: {own['figure']}")
+            own["figure"] = None
     return found
 
 

@@ -86,8 +86,8 @@ def _calibration(page: Mapping[str, Any]) -> Drawn:
     title = "calibration"
     found = Curve(_ONE, [float(p) for p in page["predicted"]], [float(p) for p in page["ink"]])
     even = Curve(_FAINT, [0.0, 1.0], [0.0, 1.0])
-    axes = (Axis(name, low=0.0, high=1.0) for name in ("predicted probability", "share of ink"))
-    chart = Chart(title, [even, found], *axes)
+    x, y = (Axis(name, low=0.0, high=1.0) for name in ("predicted probability", "share of ink"))
+    chart = Chart(title, [even, found], x, y)
     return figure(title, [chart], [_ONE, _FAINT], {_ONE: "found", _FAINT: "as it should be"})
 
 

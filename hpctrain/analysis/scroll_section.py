@@ -97,6 +97,7 @@ def _segments(record: Record) -> dict[str, Any] | None:
     curves = page.get("curves")
     return {
         "title": "Whole segments",
+        "epoch": finite(page.get("epoch")),
         "sentences": _evaluated_words(scroll_words.segment_sentences, page),
         "charts": ink_curves(curves if isinstance(curves, dict) else {}, share),
         "pictures": [],
@@ -121,6 +122,7 @@ def _cubes(record: Record) -> dict[str, Any] | None:
     folder = record.path / "eval" / "cubes"
     return {
         "title": "All held-out cubes",
+        "epoch": finite(page.get("epoch")),
         "sentences": _evaluated_words(scroll_words.cube_sentences, page),
         "charts": by_distance(page.get("error_by_distance")),
         "pictures": [

@@ -147,10 +147,10 @@ class _Pass:
         (batch,) = _batches(self._source, [order[i] for i in picked])
         with torch.no_grad():
             _, output = self._evaluation.code(batch, self._source.vae)
-        pair = (x[:, 0].cpu().numpy() for x in (batch.volume, output))
+        true, made = (x[:, 0].cpu().numpy() for x in (batch.volume, output))
         epoch = self._source.facts["epoch"]
         title = f"from the best reconstruction to the worst of {len(order)} cubes, epoch {epoch}"
-        yield "reconstruction", partial(volume_figures.reconstructions, *pair, title)
+        yield "reconstruction", partial(volume_figures.reconstructions, true, made, title)
         for name, draw in self._evaluation.figures(self._source.vae, epoch):
             if name == "latent_traversal":
                 yield name, draw

@@ -1,6 +1,5 @@
 """Loss functions, leaves that know nothing of jobs or data."""
 
-from hpctrain.losses.adversarial import AdversarialLoss as AdversarialLoss
 from hpctrain.losses.adversarial import adversarial_loss as adversarial_loss
 from hpctrain.losses.criteria import criterion as criterion
 from hpctrain.losses.gradient_penalty import r1 as r1
@@ -11,7 +10,6 @@ from hpctrain.losses.spectral import spectral_loss as spectral_loss
 from hpctrain.losses.wide import wide as wide
 
 __all__ = [
-    "AdversarialLoss",
     "SlopeMode",
     "active_modes",
     "adversarial_loss",

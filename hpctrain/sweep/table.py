@@ -19,7 +19,11 @@ Row = dict[str, Any]
 """Value by column; None where it is not known."""
 
 _LAST = ("epoch", "step", "loss")
-_NOT_METRICS = ("epoch", "samples", "samples_per_s")
+_NOT_METRICS = (
+    *("epoch", "step", "samples_per_s", "provenance"),
+    *("samples", "windows", "pixels", "latent_dim", "span"),
+)
+"""In eval/summary.json: what state.json knows better, and facts about data and network."""
 _NOT_PARAMETERS = ("name", "sweep", "after")
 
 

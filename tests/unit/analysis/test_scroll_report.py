@@ -184,6 +184,7 @@ def test_report_of_ink__shows_what_evaluate_found(ink_run: Path) -> None:
     page = evaluate(ink_run)
     html = write_report(ink_run).read_text()
     assert "Whole segments" in html
+    assert "<code>hpctrain evaluate</code> found them after epoch 2.</p>" in html
     assert charts(html).count("calibration") == 2
     for words in ("differ 0.98 times as much as those right beside them: nothing is seen", "5ca1e",
                   "AUC 0.987", "16 x 64 x 64 voxels", "state_2.pt", "d1935"):  # fmt: skip
@@ -208,6 +209,19 @@ def test_report_of_ink__shows_predictions_that_are_named(ink_run: Path, tmp_path
     for given in (folder, folder / "7.json", folder / "7.png"):
         with pytest.raises(ConfigError, match="no page NAME.json of hpctrain predict there"):
             write_report(ink_run, predictions=[given])
+
+
+def test_report__leaves_out_figures_of_very_many_segments(ink_run: Path, tmp_path: Path) -> None:
+    page = evaluate(ink_run)
+    folder = tmp_path / "read"
+    folder.mkdir()
+    for i in range(20):
+        for name in ("7.json", "7-figure.png"):
+            (folder / name.replace("7", f"{i:02d}")).write_bytes(page.with_name(name).read_bytes())
+    html = write_report(ink_run, predictions=[folder]).read_text()
+    assert html.count("<b>segment ") == 21
+    assert len([name for name in pictures(html) if name.startswith("segment ")]) == 12
+    assert f"Its figure is left out here: {folder / '19-figure.png'}" in html
 
 
 def test_report_of_a_vae__shows_what_evaluate_found(vae_run: Path) -> None:

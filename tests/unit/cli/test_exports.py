@@ -1,4 +1,4 @@
-"""Each room of the job side shows exactly what it means to show."""
+"""Each room shows exactly what it means to show."""
 
 import importlib
 import types
@@ -8,6 +8,7 @@ import pytest
 ROOMS = [
     *("cli", "config", "directives", "launchers", "lint", "preflight"),
     *("render", "schedulers", "sweep"),
+    *("comm", "index", "losses", "provenance"),
 ]
 
 

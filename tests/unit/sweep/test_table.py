@@ -8,7 +8,13 @@ from tests.unit.sweep.builders import GRID, add_point, sweep, write
 
 SUMMARY = {
     "samples": 4,
+    "windows": 4,
+    "pixels": 99,
+    "latent_dim": 8,
+    "span": 5.5,
     "epoch": 3,
+    "step": 39,
+    "provenance": {"epoch": 3, "global_step": 39, "content_size": 7},
     "samples_per_s": 9.5,
     "variables": ["t"],
     "rmse": {"generator": {"t": 1.0}},
