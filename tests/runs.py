@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from scipy.io import netcdf_file
+
+from hpctrain.cli import main as hpctrain
+from tests import warm
 
 VARIABLES = ("temperature", "vx", "vy", "vz")
 
@@ -171,30 +176,33 @@ class SmallRun:
 
     def render(self, name: str, *settings: str) -> Path:
         """Render the job under another name with `--set` for each setting."""
-        command = [sys.executable, "-m", "hpctrain", "render", "small.yaml", "--as", name]
-        for setting in settings:
-            command += ["--set", setting]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        words = [word for setting in settings for word in ("--set", setting)]
+        before, said = Path.cwd(), io.StringIO()
+        os.chdir(self.folder)
+        try:
+            # a process of its own would spend most of its time on imports
+            with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as info:
+                hpctrain(["render", "small.yaml", "--as", name, *words])
+        finally:
+            os.chdir(before)
+        assert not info.value.code, said.getvalue()
         return self.folder / "jobs" / name
 
-    def start(self, run: Path, **popen: object) -> subprocess.Popen[str]:
+    def start(self, run: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start the run script; its output goes to run/out.txt."""
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
         with (run / "out.txt").open("a") as out:
             return subprocess.Popen(
                 ["bash", str(run / "run.sh")],
                 cwd="/",
-                env=env,
+                env=env or {**os.environ, "OMP_NUM_THREADS": "1"},
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 text=True,
-                **popen,  # type: ignore[call-overload]
             )
 
     def finish(self, run: Path, expected: int = 0) -> str:
-        """Run to the end; returns what was printed."""
-        process = self.start(run)
+        """Run to the end, with warm ranks; returns what was printed."""
+        process = self.start(run, env=warm.environment())
         code = process.wait(timeout=240)
         text = (run / "out.txt").read_text()
         assert code == expected, f"exit code {code}, expected {expected}\n{text}"

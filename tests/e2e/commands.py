@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.io import netcdf_file
 
+from tests import warm
 from tests.requires import BIN
 
 Done = subprocess.CompletedProcess
@@ -39,8 +40,9 @@ def hpctrain(*words: str, cwd: Path, **popen: Any) -> Done[str]:
 
 
 def train(run: Path, *options: str, python: str = sys.executable, **popen: Any) -> Done[str]:
-    """Run the trainer alone, with the code that travels in the run directory."""
-    env = environment(PYTHONPATH=str(run / "code"))
+    """Run the trainer alone and warm, with the code that travels in the run directory."""
+    path = os.pathsep.join([str(run / "code"), str(warm.FOLDER)])
+    env = environment(PYTHONPATH=path, TEST_WARM=warm.address())
     command = [python, "-m", "hpctrain.train", str(run), *options]
     return _run(command, **{"cwd": run, "env": env, **popen})
 

@@ -71,9 +71,9 @@ def all_scripts(folder: Path) -> list[Path]:
     for case in CASES:
         for name, text in scripts(case).items():
             (folder / name).write_text(text)
-            found.setdefault(
-                re.sub(r"^(#[A-Z]|# |run=).*$", "", text, flags=re.MULTILINE), folder / name
-            )
+            lines = re.sub(r"^(#[A-Z]|# |run=|deadline=).*$", "", text, flags=re.MULTILINE)
+            plain = re.sub(rf"\b{re.escape(resolved(case).job.name)}\b", "NAME", lines)
+            found.setdefault(plain, folder / name)
     return list(found.values())
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests import warm
 from tests.integration.mpi.test_resume import ranks_of
 from tests.runs import SmallRun, faulty, wait_until
 
@@ -23,10 +24,10 @@ def state_of(run: Path) -> dict[str, Any]:
     return state
 
 
-def start_training(small: SmallRun, run: Path) -> Any:
+def start_training(small: SmallRun, run: Path, *, is_warm: bool = False) -> Any:
     """Start a run and wait until it has made three steps more than it had saved."""
     saved = state_of(run).get("saved_step", 0)
-    process = small.start(run)
+    process = small.start(run, warm.environment() if is_warm else None)
 
     def is_beyond() -> bool:
         state = state_of(run)

@@ -25,13 +25,13 @@ def test_data_files__that_change_or_vanish_are_named(own: SmallRun) -> None:
     run = own.render("changed", *LONG, *KEPT, "launch.comm=ddp")
     file = next((own.folder / "data").glob("step000*"))
     content = file.read_bytes()
-    process = start_training(own, run)
+    process = start_training(own, run, is_warm=True)
     with file.open("r+b") as in_place:
         in_place.seek(-4, os.SEEK_END)
         in_place.write(b"\x3f\0\0\0")
     check_failed(run, ended(run, process, (2,)), r"step000\S*: content has changed since")
     file.write_bytes(content)
-    process = start_training(own, run)
+    process = start_training(own, run, is_warm=True)
     file.unlink()  # what is mapped stays readable, so that only a look finds it
     check_failed(run, ended(run, process, (2,)), r"step000\S*: .*cannot be read")
     file.write_bytes(content)

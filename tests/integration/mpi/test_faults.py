@@ -129,7 +129,7 @@ def damage(run: Path) -> list[str]:
 def test_checkpoints__damaged_ones_are_named_and_passed_over(small: SmallRun) -> None:
     """The link `latest` names the first of them."""
     run = small.render(small.unique("damaged"), *LONG, *KEPT)
-    process = start_training(small, run)
+    process = start_training(small, run, is_warm=True)
     wait_until(lambda: state_of(run).get("saved_step", 0) > 9)
     (run / "STOP").touch()
     ended(run, process, (75,))

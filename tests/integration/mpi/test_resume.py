@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import warm
 from tests.integration.mpi.conftest import SmallRun, newest, wait_until
 from tests.requires import requires
 
@@ -113,7 +114,7 @@ def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way:
     whole = small.finished(*settings)
     stopped = small.render(small.unique("stopped"), *settings)
 
-    process = small.start(stopped)
+    process = small.start(stopped, warm.environment())
     metrics = stopped / "logs" / "metrics.jsonl"
     wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= 1)
     if way == "STOP file":
@@ -134,7 +135,7 @@ def test_stop__saves_leaves_with_75_and_goes_on(small: SmallRun, comm: str, way:
 def test_resume__on_another_number_of_ranks(small: SmallRun) -> None:
     whole = small.finished(*LONG)
     first = small.render(small.unique("first"), *LONG, EVERY_STEP, "resources.ranks_per_node=2")
-    process = small.start(first)
+    process = small.start(first, warm.environment())
     wait_until(lambda: (first / "checkpoints" / "state_0_step_2.pt").exists())
     (first / "STOP").touch()
     assert process.wait(timeout=60) == 75

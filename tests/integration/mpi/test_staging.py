@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.integration.mpi.conftest import SmallRun, newest, wait_until
 from tests.requires import requires
 from tests.runs import slow
@@ -103,7 +104,7 @@ def test_chain__the_next_job_takes_the_copies_and_the_last_one_takes_them_away(
     # so short that a warning at any moment is believed to mean that the time is up
     chain = ("chain.max_jobs=50", "resources.walltime=00:01:40", "train.epochs=3")
     run = small.render(small.unique("chained"), *staged(tmp_path), *slow(0.2), *chain)
-    process = small.start(run)
+    process = small.start(run, warm.environment())
     wait_until(lambda: "global_step" in json.loads((run / "state.json").read_text()))
     process.send_signal(signal.SIGUSR1)
     assert process.wait(timeout=240) == 0, (run / "out.txt").read_text()
@@ -146,7 +147,7 @@ def test_two_runs__one_that_ends_leaves_the_other_its_copies(
     small: SmallRun, tmp_path: Path
 ) -> None:
     long = small.render(small.unique("long"), *staged(tmp_path), *slow(0.3), "train.epochs=200")
-    process = small.start(long)
+    process = small.start(long, warm.environment())
     wait_until(lambda: "global_step" in json.loads((long / "state.json").read_text()))
     short = small.render(small.unique("short"), *staged(tmp_path), *FEW_STEPS)
     small.finish(short)

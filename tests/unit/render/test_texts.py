@@ -110,13 +110,14 @@ def test_render__nothing_but_the_given_run_dir_is_named():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("~/venv/bin/python", str(Path.home() / "venv/bin/python")),
+        ("~/venv/bin/python", "~/venv/bin/python"),
         ("venv/bin/python", "/home/user/venv/bin/python"),
         ("/opt/py/bin/python3", "/opt/py/bin/python3"),
         ("python3", "python3"),
     ],
 )
 def test_render__the_jobs_own_interpreter(given, expected):
+    expected = str(Path(expected).expanduser())
     rendered = files("local", f"launch.python={given}")
     assert yaml.safe_load(rendered["config.yaml"].content)["launch"]["python"] == expected
     script = rendered["run.sh"].content.decode()
