@@ -43,7 +43,7 @@ class LinearPath(nn.Module):
 
     With directions U, variances L along them and s^2 along all others, z is decoded as
     U (L - s^2)^1/2 z + center, and its posterior has the mean (L - s^2)^1/2 / L U' (x - center) and
-    the variance s^2 / L (Tipping and Bishop 1999, equations 7 to 9). Float32 in any precision.
+    the variance s^2 / L (Tipping and Bishop 1999, equations 6 to 8). Float32 in any precision.
     """
 
     def __init__(self, size: Sequence[int], latent_dim: int) -> None:
