@@ -39,6 +39,25 @@ class VaeNetwork(Schema):
     latent: Literal["vector", "grid"] = "vector"
     """vector: each number sees and changes the whole volume, as in the notebook; grid: each belongs
     to a cell behind the last layer, which is learned much faster."""
+    linear_windows: NonNegativeInt = 0
+    """Training windows whose principal components are a linear path through the network, to which
+    layers only add; it decodes better from the first step on. 0: no such path."""
+
+    @model_validator(mode="after")
+    def _has_enough(self) -> VaeNetwork:
+        if not self.linear_windows:
+            return self
+        if self.latent == "grid":
+            raise ValueError(
+                "linear_windows does not go with latent: grid, as each principal component sees "
+                "the whole volume; choose latent: vector, or leave it out"
+            )
+        if self.linear_windows < self.latent_dim:
+            raise ValueError(
+                f"linear_windows: found {self.linear_windows}, fewer than latent_dim, which is "
+                f"{self.latent_dim}; give some times as many, or 0 for no linear path"
+            )
+        return self
 
 
 class Divergence(Schema):
@@ -136,6 +155,11 @@ class ScrollVae(ScrollTraining):
         self._check_batch_norm(self.network.block)
         if self.likelihood == "bernoulli" and self.deviation != "learned":
             raise ValueError("deviation has no effect with likelihood: bernoulli; leave it out")
+        if self.likelihood == "bernoulli" and self.network.linear_windows:
+            raise ValueError(
+                "network.linear_windows does not go with likelihood: bernoulli, as principal "
+                "components are of grey values and not of logits; choose gaussian, or leave it out"
+            )
         return self
 
     def misfit(self, data: Any) -> tuple[str, str] | None:
@@ -153,6 +177,12 @@ class ScrollVae(ScrollTraining):
                 f"which this leads; drop {names}, or choose likelihood: gaussian"
             )
         found = size_misfit(data.window, (0, 1, 2), self.network.layers)
+        voxels = math.prod(data.window)
+        if self.network.linear_windows and self.network.latent_dim > voxels:
+            return "window", (
+                f"found {list(data.window)}, which has {voxels} voxels and so many principal "
+                "components; give no more as train.network.latent_dim"
+            )
         cells = math.prod(n // 2**self.network.layers for n in data.window)
         if found is None and self.network.latent == "grid" and self.network.latent_dim % cells:
             return "window", (

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.errors import ConfigError
+from hpctrain.models.components import Components
+from hpctrain.models.linear_path import LinearPath, Refinement, silence
 from hpctrain.models.volume_blocks import doubling_block, halving_block, laid_out_as
 
 _LOG_VARIANCE = (-30.0, 20.0)
@@ -106,6 +108,8 @@ class Vae3d(nn.Module):
         block: plain, batch_norm or residual.
         latent: vector: each number sees and changes the whole volume; grid: numbers belong to the
             cells behind the last layer, as many to each.
+        has_linear_path: see `begin_with`; the network then only adds to a linear posterior, and
+            refines what is decoded linearly.
         has_deviation: learn one standard deviation of the Gaussian likelihood (Rybkin et al. 2021,
             arXiv 2006.13202), which weighs reconstruction against the KL divergence.
     """
@@ -119,6 +123,7 @@ class Vae3d(nn.Module):
         block: str = "batch_norm",
         latent: str = "vector",
         *,
+        has_linear_path: bool = False,
         has_deviation: bool = False,
     ) -> None:
         super().__init__()
@@ -127,25 +132,22 @@ class Vae3d(nn.Module):
         self.encoder = VolumeEncoder(block, channels, layers)
         wide = self.encoder.widths
         self._start = (wide[-1], *coarse)
+        self.linear = LinearPath(size, latent_dim) if has_linear_path else None
         self.to_latent: nn.Module
-        self.from_latent: nn.Module
         if latent == "grid":
             own = numbers_a_cell(latent_dim, coarse)
             self.to_latent = nn.Sequential(nn.Conv3d(wide[-1], 2 * own, 1), nn.Flatten())
-            self.from_latent = nn.Sequential(
-                nn.Unflatten(1, (own, *coarse)), nn.Conv3d(own, wide[-1], 1)
-            )
         else:
             features = math.prod(self._start)
             self.to_latent = nn.Sequential(nn.Flatten(), nn.Linear(features, 2 * latent_dim))
-            self.from_latent = nn.Linear(latent_dim, features)
-        ends = [*reversed(wide), 1]
-        self.decoder = nn.Sequential(
-            *(
-                doubling_block(block, a, b, is_last=i == layers - 1)
-                for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))
-            )
-        )
+        if self.linear is None:
+            self.from_latent = _first_of_decoder(latent, latent_dim, self._start)
+            self.decoder: nn.Module = _doubling(block, wide)
+        else:
+            silence(self.to_latent)
+            # Adam moves each of so many weights by about its rate a step
+            self._share = 1 / math.prod(self._start)
+            self.decoder = Refinement(channels, layers)
         self.log_deviation = nn.Parameter(torch.zeros(())) if has_deviation else None
 
     @property
@@ -157,7 +159,16 @@ class Vae3d(nn.Module):
 
     def checkpointed_blocks(self) -> Sequence[nn.Module]:
         """Blocks whose activations may be computed twice."""
-        return [*self.encoder.layers, *self.decoder]
+        decoder = self.decoder.blocks if isinstance(self.decoder, Refinement) else self.decoder
+        return [*self.encoder.layers, *decoder]  # type: ignore[misc]
+
+    @torch.no_grad()
+    def begin_with(self, found: Components) -> None:
+        """Make the linear path that of principal components, and the deviation what they leave."""
+        assert self.linear is not None
+        self.linear.begin_with(found)
+        if self.log_deviation is not None:
+            self.log_deviation.copy_(self.linear.rest.log() / 2 / _DEVIATION_GAIN)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Volumes (B, 1, D, H, W) to mean and log-variance of the posterior, (B, latent_dim).
@@ -172,10 +183,16 @@ class Vae3d(nn.Module):
             )
         features = self.encoder(x)[-1]
         mean, log_variance = _wide(self.to_latent(features)).chunk(2, 1)
+        if self.linear is not None:
+            linear = self.linear.posterior(x)
+            mean, log_variance = linear.corrected(mean * self._share, log_variance * self._share)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Latent numbers (B, latent_dim) to volumes (B, 1, D, H, W), before any sigmoid."""
+        if self.linear is not None:
+            refined: Tensor = self.decoder(self.linear.decode(latent))
+            return refined
         x = self.from_latent(latent).relu_().view(-1, *self._start)
         y: Tensor = self.decoder(x)
         return y
@@ -190,6 +207,27 @@ class Vae3d(nn.Module):
         mean, log_variance = self.encode(x)
         latent = mean if noise is None else reparameterise(mean, log_variance, noise)
         return Coded(self.decode(latent), mean, log_variance)
+
+
+def _first_of_decoder(latent: str, latent_dim: int, start: tuple[int, ...]) -> nn.Module:
+    """Latent numbers to features (C, D, H, W)."""
+    width, *cells = start
+    if latent == "vector":
+        return nn.Linear(latent_dim, math.prod(start))
+    own = numbers_a_cell(latent_dim, cells)
+    return nn.Sequential(nn.Unflatten(1, (own, *cells)), nn.Conv3d(own, width, 1))
+
+
+def _doubling(block: str, wide: Sequence[int]) -> nn.Sequential:
+    """The mirror image of the encoder's layers."""
+    ends = [*reversed(wide), 1]
+    last = len(wide) - 1
+    return nn.Sequential(
+        *(
+            doubling_block(block, a, b, is_last=i == last)
+            for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))
+        )
+    )
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

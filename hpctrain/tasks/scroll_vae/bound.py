@@ -24,8 +24,13 @@ class Bound(NamedTuple):
 
 def make_vae(settings: ScrollVae, size: tuple[int, int, int]) -> Vae3d:
     """The network of a `train:` block, in float32 on torch's current device."""
-    has_deviation = settings.likelihood == "gaussian" and settings.deviation == "learned"
-    return Vae3d(size, **settings.network.model_dump(), has_deviation=has_deviation)
+    block = settings.network
+    return Vae3d(
+        size,
+        **block.model_dump(exclude={"linear_windows"}),
+        has_linear_path=block.linear_windows > 0,
+        has_deviation=settings.likelihood == "gaussian" and settings.deviation == "learned",
+    )
 
 
 def bound(

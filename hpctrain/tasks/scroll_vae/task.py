@@ -16,6 +16,7 @@ from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.data.scroll import ScrollBatch
 from hpctrain.models.vae import Vae3d
 from hpctrain.tasks.scroll_vae.bound import bound, make_vae
+from hpctrain.tasks.scroll_vae.components import components_of
 from hpctrain.tasks.scroll_vae.draws import NOISE_STREAM, normal_rows
 from hpctrain.tasks.scroll_vae.evaluation import VaeEvaluation
 from hpctrain.tasks.scroll_vae.samples import Samples, open_samples, span_of
@@ -37,6 +38,7 @@ class ScrollVaeTask(Task):
         """Open both splits; grey values are measured once, on the first start of the run."""
         self.samples: Samples = open_samples(self.job, self.place, saved, share)
         data = self.samples.data
+        self._is_new = not saved
         if saved:
             span = saved["span"]
         else:
@@ -45,8 +47,15 @@ class ScrollVaeTask(Task):
         return data
 
     def build_models(self) -> dict[str, nn.Module]:
-        """The network, with the likelihood's deviation where that is learned."""
-        return {"vae": make_vae(self.settings, self.samples.window)}
+        """The network, with the likelihood's deviation where that is learned.
+
+        A linear path is found by rank 0 alone, whose first weights all ranks take.
+        """
+        vae = make_vae(self.settings, self.samples.window)
+        windows = self.settings.network.linear_windows
+        if windows and self._is_new and self.place.rank == 0:
+            vae.begin_with(components_of(self.samples.data.train, windows, vae.latent_dim))
+        return {"vae": vae}
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
         """One for all."""

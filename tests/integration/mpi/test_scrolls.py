@@ -101,6 +101,20 @@ def test_vae__one_and_two_ranks_agree_and_tell_the_same(roll: SmallRun) -> None:
 
 
 @requires(mpi=True)
+def test_linear_path__is_found_once_and_the_same_on_all_ranks(roll: SmallRun) -> None:
+    """One and two ranks agree; an epoch that is done again from its checkpoint has equal bits."""
+    own = ("train.network.linear_windows=16", "train.epochs=2")
+    one, two = roll.finished("resources.ranks_per_node=1", *own), roll.finished(*own)
+    agree(one, two)
+    whole, path = newest(two), two / "checkpoints" / "state_2.pt"
+    assert float(whole["vae.linear.vectors"].norm()) == pytest.approx(8**0.5, rel=1e-5)
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "resuming from state_1.pt" in roll.finish(two)
+    again = newest(two)
+    assert all(torch.equal(again[key], value) for key, value in whole.items())
+
+
+@requires(mpi=True)
 def test_vae__figures_and_alarms_are_where_one_looks(roll: SmallRun) -> None:
     """Three steps teach nothing, so that the output is constant and the posterior is the prior."""
     run = roll.finished(*VAE)

@@ -63,6 +63,30 @@ REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
         {"network": {"latent": "grid", "latent_dim": 20}},
         "grid has 8 cells, which cannot share 20",
     ),
+    "linear grid": (
+        "scroll_vae",
+        {},
+        {"network": {"latent": "grid", "latent_dim": 16, "linear_windows": 64}},
+        "does not go with latent: grid",
+    ),
+    "few windows": (
+        "scroll_vae",
+        {},
+        {"network": {"latent_dim": 64, "linear_windows": 63}},
+        "linear_windows: found 63, fewer than latent_dim, which is 64",
+    ),
+    "linear logits": (
+        "scroll_vae",
+        {"normalization": "percentiles"},
+        {"likelihood": "bernoulli", "network": {"latent_dim": 8, "linear_windows": 8}},
+        "does not go with likelihood: bernoulli",
+    ),
+    "many components": (
+        "scroll_vae",
+        {"window": [8, 8, 8]},
+        {"network": {"latent_dim": 513, "linear_windows": 600}},
+        "has 512 voxels and so many principal components",
+    ),
     "bernoulli": ("scroll_vae", {}, {"likelihood": "bernoulli"}, "give percentiles or limits"),
     "noise": (
         "scroll_vae",

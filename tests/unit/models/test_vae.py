@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.errors import ConfigError
 from hpctrain.models.ink import InkEncoderDecoder, InkUNet
 from hpctrain.models.vae import Vae3d
 from hpctrain.models.volume_blocks import BLOCKS, Pool
-from hpctrain.tasks.scroll_vae.listing import known_scroll_rows
+from hpctrain.tasks.scroll_vae.listing import known_scroll_rows, scroll_rows
 
 
 def numbers(network: torch.nn.Module) -> int:
@@ -141,6 +142,14 @@ def test_listing__counts_every_network_without_computing() -> None:
     assert all(row["output"] == [1, 1, 16, 16] for row in rows[3:])
     assert all(row["forward_gflop"] > 0 for row in rows)
     assert known_scroll_rows((16, 16, 12)) == []
+
+
+def test_listing__counts_a_linear_path() -> None:
+    block = {"latent_dim": 8, "linear_windows": 8}
+    settings = ScrollVae(task="scroll_vae", epochs=1, global_batch_size=2, network=block)
+    (row,) = scroll_rows(settings, (16, 16, 16))
+    assert row["output"] == [1, 16, 16, 16]
+    assert row["parameters"] > 8 * 16**3
 
 
 def test_plain__pools_in_the_type_and_layout_of_its_weights() -> None:

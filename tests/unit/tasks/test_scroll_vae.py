@@ -13,17 +13,21 @@ import torch
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.scroll_vae import ScrollVae
+from hpctrain.data.sampler import Share
 from hpctrain.data.scroll import ScrollBatch
+from hpctrain.data.scroll.scales import ScrollScales
 from hpctrain.errors import DataError
 from hpctrain.losses.vae import gaussian_nll, kl_by_number
+from hpctrain.models.components import principal_components
 from hpctrain.models.vae import Vae3d
 from hpctrain.tasks.scroll_vae.bound import bound, make_vae
+from hpctrain.tasks.scroll_vae.components import components_of
 from hpctrain.tasks.scroll_vae.draws import VALIDATION_STREAM, normal_rows
 from hpctrain.tasks.scroll_vae.evaluation import VaeEvaluation, error_by_distance
-from hpctrain.tasks.scroll_vae.samples import span_of
+from hpctrain.tasks.scroll_vae.samples import Samples, span_of
 from hpctrain.tasks.scroll_vae.task import ScrollVaeTask
 from hpctrain.train.alarms import kinds
-from hpctrain.train.task import Position
+from hpctrain.train.task import Data, Place, Position
 from hpctrain.train.update import Update
 from tests.unit.data.scroll.builders import datasets, places, scroll
 
@@ -31,8 +35,9 @@ SIZE = (4, 4, 8)
 CPU = torch.device("cpu")
 
 
-def settings(**given: Any) -> ScrollVae:
+def settings(linear_windows: int = 0, **given: Any) -> ScrollVae:
     network = {"block": "plain", "channels": 4, "layers": 2, "latent_dim": 6}
+    network["linear_windows"] = linear_windows
     plain = {"task": "scroll_vae", "epochs": 1, "global_batch_size": 4}
     return ScrollVae(**plain, network=network, **given)
 
@@ -217,3 +222,34 @@ def test_step__does_not_depend_on_the_shares() -> None:
     assert losses[1:3] == pytest.approx([losses[0]] * 2, rel=1e-6)
     assert losses[3] != pytest.approx(losses[0], rel=1e-6)
     assert weights[0] != 0, "the deviation is learned"
+
+
+def test_components__are_those_of_the_first_windows(tmp_path: Path) -> None:
+    """Of more than an epoch, and with mirror images along the axes that are flipped."""
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).integers(0, 99, (8, 40, 60)))
+    augment = {"flip": False, "flip_depth": True}
+    held_out = {"columns": [40, 60]}
+    more = {"window": SIZE, "samples_per_epoch": 6, "validation": held_out}
+    train, _ = datasets(scroll(tmp_path, augment=augment, **more))
+    parts = [
+        train.read_batch(Share(epoch, 0, tuple(range(count)), count)).volume[:, 0]
+        for epoch, count in ((0, 6), (1, 6), (2, 3))
+    ]
+    expected = principal_components(torch.cat(parts), 4, mirrored=(1,))
+    found = components_of(train, 15, 4)
+    torch.testing.assert_close(found.center, expected.center)
+    torch.testing.assert_close(found.vectors, expected.vectors)
+
+
+@pytest.mark.parametrize(("rank", "is_new"), [(0, True), (1, True), (0, False)])
+def test_linear_path__is_found_by_rank_0_when_a_run_begins(
+    rank: int, is_new: bool, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).integers(0, 99, (8, 40, 60)))
+    data = scroll(tmp_path, window=SIZE, validation={"columns": [40, 60]})
+    task = Bench(settings(linear_windows=8))
+    task.place = Place(tmp_path, rank, CPU)
+    task.samples = Samples(Data(*datasets(data)), ScrollScales("none", {}), SIZE)
+    task._is_new = is_new
+    found = task.build_models()["vae"].linear.vectors.any()
+    assert bool(found) == (rank == 0 and is_new)
