@@ -15,6 +15,7 @@ from torch import nn
 
 from hpctrain.config.training import Training
 from hpctrain.train.layout import lay_channels_last
+from hpctrain.train.shallow import guard_shallow
 
 _GAIN = 0.95
 """Another choice must need less than this share of plain float32's time, else it buys nothing."""
@@ -48,7 +49,13 @@ class Precision:
         return partial(torch.autocast, device.type, _DTYPES[self.name])
 
     def apply_layout(self, models: Mapping[str, nn.Module]) -> None:
-        """Lay networks out with channels last, if so chosen; see `lay_channels_last`."""
+        """Lay networks out with channels last, if so chosen, and guard what bfloat16 gets wrong.
+
+        See `lay_channels_last` and `guard_shallow`.
+        """
+        if self.name == "bfloat16":
+            for model in models.values():
+                guard_shallow(model)
         if self.memory_format == "channels_last":
             for model in models.values():
                 lay_channels_last(model)
