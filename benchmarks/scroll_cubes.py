@@ -1,7 +1,6 @@
 """Random cubes/s of a volume four times larger than the memory that may cache it.
 
     python benchmarks/scroll_cubes.py [--folder DIR] [--cache-mb 256] [--seconds 6]
-    python benchmarks/scroll_cubes.py --wait     # share of its time that a training waits for cubes
 
 Each way reads 32^3 cubes of uint16 at places with equal chance, on one thread as the notebook, or
 four: tensorstore has two for the disk and two to unpack, ours do both, each for some cubes in turn.
@@ -240,36 +239,6 @@ def compare(options: argparse.Namespace) -> None:
             )
 
 
-def wait(options: argparse.Namespace) -> None:
-    """A training step on batches of 256 cubes, and how long it waits for them."""
-    import torch
-    from torch import nn
-
-    from hpctrain.data import BatchLoader, stream
-    from hpctrain.data.sampler import DrawnSampler
-
-    layers: list[nn.Module] = []
-    for before, after in ((1, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv3d(before, after, 2, 2), nn.ReLU()]
-        layers += [nn.Conv3d(after, after, 3, padding=1), nn.BatchNorm3d(after), nn.ReLU()]
-    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 4**3, 512))
-    optimizer = torch.optim.Adam(net.parameters(), 3e-4)
-    shares = stream(DrawnSampler(10**9, BATCH, 0), 0, 1)
-    with BatchLoader(dataset(options.folder / "zarr"), shares, THREADS, 4) as loader:
-        next(loader)
-        waited, begin, count = loader.waited_s, time.perf_counter(), 0
-        while time.perf_counter() - begin < 4 * options.seconds:
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = net(next(loader).volume).float().square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            count += 1
-        spent = time.perf_counter() - begin
-        share = (loader.waited_s - waited) / spent
-    print(f"{count} steps of {spent / count:.2f} s, of which {share:.2%} waiting for cubes")
-
-
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -278,14 +247,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", help="ways with this in their name")
-    parser.add_argument("--wait", action="store_true")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--cgroup", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         return read_in_child(options)
     make(options.folder, SHAPE)
-    return wait(options) if options.wait else compare(options)
+    return compare(options)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,12 @@ def command(
         int | None,
         typer.Option("--border", min=0, help="Of ink: pixels at a window's sides not to use."),
     ] = None,
+    depth_offsets: Annotated[
+        str | None,
+        typer.Option(
+            "--depth-offsets", metavar="N[,N]", help="Of ink: layers off the middle; default 0."
+        ),
+    ] = None,
     flips: Annotated[
         bool, typer.Option("--flips", help="Of ink: mean of the four mirrored views.")
     ] = False,
@@ -138,6 +144,7 @@ def command(
         overlap=overlap,
         stride=stride,
         border=border,
+        depth_offsets=[int(n) for n in _numbers("--depth-offsets", depth_offsets, int)],
         flips=flips,
         memory_mb=memory_mb,
         device=device,

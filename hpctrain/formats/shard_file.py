@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +39,8 @@ class Shard:
         crc = need("google_crc32c", path).value(foot[:-4])
         if length < size + 4 or foot[-4:] != crc.to_bytes(4, "little"):
             raise DataError(f"{path}: is torn (its table of chunks is damaged); convert it again")
-        table = np.frombuffer(foot[:-4], "<u8")
-        native = table if sys.byteorder == "little" else table.astype(np.uint64)
-        self._table = memoryview(native.view(np.uint64)).cast("B").cast("Q")
+        # numbers of a memoryview are Python's own, and found at a tenth of numpy's time
+        self._table = np.frombuffer(foot[:-4], "<u8").astype(np.uint64).data
 
     def find(self, number: int) -> tuple[int, int] | None:
         """First byte and count of bytes of a chunk by its number; None: it is nothing but zeros."""

@@ -163,7 +163,7 @@ class ShardedArray:
         """Memory for packed bytes, which the next call on this thread writes over."""
         room = getattr(self._local, "room", None)
         if room is None or len(room) < length:
-            room = self._local.room = memoryview(np.empty(length, np.uint8))
+            room = self._local.room = np.empty(length, np.uint8).data
         return room[:length]
 
     def _shard(self, place: tuple[int, ...]) -> Shard | None:

@@ -41,6 +41,8 @@ class Options:
     """Of ink: pixels from one window to the next; None: half of what is kept of one."""
     border: int | None = None
     """Of ink: pixels at either side of a window that do not count; None: as validation found."""
+    depth_offsets: Sequence[int] = ()
+    """Of ink: layers that windows lie off the middle, each of which is a view; empty: 0 alone."""
     flips: bool = False
     """Of ink: mean of the four mirrored views of each window."""
     memory_mb: int | None = None

@@ -11,7 +11,12 @@ from hpctrain.predict.options import Options
 
 _SHOWN = 12
 """Outputs that are told one by one."""
-_OF_SEGMENTS = {"stride": "--stride", "border": "--border", "flips": "--flips"}
+_OF_SEGMENTS = {
+    "stride": "--stride",
+    "border": "--border",
+    "depth_offsets": "--depth-offsets",
+    "flips": "--flips",
+}
 _OF_FIELDS = {
     "coarsen": "--coarsen",
     "members": "--members",

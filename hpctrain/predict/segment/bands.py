@@ -18,7 +18,8 @@ Predict = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
 class _Batch(NamedTuple):
     columns: list[int]
     """Numbers of the windows along x."""
-    windows: list[NDArray[np.float32]]
+    views: list[list[NDArray[np.float32]]]
+    """These windows, at each depth."""
 
 
 class Bands:
@@ -33,6 +34,7 @@ class Bands:
         columns: windows along x.
         predict: probabilities of windows.
         at_once: places of windows along x that are predicted together.
+        depths: first layers of windows among those that are read, of which the mean is taken.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Bands:
         columns: AxisWindows,
         predict: Predict,
         at_once: int,
+        depths: Sequence[int] = (0,),
     ) -> None:
+        self._depths = depths
         self._segment, self._rows, self._columns = segment, rows, columns
         self._predict, self._at_once = predict, at_once
         width = max(columns.size, columns.window)
@@ -86,7 +90,7 @@ class Bands:
         self._move(self._rows.starts[number])
         down = self._rows.weights(number)[:, None]
         for batch in self._batches(number, pool):
-            found = self._predict(batch.windows)
+            found = self._mean_view(batch.views)
             for column, values in zip(batch.columns, found, strict=True):
                 x = self._columns.starts[column]
                 part = slice(x, x + self._columns.window)
@@ -95,6 +99,12 @@ class Bands:
                 self._weight[:, part] += weights
                 after_window()
         self._next = number + 1
+
+    def _mean_view(self, views: Sequence[Sequence[NDArray[np.float32]]]) -> NDArray[np.float32]:
+        found = self._predict(views[0])
+        for windows in views[1:]:
+            found = found + self._predict(windows)
+        return found / np.float32(len(views)) if len(views) > 1 else found
 
     def _move(self, top: int) -> None:
         """Let the sums begin at another row further down."""
@@ -140,8 +150,12 @@ class Bands:
         stop = self._columns.starts[columns[-1]] + width
         values = self._segment.read(self._rows.starts[number], first, (height, stop - first))
         places = [self._columns.starts[i] - first for i in columns]
-        normalised = self._segment.normalised
-        return _Batch(columns, [normalised(values[:, :, x : x + width]) for x in places])
+        normalised, layers = self._segment.normalised, len(values) - max(self._depths)
+        views = [
+            [normalised(values[z : z + layers, :, x : x + width]) for x in places]
+            for z in self._depths
+        ]
+        return _Batch(columns, views)
 
     def _is_seen(self, row: int, column: int) -> bool:
         """Whether papyrus is where a window counts."""

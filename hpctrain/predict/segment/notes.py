@@ -35,6 +35,9 @@ def tell_plan(ready: Ready, segment: Segment, grid: Grid, at_once: int) -> None:
         _by((rows.border, columns.border)),
         ready.why,
     )
+    if len(segment.offsets) > 1:
+        offsets = ", ".join(map(str, segment.offsets))
+        logger.info("mean of %d views, %s layers off the middle", len(segment.offsets), offsets)
 
 
 def tell_scale() -> None:
@@ -63,6 +66,7 @@ def facts_of(ready: Ready, segment: Segment, grid: Grid, digest: str) -> dict[st
         "source": segment.found.path.name,
         "source_sha256": digest,
         "hpctrain_layers": f"{first} to {stop - 1}",
+        "hpctrain_depth_offsets": ", ".join(map(str, segment.offsets)),
         "hpctrain_weights": ready.trained.weights,
         "hpctrain_precision": ready.precision.name,
         "hpctrain_windows": f"{_by(ready.tile)} voxels, stride {_by((rows.stride, columns.stride))}"

@@ -120,7 +120,7 @@ class Product:
             notes: further facts that each file says.
             page: numbers about the segment.
         """
-        parts = {path: path.with_name(f".{path.stem}.part{path.suffix}") for path in target.paths}
+        parts = {path: target.scratch(path) for path in target.paths}
         for part in parts.values():
             remove(part)  # of a killed one
         sheet = PlaneSheet(NAME, self._segment.shape, notes, stamp)

@@ -20,7 +20,7 @@ from hpctrain.predict.options import Options
 from hpctrain.predict.ranks import memory_mb_of, together
 from hpctrain.predict.segment.border import border_of, last_measured
 from hpctrain.predict.segment.ink import InkPredictor, TrainedInk, load_ink, windows_at_once
-from hpctrain.predict.segment.source import Found, find_segments
+from hpctrain.predict.segment.source import Found, Segment, find_segments
 from hpctrain.predict.segment.targets import Target, name_targets
 from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
@@ -101,13 +101,13 @@ class Ready:
         return found[0], found[1]
 
     def plan(
-        self, digest: str, layers: tuple[int, int], rows: AxisWindows, columns: AxisWindows
+        self, digest: str, segment: Segment, rows: AxisWindows, columns: AxisWindows
     ) -> dict[str, Any]:
         """What bands of a segment must have in common, for `Parts`.
 
         Args:
             digest: of the segment's files.
-            layers: [first, stop) of those that are read.
+            segment: which layers of it are read.
             rows: windows along y.
             columns: windows along x.
         """
@@ -115,8 +115,9 @@ class Ready:
             "code of hpctrain": code_digest(Path(hpctrain.__file__).parents[1])[:16],
             "checkpoint": self.trained.facts["checkpoint_digest"],
             "kind of weights": self.trained.weights,
+            "offsets in depth": list(segment.offsets),
             "segment": digest,
-            "range of layers": list(layers),
+            "range of layers": list(segment.layers),
             "tile": list(self.tile),
             "stride": [rows.stride, columns.stride],
             "border": [rows.border, columns.border],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.config.scroll_data import Scroll
-from hpctrain.data.scroll.places import find_places, origin_boxes
+from hpctrain.data.scroll.places import find_places
 from hpctrain.data.scroll.random import SCALES, Draws
 from hpctrain.data.scroll.scales import Scale, ScrollScales, measure
 from hpctrain.data.scroll.volume import Plane, ScrollVolume
@@ -68,23 +68,30 @@ class Segment:
     Attributes:
         shape: rows and columns.
         mask: (y, x) where papyrus is; None: everywhere.
+        offsets: layers that windows lie off the middle, each once, rising.
     """
 
-    def __init__(self, found: Found, scroll: Scroll, scales: ScrollScales) -> None:
+    def __init__(
+        self, found: Found, scroll: Scroll, scales: ScrollScales, offsets: Sequence[int] = ()
+    ) -> None:
         """Open it.
 
         Args:
             found: which.
             scroll: the run's `data:` block.
             scales: those of the run's volumes.
+            offsets: as `--depth-offsets` has them; empty: the middle alone.
 
         Raises:
             DataError: of no known layout, damaged, or with fewer layers than a window has.
+            ConfigError: offsets that lead beyond its layers.
         """
         self.found, self._scroll = found, scroll
         root, source = found.path.parent, found.path.name
         volume = find_volume(root, source, scroll)
-        self._box = box = _layers_of(volume.shape, scroll, found.path)
+        self.offsets = tuple(sorted(set(offsets))) or (0,)
+        self._middle = _layers_of(volume.shape, scroll, found.path)
+        self._box = box = self._reached(scroll.layers or (0, volume.shape[0]))
         rows = list(part_rows(Part(volume, "validation", 0, box)))
         names = {"labels": None, "mask": scroll.mask}
         self._volume = ScrollVolume(root, rows, names)
@@ -95,6 +102,24 @@ class Segment:
         # in full: the run may have read another one of this name
         self._source = found.known_as or str(found.path)
         self.scales = scales
+
+    def _reached(self, used: tuple[int, int]) -> Box:
+        """The layers that windows at all offsets have."""
+        first, stop = self._middle.start[0], self._middle.stop[0]
+        low, high = self.offsets[0], self.offsets[-1]
+        if first + low < used[0] or stop + high > used[1]:
+            raise ConfigError(
+                f"--depth-offsets: found {low} to {high}; allowed: {used[0] - first} to "
+                f"{used[1] - stop}, as {self.found.path} has layers {used[0]} to {used[1] - 1} and "
+                f"a window {stop - first} of them"
+            )
+        _, height, width = self._middle.stop
+        return Box((first + low, 0, 0), (stop + high, height, width))
+
+    @property
+    def depths(self) -> list[int]:
+        """First layer of the windows at each offset, among those that are read."""
+        return [offset - self.offsets[0] for offset in self.offsets]
 
     @property
     def layers(self) -> tuple[int, int]:
@@ -110,8 +135,10 @@ class Segment:
         """The scale of a segment that the run has not read, as a training would find it."""
 
         def sample() -> NDArray[Any]:
-            window = self._scroll.window
-            places = find_places([self._volume], [origin_boxes(self._volume, window, 0)], window)
+            depth, *plane = self._scroll.window
+            height, width = (min(n, m) for n, m in zip(plane, self.shape, strict=True))
+            window: Triple = depth, height, width
+            places = find_places([self._volume], [[self._middle.origins(window)]], window)
             if not places.count:
                 raise DataError(
                     f"{self.found.path}: no window of {' x '.join(map(str, window))} voxels has "
@@ -142,7 +169,7 @@ class Segment:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def read(self, y: int, x: int, size: tuple[int, int]) -> NDArray[Any]:
-        """Grey values (D, h, w) from a pixel on; beyond the segment the outermost are repeated.
+        """Grey values (D, h, w) from a pixel on; beyond the segment they are mirrored.
 
         Raises:
             DataError: a file that cannot be read, or grey values that are no numbers.
@@ -158,7 +185,7 @@ class Segment:
         if (height, width) == size:
             return values
         beyond = ((0, 0), (0, size[0] - height), (0, size[1] - width))
-        return np.pad(values, beyond, mode="edge")
+        return np.pad(values, beyond, mode="reflect")
 
     def normalised(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """A window of grey values as the network wants it."""

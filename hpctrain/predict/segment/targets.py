@@ -36,6 +36,10 @@ class Target:
         """All outputs."""
         return [*self.planes, *(p for p in (self.page, self.figure) if p is not None)]
 
+    def scratch(self, path: Path) -> Path:
+        """Where an output is written; no other prediction's, as `parts` is locked."""
+        return path.with_name(f"{self.parts.name}-{path.name}")
+
     def check_free(self) -> None:
         """Refuse to replace what is there.
 

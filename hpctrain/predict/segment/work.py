@@ -54,7 +54,9 @@ class Work:
     ) -> None:
         self._ready, self._group, self._target = ready, group, target
         scales = ready.trained.scales
-        self._segment: Segment = group.all(lambda: Segment(found, ready.scroll, scales))
+        self._segment: Segment = group.all(
+            lambda: Segment(found, ready.scroll, scales, ready.options.depth_offsets)
+        )
         self._grid: Grid = group.all(lambda: ready.windows(self._segment.shape))
         self._parts = parts
         self.pixels = 0
@@ -82,7 +84,7 @@ class Work:
         self._target.check_apart(segment.paths)
         scale = None if segment.is_measured else segment.measure()
         digest = segment.digest()
-        parts.plan = self._ready.plan(digest, segment.layers, rows, columns)
+        parts.plan = self._ready.plan(digest, segment, rows, columns)
         plan = parts.open(may_replace=options.overwrite)
         if parts.is_new and not options.overwrite:
             self._target.check_free()
@@ -107,7 +109,8 @@ class Work:
         n, rank, size = len(begun.missing), comm.rank, comm.world_size
         mine = begun.missing[rank * n // size : (rank + 1) * n // size]
         rows, columns = self._grid
-        bands = Bands(self._segment, rows, columns, self._ready.predictor, begun.at_once)
+        predict, depths = self._ready.predictor, self._segment.depths
+        bands = Bands(self._segment, rows, columns, predict, begun.at_once, depths)
         total = sum(bands.windows_of(number) for number in mine)
         height, width = self._segment.shape
         self.pixels = height * width * n // len(rows.starts)

@@ -16,11 +16,15 @@ import yaml
 import zarr
 
 from hpctrain.config.load import read_resolved
+from hpctrain.data.scroll.scales import ScrollScales
 from hpctrain.errors import BusyError, ConfigError, DataError
+from hpctrain.predict.options import Options
 from hpctrain.predict.ranks import OtherRankError
 from hpctrain.predict.segment import setup, work
 from hpctrain.predict.segment.ink import load_ink
 from hpctrain.predict.segment.parts import Parts
+from hpctrain.predict.segment.source import Found, Segment
+from hpctrain.predict.segment.targets import name_targets
 from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
 from hpctrain.provenance import read
@@ -59,15 +63,25 @@ def kill_after(monkeypatch, count, end=killed):
     return kept
 
 
-def test_predict__one_window_over_all_is_what_the_net_says(run, tmp_path):
-    run_predict(run, tmp_path / "a.zarr", tile=[4, 40, 60], border=0)
-    found = zarr.open_array(tmp_path / "a.zarr", mode="r")[:]
+def net_says(run, values, scale=None):
+    """Probabilities of one window of grey values, (y, x)."""
     job = read_resolved(run / "config.yaml")
     path, state = read_checkpoint(run, None)
     trained = load_ink(job.train, job.data.window, path, state, "auto")
-    window = trained.scales.apply("1", grey()[2:6])  # the middle four of nine layers
+    window = scale.apply(values) if scale else trained.scales.apply("1", values)
     with torch.no_grad():
-        direct = torch.sigmoid(trained.network(torch.from_numpy(window[None, None])))[0].numpy()
+        return torch.sigmoid(trained.network(torch.from_numpy(window[None, None])))[0].numpy()
+
+
+@pytest.mark.parametrize("offsets", [[], [1, -2, 3]])
+def test_predict__one_window_over_all_is_what_the_net_says(run, tmp_path, offsets):
+    run_predict(run, tmp_path / "a.zarr", tile=[4, 40, 60], border=0, depth_offsets=offsets)
+    found = zarr.open_array(tmp_path / "a.zarr", mode="r")
+    asked = ", ".join(map(str, sorted(offsets))) or "0"
+    assert found.attrs["hpctrain_depth_offsets"] == asked
+    found = found[:]
+    views = [grey()[2 + z : 6 + z] for z in offsets or [0]]  # the middle is four of nine layers
+    direct = np.mean([net_says(run, view) for view in views], axis=0)
     own = mask(SHAPE)
     np.testing.assert_allclose(found[own], direct[own], rtol=3e-6)
     assert np.isnan(found[~own]).all()
@@ -187,7 +201,7 @@ def test_predict__with_less_memory_takes_fewer_windows_at_once_also_when_it_goes
     known = json.loads((tmp_path / ".a.png.parts" / "plan.json").read_text())["at_once"]
     found = []
     real = work.Bands
-    monkeypatch.setattr(work, "Bands", lambda *a: (found.append(a[-1]), real(*a))[1])
+    monkeypatch.setattr(work, "Bands", lambda *a: (found.append(a[4]), real(*a))[1])
     run_predict(run, tmp_path / "a.png", memory_mb=1)
     assert found[0] < known
 
@@ -215,7 +229,11 @@ def test_work__ends_at_the_next_window_once_another_rank_has_failed(tmp_path, mo
     own.open(may_replace=False)
     one = work.Work.__new__(work.Work)
     one._group = SimpleNamespace(comm=SimpleNamespace(rank=1, world_size=2), is_first=False)
-    one._segment, one._grid, one._parts = SimpleNamespace(shape=(64, 64)), (rows, rows), own
+    one._segment, one._grid, one._parts = (
+        SimpleNamespace(shape=(64, 64), depths=[0]),
+        (rows, rows),
+        own,
+    )
     one._ready = SimpleNamespace(predictor=None)
     with pytest.raises(OtherRankError):
         one._compute(work._Begun(None, "", 1, list(range(7)), is_done=False))
@@ -317,6 +335,10 @@ def test_predict__never_writes_over_its_input(run, tmp_path, out, text):
         ({"tile": [18]}, "--tile: 18 is no multiple of 4"),
         ({"tile": [5, 16, 16]}, "--tile: found 5 layers; allowed: 4"),
         ({"stride": 17}, "--stride: found 17; allowed: 1 to 16"),
+        (
+            {"depth_offsets": [-3, 0]},
+            "--depth-offsets: found -3 to 0; allowed: -2 to 3, as",
+        ),
         ({"inputs": ["nowhere"]}, "--input: nowhere: no such segment"),
     ],
 )
@@ -324,6 +346,44 @@ def test_predict__refuses_what_it_cannot_do(run, tmp_path, options, text):
     with pytest.raises(ConfigError, match=text):
         run_predict(run, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_predict__refuses_to_go_on_at_other_depths(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        kill_after(patch, 1)
+        with pytest.raises(KilledError):
+            run_predict(run, tmp_path / "a.png", depth_offsets=[-1, 1])
+    with pytest.raises(ConfigError, match=r"another offsets in depth \(\[-1, 1\]; now \[0\]\)"):
+        run_predict(run, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("shape", [(9, 10, 60), (9, 40, 11), (9, 7, 3), (9, 1, 1)])
+def test_predict__of_a_segment_smaller_than_a_window(run, tmp_path, shape):
+    """What is beyond it is mirrored for the network, and not written."""
+    folder = write_fragment(tmp_path / "s", grey(shape=shape), labels=np.zeros(shape[1:], bool))
+    (folder / "mask.png").unlink()
+    run_predict(run, tmp_path / "a.zarr", inputs=[str(folder)], tile=[4, 40, 60], border=0)
+    found = zarr.open_array(tmp_path / "a.zarr", mode="r")[:]
+    assert found.shape == shape[1:]
+    job = read_resolved(run / "config.yaml")
+    segment = Segment(Found(folder, ""), job.data, ScrollScales("standard", {}))
+    beyond = ((0, 0), (0, 40 - shape[1]), (0, 60 - shape[2]))
+    window = np.pad(grey(shape=shape)[2:6], beyond, mode="reflect")
+    direct = net_says(run, window, segment.measure())[: shape[1], : shape[2]]
+    np.testing.assert_allclose(found, direct, rtol=3e-5)
+
+
+def test_targets__that_write_one_file_do_not_share_its_scratch(tmp_path):
+    """`--out x/1.png` and `--out x` may run at the same time, as their bands are apart."""
+    found = [Found(tmp_path / "1", "")]
+    file, folder = (
+        name_targets(Options(out=out), found)[0] for out in (tmp_path / "1.png", tmp_path)
+    )
+    both = set(file.paths) & set(folder.paths)
+    assert both == {tmp_path / "1.png"}
+    scratch = [target.scratch(path) for target in (file, folder) for path in target.paths]
+    assert len(set(scratch)) == len(scratch)
+    assert not set(scratch) & {*file.paths, *folder.paths, file.parts, folder.parts}
 
 
 def test_predict__refuses_segments_of_fewer_layers(run, tmp_path):
@@ -339,5 +399,7 @@ def test_predict__of_another_task_says_so(run, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(page))
     with pytest.raises(ConfigError, match="train.task is scroll_vae, which"):
         run_predict(tmp_path, tmp_path / "out")
+    with pytest.raises(ConfigError, match="--depth-offsets: it is for runs of task ink"):
+        run_predict(tmp_path, tmp_path / "out", depth_offsets=[1])
     with pytest.raises(ConfigError, match="--flips: it is for runs of task ink; leave it out"):
         run_predict(tmp_path, tmp_path / "out", flips=True)
