@@ -84,7 +84,8 @@ def _lines(axes: Axes, plot: Plot, x: str, y: str, mark: str, width: float = 1.4
         arm = curve["arm"]
         label = None if arm in named else curve["label"]
         named.add(arm)
-        style = {"color": PALETTE[arm % len(PALETTE)], "linewidth": width, "markersize": 2.5}
+        color = PALETTE[arm % len(PALETTE)]
+        style: dict[str, Any] = {"color": color, "linewidth": width, "markersize": 2.5}
         if arm >= len(PALETTE):
             mark = f"{mark.rstrip('-')}--"
         axes.plot(curve[x], curve[y], mark, label=label, **style)
@@ -112,7 +113,8 @@ def _rates(plot: Plot) -> Figure:
     for number, curve in enumerate(plot["curves"]):
         below = [v - low for v, low in zip(curve["values"], curve["lowest"], strict=True)]
         above = [high - v for v, high in zip(curve["values"], curve["highest"], strict=True)]
-        style = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.4, "markersize": 4}
+        color = PALETTE[number % len(PALETTE)]
+        style: dict[str, Any] = {"color": color, "linewidth": 1.4, "markersize": 4}
         bars = [[max(0.0, x) for x in below], [max(0.0, x) for x in above]]
         label = curve["label"]
         axes.errorbar(

@@ -150,7 +150,7 @@ def _gaps(labels: Sequence[str], rows: Sequence[Row]) -> list[str]:
         for label, row in zip(labels, rows, strict=True)
         if row.get("loss") is not None and row.get("training loss") is not None
     ]
-    return [f"validation loss above training loss: {', '.join(gaps)}"] if gaps else []
+    return [f"validation loss less training loss: {', '.join(gaps)}"] if gaps else []
 
 
 def _diverged(labels: Sequence[str], runs: Sequence[Trained]) -> str:

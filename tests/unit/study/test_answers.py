@@ -70,7 +70,7 @@ def test_curves__diverged_and_unfinished_runs_are_no_rivals():
 def test_curves__of_pools_tell_what_was_learned_by_heart():
     found = answer_curves(page("pool", ["streamed", "pool of 9"]), SLOW_AND_GOOD)
     assert found.rows[0]["training loss"] == pytest.approx(0.705)
-    expected = "validation loss above training loss: streamed 0.5, pool of 9 0.5"
+    expected = "validation loss less training loss: streamed 0.5, pool of 9 0.5"
     assert expected in found.sentences
 
 
