@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ _FAINT = "#6b7280"
 _QUANTILE = 0.98
 """Losses above this share of all do not stretch an axis: a run that diverges has some."""
 
+_LETTERS_AN_INCH = 12
+
 Plot = Mapping[str, Any]
 
 
@@ -34,7 +37,8 @@ def write_plot(plot: Plot, path: Path, stamp: Stamp) -> Path:
     # without a date and with ids that follow from the content the same answer gives the same file
     with drawing(), rc_context({"svg.hashsalt": "hpctrain"}):
         figure = _DRAW[plot["view"]](plot)
-        figure.suptitle(plot["title"], fontsize=9.5)
+        width = int(_LETTERS_AN_INCH * figure.get_figwidth())
+        figure.suptitle(textwrap.fill(plot["title"], width), fontsize=9.5)
         figure.savefig(vector, metadata={"Date": None})
     embed(vector, stamp)
     return save(figure, path, stamp)
