@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ _FAINT = "#6b7280"
 _QUANTILE = 0.98
 """Losses above this share of all do not stretch an axis: a run that diverges has some."""
 
+_LETTERS_AN_INCH = 12
+
 Plot = Mapping[str, Any]
 
 
@@ -34,7 +37,8 @@ def write_plot(plot: Plot, path: Path, stamp: Stamp) -> Path:
     # without a date and with ids that follow from the content the same answer gives the same file
     with drawing(), rc_context({"svg.hashsalt": "hpctrain"}):
         figure = _DRAW[plot["view"]](plot)
-        figure.suptitle(plot["title"], fontsize=9.5)
+        width = int(_LETTERS_AN_INCH * figure.get_figwidth())
+        figure.suptitle(textwrap.fill(plot["title"], width), fontsize=9.5)
         figure.savefig(vector, metadata={"Date": None})
     embed(vector, stamp)
     return save(figure, path, stamp)
@@ -84,7 +88,8 @@ def _lines(axes: Axes, plot: Plot, x: str, y: str, mark: str, width: float = 1.4
         arm = curve["arm"]
         label = None if arm in named else curve["label"]
         named.add(arm)
-        style = {"color": PALETTE[arm % len(PALETTE)], "linewidth": width, "markersize": 2.5}
+        color = PALETTE[arm % len(PALETTE)]
+        style: dict[str, Any] = {"color": color, "linewidth": width, "markersize": 2.5}
         if arm >= len(PALETTE):
             mark = f"{mark.rstrip('-')}--"
         axes.plot(curve[x], curve[y], mark, label=label, **style)
@@ -112,7 +117,8 @@ def _rates(plot: Plot) -> Figure:
     for number, curve in enumerate(plot["curves"]):
         below = [v - low for v, low in zip(curve["values"], curve["lowest"], strict=True)]
         above = [high - v for v, high in zip(curve["values"], curve["highest"], strict=True)]
-        style = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.4, "markersize": 4}
+        color = PALETTE[number % len(PALETTE)]
+        style: dict[str, Any] = {"color": color, "linewidth": 1.4, "markersize": 4}
         bars = [[max(0.0, x) for x in below], [max(0.0, x) for x in above]]
         label = curve["label"]
         axes.errorbar(

@@ -27,6 +27,7 @@ def answer_curves(page: dict[str, Any], runs: Sequence[Trained]) -> Found:
     sentences = _equal_steps(page, finals, noise)
     if shared_s is not None:
         sentences += _equal_time(page, runs, shared_s, noise)
+    sentences += _unripe(page, done, noise)
     if page["question"] == "pool":
         sentences += _gaps(labels, rows)
     sentences += [_diverged(labels, runs), noise.text] if done else [_diverged(labels, runs)]
@@ -88,7 +89,9 @@ def _row(page: dict[str, Any], runs: Sequence[Trained], arm: int, seconds: float
         "highest": rounded(max(finals, default=None)),
     }
     if seconds is not None:
-        row[f"{metric} at {seconds:.4g} s"] = mean(_at_time(runs, arm, metric, seconds))
+        row[f"{metric} at {seconds:.4g} {_UNITS[page['clock']]}"] = mean(
+            _at_time(runs, arm, metric, seconds)
+        )
     if page["question"] == "pool":
         row["training loss"] = mean([loss for run in own if (loss := _tail(page, run)) is not None])
     return row
@@ -143,6 +146,21 @@ def _equal_time(
     return found
 
 
+def _unripe(page: dict[str, Any], done: Sequence[Trained], noise: Noise) -> list[str]:
+    """Arms that are not yet better than at their first validation, so that they tell little."""
+    is_rising, margin = page["metric"] in page["rising"], noise.margin(1, 1) or 0.0
+    found = {}
+    for run in done:
+        curve = run.curve(page["metric"])
+        gain = (curve[-1][2] - curve[0][2]) * (1 if is_rising else -1)
+        if len(curve) > 1 and gain < -margin:
+            found[page["arms"][run.arm]["label"]] = gain
+    if not found:
+        return []
+    names = ", ".join(found)
+    return [f"worse at the end than at the first validation: {names}; train longer to compare them"]
+
+
 def _gaps(labels: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """How far the training loss lies below the validation loss: what was learned by heart."""
     gaps = [
@@ -150,7 +168,7 @@ def _gaps(labels: Sequence[str], rows: Sequence[Row]) -> list[str]:
         for label, row in zip(labels, rows, strict=True)
         if row.get("loss") is not None and row.get("training loss") is not None
     ]
-    return [f"validation loss above training loss: {', '.join(gaps)}"] if gaps else []
+    return [f"validation loss less training loss: {', '.join(gaps)}"] if gaps else []
 
 
 def _diverged(labels: Sequence[str], runs: Sequence[Trained]) -> str:

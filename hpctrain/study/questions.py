@@ -54,7 +54,7 @@ QUESTIONS: dict[str, Question] = {
         is_timed=True,
     ),
     "pool": Question(
-        "How many windows are enough: new ones all the time, or a pool of 10000 or 1000?",
+        "How many windows are enough: new ones all the time, or a pool seen again and again?",
         "data.pool",
         (10000, 1000),
         "steps, samples and rates",

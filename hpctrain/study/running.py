@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hpctrain.errors import EXIT_STOPPED
-from hpctrain.run_state import duration
+from hpctrain.run_state import ACTIVE, duration
 from hpctrain.study.record import DIVERGED, state_of
 from hpctrain.sweep.write import POINTS
 
@@ -34,15 +34,20 @@ def run_points(folder: Path, page: dict[str, Any], tell: Callable[[str], None]) 
     stop = folder / "STOP"
     for number, run in enumerate(page["runs"], 1):
         run_dir = folder / POINTS / run["name"]
-        if state_of(run_dir) in ("finished", DIVERGED):
+        state = state_of(run_dir)
+        if state in ("finished", DIVERGED):
             continue
         if stop.exists():
             tell(f"{stop}: found; remove it to go on")
             raise KeyboardInterrupt
         label = f"{page['arms'][run['arm']]['label']}, seed {run['seed']}"
-        tell(f"run {number} of {len(page['runs'])}: {label} ...")
+        label = f"run {number} of {len(page['runs'])}: {label}"
+        if state in ACTIVE:
+            tell(f"{label}: is {state} already, and left to that")
+            continue
+        tell(f"{label} ...")
         word = _run(run_dir)
-        tell(f"run {number} of {len(page['runs'])}: {label}: {word}")
+        tell(f"{label}: {word}")
         if word.startswith("failed"):
             failed.append(run["name"])
     return failed

@@ -102,5 +102,6 @@ def remember(run_dir: Path, message: str, code: int, error: str = "") -> None:
         return
     launch = os.environ.get("HPCTRAIN_LAUNCH_ID", "")
     with suppress(TrainError):  # the log has the message, and a full disk may be what it says
-        facts = {"launch_id": launch, "message": message, "exit_code": code, "error": error}
-        RunState(run_dir).update(status="failed", **facts)
+        RunState(run_dir).update(
+            status="failed", launch_id=launch, message=message, exit_code=code, error=error
+        )

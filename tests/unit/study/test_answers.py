@@ -67,10 +67,17 @@ def test_curves__diverged_and_unfinished_runs_are_no_rivals():
     assert found.rows[3]["runs"] == "1 running"
 
 
+def test_curves__an_arm_that_only_got_worse_asks_for_more_epochs():
+    runs = [trained(0, [1.0, 1.2, 1.4, 1.6]), trained(1, [1.0, 0.8, 0.6, 0.4])]
+    found = answer_curves(page("batch", ["64", "128"]), runs)
+    expected = "worse at the end than at the first validation: 64; train longer to compare them"
+    assert expected in found.sentences
+
+
 def test_curves__of_pools_tell_what_was_learned_by_heart():
     found = answer_curves(page("pool", ["streamed", "pool of 9"]), SLOW_AND_GOOD)
     assert found.rows[0]["training loss"] == pytest.approx(0.705)
-    expected = "validation loss above training loss: streamed 0.5, pool of 9 0.5"
+    expected = "validation loss less training loss: streamed 0.5, pool of 9 0.5"
     assert expected in found.sentences
 
 
