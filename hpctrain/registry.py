@@ -18,6 +18,8 @@ TASKS = {
     "field_gan": "hpctrain.tasks.field_gan:FieldGanTask",
     "scroll_vae": "hpctrain.tasks.scroll_vae:ScrollVaeTask",
     "ink": "hpctrain.tasks.ink:InkTask",
+    "vicreg": "hpctrain.tasks.vicreg:VicregTask",
+    "dino": "hpctrain.tasks.dino:DinoTask",
 }
 
 SAMPLES = {
@@ -39,6 +41,8 @@ SMOKE = {
     "field_gan": "hpctrain.tasks.field_gan.smoke:smoke_run",
     "scroll_vae": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
     "ink": "hpctrain.tasks.scroll_vae.smoke:smoke_run",
+    "vicreg": "hpctrain.tasks.pairs.smoke:smoke_run",
+    "dino": "hpctrain.tasks.pairs.smoke:smoke_run",
 }
 EVALUATE = "hpctrain.evaluate.command:evaluate_run"
 EVALUATE_EMBEDDINGS = "hpctrain.evaluate.embeddings.command:evaluate"

@@ -13,7 +13,7 @@ from hpctrain.cli.render import render_run
 from hpctrain.errors import ConfigError
 
 _SHARE = 0.5
-_SHARES = {"field_gan": 0.7}
+_SHARES = {"field_gan": 0.7, "vicreg": 0.8, "dino": 0.8}
 """How far below the yardstick a set-up that can learn comes in a minute."""
 
 
@@ -38,7 +38,9 @@ def command(
     target's deviation. Of field_gan both networks learn from up to 8 samples, and the histogram of
     made fields is compared with the untrained generator's. Of tasks on scrolls up to 8 windows are
     learned: a VAE's squared error is compared with the variance of the grey values, the loss of ink
-    with that of a constant share of ink. Nothing is written. Exit code 1 where it does not learn.
+    with that of a constant share of ink. Of tasks on pairs up to 16 pairs are learned: the loss of
+    vicreg is compared with that of equal embeddings, dino's with that of a uniform answer.
+    Nothing is written. Exit code 1 where it does not learn.
     """
     from hpctrain.config.load import read_resolved
     from hpctrain.registry import SMOKE, resolve

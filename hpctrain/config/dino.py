@@ -207,6 +207,6 @@ class Dino(PairTraining):
         return super().misfit(data)
 
 
-_PARTS = ("dino", "cross_entropy", "koleo", "masked", "teacher_entropy", "mean_entropy")
+_PARTS = ("dino", "cross_entropy", "koleo", "masked", "teacher_entropy")
 LOSSES = tuple(f"train/loss/{name}" for name in _PARTS)
 VALIDATION = ("validation/loss", *WATCHED)

@@ -12,7 +12,8 @@ def exchange_findings(job: Job, site: Site) -> list[Finding]:
     """What Horovod, torch's DDP or MPI cannot do, and what would do nothing."""
     found = [f for part in (_adasum, _compression, _batch_norm) for f in part(job)]
     train = job.train
-    has_options = train.reduction != Reduction() or train.sync_batch_norm
+    is_default = type(train).model_fields["sync_batch_norm"].default
+    has_options = train.reduction != Reduction() or train.sync_batch_norm and not is_default
     if job.total_ranks == 1 and has_options and not found:
         text = "reduction and sync_batch_norm do nothing with one rank"
         found.append(warning("train.reduction", text))

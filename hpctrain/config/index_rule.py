@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
+from hpctrain.config.index_places import COLUMNS, Daylight, Instant, Place
 from hpctrain.config.schema import Schema
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 _TAKEN = ("id", "split", "status", "reason", "timestamp", "node", "position")
 _FOLDER = re.compile(r"folder(:-?\d+)?")
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?Z?")
 
 
 def _column(value: str) -> str:
@@ -51,12 +51,6 @@ def _source(value: str) -> str:
     return value
 
 
-def _instant(value: str) -> str:
-    if not _INSTANT.fullmatch(value):
-        raise ValueError(f"found {value!r}; allowed: a time in UTC such as 2023-07-04T18:00")
-    return value
-
-
 def _list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -67,8 +61,6 @@ Regex = Annotated[str, AfterValidator(_regex)]
 """Regular expression of Python."""
 Source = Annotated[str, AfterValidator(_source)]
 """Where a value comes from: folder, folder:N, name:REGEX, path:REGEX or text:VALUE."""
-Instant = Annotated[str, AfterValidator(_instant)]
-"""A time in UTC; a date alone is its beginning."""
 Texts = Annotated[list[str], BeforeValidator(_list), Field(min_length=1)]
 """One text, or several."""
 Tolerable = Literal["truncated", "unreadable", "shape", "dtype", "constant", "nan"]
@@ -150,6 +142,13 @@ class Rule(Schema):
     """Samples outside of this time are bad."""
     exclude: list[Exclude] = []
     """Nodes that are not used, or not at some time."""
+    places: list[Place] = []
+    """Where nodes stand, for the columns `sun_elevation` (degrees, without refraction, within 0.01)
+    and `daylight`: day, dusk or night; of several that fit a sample the last one counts."""
+    daylight: Daylight = Daylight()
+    """With `places`: when it is day and night."""
+    views: dict[str, Texts] = {}
+    """Names of positions, for the column `view`, such as {sky: ['1', '5'], ground: ['4']}."""
     duplicates: list[str] | Literal["first"] = "first"
     """Modalities in which equal content makes samples bad, but the one that has a split already, or
     the first; first: the first modality. Splits may share files of modalities that a list leaves
@@ -172,6 +171,21 @@ class Rule(Schema):
                 raise ValueError(f"pair: regex needs a pattern for {', '.join(without)}")
         elif self.key:
             raise ValueError("key: has an effect only with pair: regex; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _places_have_effect(self) -> Rule:
+        if not self.places and self.daylight != Daylight():
+            raise ValueError("daylight: has no effect without places; give both")
+        both = [self.position, *(m.position for m in self.modalities.values())]
+        if self.views and not any(both):
+            raise ValueError("views: names positions, and nothing says where they stand; give both")
+        patterns = (m.pattern or "" for m in self.modalities.values())
+        groups = {group for pattern in patterns for group in re.compile(pattern).groupindex}
+        own = COLUMNS if self.places else COLUMNS[-1:] if self.views else ()
+        clash = sorted({*self.modalities, *groups} & set(own))
+        if clash:
+            raise ValueError(f"{clash[0]}: is a column that places or views fill; rename it")
         return self
 
     @model_validator(mode="after")

@@ -64,9 +64,10 @@ class Optical(Schema):
     whose side stands in the thermal file's name; the whole where no side does, or where the
     picture is half as wide as its name says."""
     margins: dict[Line, Margins] = {}
-    """What the thermal picture does not show, by node: [left, top, right, bottom] in shares of the
-    optical picture; '*': all other nodes. Nodes without: [0.223, 0.105, 0.145, 0.117], as one of
-    SAGE's cameras, where a side stands in the thermal file's name, else nothing."""
+    """What the thermal picture does not show, by node, or by the index's column `mount` if it has
+    one: [left, top, right, bottom] in shares of the optical picture; '*': all others. Those without
+    have [0.223, 0.105, 0.145, 0.117], as one of SAGE's cameras, where a side stands in the thermal
+    file's name, else nothing."""
 
 
 class TemperatureBins(Schema):

@@ -25,7 +25,8 @@ Sigma = tuple[NonNegativeFloat, NonNegativeFloat]
 
 def _several(value: Any) -> Any:
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return [value] if is_one else value
+    # a tuple: a strict check, as of a run's config.yaml, takes no list behind a validator
+    return (value,) if is_one else tuple(value) if isinstance(value, list) else value
 
 
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_several), Field(min_length=1)]

@@ -15,24 +15,26 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def exclude_warnings(index: Index, rule: Rule) -> Iterator[str]:
-    """A sentence for each node that is excluded and that no row has."""
-    if not rule.exclude:
+def rule_warnings(index: Index, rule: Rule) -> Iterator[str]:
+    """A sentence for each node that is excluded, or has a place, and that no row has."""
+    if not rule.exclude and not rule.places:
         return
     nodes = sorted({row["node"] for row in index.rows if row["node"]})
-    for node in dict.fromkeys(one.node for one in rule.exclude):
+    named = [("exclude", "excludes", "excluding", one.node) for one in rule.exclude]
+    named += [("places", "places", "placing", one.node) for one in rule.places]
+    for key, does, doing, node in dict.fromkeys(named):
         if node in nodes:
             continue
         if nodes:
             more = f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else ""
             yield (
-                f"exclude: no sample is of node {node!r}, so it excludes nothing; the nodes are "
+                f"{key}: no sample is of node {node!r}, so it {does} nothing; the nodes are "
                 f"{', '.join(nodes[:_SHOWN])}{more}"
             )
             continue
         place = f"by `node: {rule.node}` none of them has" if rule.node else "the rule names no"
         yield (
-            f"exclude: no sample has a node ({place} one), so excluding {node!r} does nothing; put "
+            f"{key}: no sample has a node ({place} one), so {doing} {node!r} does nothing; put "
             "the files into a folder a node and let the rule say `node: folder`, or take the nodes "
             "from lists pairs/NODE/*.txt with: hpctrain index import ROOT"
         )

@@ -14,6 +14,7 @@ from hpctrain.index.files.pool import Pool
 from hpctrain.index.find import find_files
 from hpctrain.index.last_build import inputs_digest
 from hpctrain.index.no_collections import without_collections
+from hpctrain.index.pairing.derived import derive
 from hpctrain.index.pairing.judge import Settled, judge, judge_names
 from hpctrain.index.pairing.listed import LIST, TEXT, pair_listed
 from hpctrain.index.pairing.pairs import Sample, pair
@@ -90,6 +91,7 @@ def build_index(
             progress(f"reading {pool.num_names} files once")
         samples = samples or pair(rule, found.listing)  # while others read
         judge_names(samples, rule)
+        derive(samples, rule)
         columns = Columns(tuple(rule.modalities), _free(samples, set(rule.modalities)))
         tails = tail_cells(columns, samples)
     inputs = "" if is_listed else inputs_digest(settings, found.names, cache.lines)

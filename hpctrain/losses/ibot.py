@@ -1,4 +1,4 @@
-"""The masked part of iBOT: what hidden patches are, by the teacher (Zhou et al. 2022, 2111.07832)."""
+"""The masked part of iBOT: what hidden patches are (Zhou et al. 2022, arXiv 2111.07832)."""
 
 from __future__ import annotations
 

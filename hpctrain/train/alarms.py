@@ -174,8 +174,8 @@ def few_directions(modality: str, rank: float, limit: float) -> list[Alarm]:
         return []
     text = (
         f"few directions of {modality}: embeddings have the effective rank {rank:.2f} (alarm below "
-        f"{limit:g}); they tell about one number of a picture: a larger weight of the covariance, "
-        "or more varied crops may help"
+        f"{limit:g}); they tell about one number of a picture: a lower rate, a larger batch or "
+        "more varied crops may help"
     )
     return [Alarm(f"few_directions_{modality}", text, rank)]
 
@@ -193,7 +193,7 @@ def teacher_entropy(own: float, of_mean: float, prototypes: int, limit: float) -
     if limit and own > (1 - limit) * whole:
         text = (
             f"uniform teacher: its answers have {own / whole:.1%} of the largest entropy (alarm "
-            f"above {1 - limit:.1%}); it tells nothing of a picture: lower train.teacher_temperature"
+            f"above {1 - limit:.1%}); it tells nothing: lower train.teacher_temperature"
         )
         return [Alarm("uniform_teacher", text, own / whole)]
     if limit and of_mean < limit * whole:

@@ -19,6 +19,7 @@ from hpctrain.train.metrics import Recorder, recorded_losses
 from hpctrain.train.phases import Phase
 from hpctrain.train.progress import Progress
 from hpctrain.train.run import Run, RunState
+from hpctrain.train.schedule_change import FIGURE, ScheduleChange
 from hpctrain.train.task import Position, Task, Validation
 
 
@@ -223,6 +224,15 @@ class Reporter:
         make_stamp = partial(self._run.stamps.product, "figure", replace(at))
         for name, draw in task.figures(at.epoch):
             self._recorder.figure(name, at.epoch, at.global_step, draw, make_stamp)
+
+    def schedule_change(self, at: Position, change: ScheduleChange) -> None:
+        """Tell that the run goes on under another schedule, and draw both."""
+        self.say("the schedule was changed: %s", "; ".join(change.changes))
+        if self._recorder is None:
+            return
+        make_stamp = partial(self._run.stamps.product, "figure", replace(at))
+        own = at.epoch, at.global_step, partial(change.draw, at.global_step)
+        self._recorder.figure(FIGURE, *own, make_stamp)
 
     def curves(self, at: Position, task: Task) -> None:
         """Draw the curves of a validation into TensorBoard, beside the training."""

@@ -25,6 +25,7 @@ from hpctrain.train.profiling import Profiler
 from hpctrain.train.reporting import Reporter, judged_value
 from hpctrain.train.run import Run, RunState
 from hpctrain.train.saving import Saver
+from hpctrain.train.schedule_change import ScheduleChange
 from hpctrain.train.setup import agree_on_reading, open_loader
 from hpctrain.train.snapshot import restore
 from hpctrain.train.stop import StopRequest
@@ -66,13 +67,16 @@ class Trainer:
         self.data = task.build_data(saved["task"] if saved else None, comm.broadcast_object)
         self.course = Course(run.job, self.data)
         self._index_digest = run.digests().get("index", "")
+        self._change: ScheduleChange | None = None
         if saved:
+            facts = self._schedule_facts(saved["position"]["epoch"])
             check_schedule(
                 saved["schedule"],
-                self._schedule_facts(saved["position"]["epoch"]),
+                facts,
                 is_allowed=is_schedule_change_allowed,
                 step=saved["position"]["step"],
             )
+            self._change = ScheduleChange.of(saved["schedule"], facts)
         self.clock = Clock(self.settings.global_batch_size, comm.device)
         saved_precision = saved["precision"] if saved else None
         built = build(
@@ -114,6 +118,8 @@ class Trainer:
         is_failed = True
         try:
             self.reporter.open(self.position.global_step)
+            if self._change:
+                self.reporter.schedule_change(self.position, self._change)
             if self.settings.non_finite.policy == "back" and not self.position.global_step:
                 self._save()  # to have something to go back to
             is_finished = with_returns(lambda: self._run(stop), lambda: self._go_back(stop))

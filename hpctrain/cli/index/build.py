@@ -110,7 +110,7 @@ def run_build(
 def _build_and_tell(
     root: Path, rule: Rule, place: Path, page: dict[str, Any] | None, is_move: bool
 ) -> None:
-    from hpctrain.index.advice import exclude_warnings
+    from hpctrain.index.advice import rule_warnings
     from hpctrain.index.last_build import remember
     from hpctrain.index.store import digests_of, save_index
 
@@ -122,7 +122,7 @@ def _build_and_tell(
         index, inputs = _built(root, rule, place, page, has_shortcut=False)
         assert index is not None  # noqa: S101 - it was asked for
     is_new = save_index(index, place)
-    warnings = (f"{_WARNING}{text}" for text in exclude_warnings(index, rule))
+    warnings = (f"{_WARNING}{text}" for text in rule_warnings(index, rule))
     lines = [summary(index), *reasons(index), *warnings]
     if inputs:
         remember(root, place, inputs, {"files": digests_of(place), "lines": lines})

@@ -64,7 +64,8 @@ def _turns(table: Tensor) -> Tensor:
     middle[:, 0, 0] = 1
     middle[:, 1, 1] = middle[:, 2, 2] = cos
     middle[:, 1, 2], middle[:, 2, 1] = -sin, sin
-    return (torch.linalg.inv(forth) @ middle @ forth).float()
+    found: Tensor = torch.linalg.inv(forth) @ middle @ forth
+    return found.float()
 
 
 def change_temperatures(crops: Tensor, table: Tensor, keys: Tensor) -> Tensor:

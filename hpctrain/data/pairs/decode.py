@@ -40,17 +40,17 @@ class Cut:
     """left, top, right, bottom of the half that are cut off, in shares of it."""
 
 
-def cut_of(optical: Optical, node: str, thermal_name: str) -> Cut:
+def cut_of(optical: Optical, mount: str, thermal_name: str) -> Cut:
     """The part of an optical picture that the thermal one shows.
 
     Args:
         optical: settings.
-        node: of the sample.
+        mount: how the camera is screwed on, by name, or the node's.
         thermal_name: name of the thermal file, or empty.
     """
     side = _side(thermal_name)
     other = optical.margins.get("*", CAMERA_MARGINS if side else NOTHING)
-    return Cut(optical.half, side, optical.margins.get(node, other))
+    return Cut(optical.half, side, optical.margins.get(mount, other))
 
 
 def _side(name: str) -> Side | None:

@@ -95,7 +95,8 @@ class Planes:
         """The part of a row's optical picture that its thermal one shows."""
         column = self._pairs.thermal.column
         name = row[column] if column in row.columns.modalities else ""
-        return cut_of(self._pairs.optical, row["node"], PurePosixPath(name).name)
+        mount = row["mount"] if "mount" in row.columns.places else ""
+        return cut_of(self._pairs.optical, mount or row["node"], PurePosixPath(name).name)
 
 
 def kinds_of(modality: PairModality) -> tuple[str, ...]:

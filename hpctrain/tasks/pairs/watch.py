@@ -121,7 +121,7 @@ def spectrum(x: Tensor) -> Tensor:
 
 
 def effective_rank(x: Tensor) -> float:
-    """exp of the entropy of the variance's shares (Roy and Vetterli 2007), of centred rows."""
+    """E to the entropy of the variance's shares (Roy and Vetterli 2007), of centred rows."""
     return float(torch.exp(torch.special.entr(spectrum(x)).sum()))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpctrain.config.data import Fields
+from hpctrain.config.dino import Dino
 from hpctrain.config.field_gan import FieldGan
 from hpctrain.config.ink import Ink
 from hpctrain.config.job import Job
@@ -17,6 +18,7 @@ from hpctrain.config.networks import PatchCritic, ResidualCritic, Srsgan, Styled
 from hpctrain.config.scroll_data import Scroll
 from hpctrain.config.scroll_vae import ScrollVae
 from hpctrain.config.task import Adversary, FieldToField, FieldTraining
+from hpctrain.config.vicreg import Vicreg
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.index.fields.plan import group_of
 from hpctrain.index.fields.split import split_rows
@@ -24,6 +26,7 @@ from hpctrain.index.headers.file import read_header
 from hpctrain.models.cost import cost
 from hpctrain.models.sizes import sizes
 from hpctrain.tasks.field_gan.listing import gan_rows
+from hpctrain.tasks.pairs.listing import pair_rows
 from hpctrain.tasks.scroll_vae.listing import known_scroll_rows, scroll_rows
 from hpctrain.tasks.super_resolution.networks import (
     call_without_noise,
@@ -63,6 +66,12 @@ def list_models(
         return _known(crop or (16, 16, 16), channels or (1, 1), upscale_factor or 4)
     if isinstance(job.train, ScrollVae | Ink):
         return scroll_rows(job.train, crop or _window(job))
+    if isinstance(job.train, Vicreg | Dino):
+        if crop is not None or channels is not None:
+            raise ConfigError(
+                "--crop and --channels: the job's data.modalities say them; change these with --set"
+            )
+        return pair_rows(job.train, job.pairs)
     if upscale_factor is not None:
         raise ConfigError("--factor: the job says it; give --set train.upscale_factor=...")
     sys.path[:0] = [str((cwd / Path(folder).expanduser()).resolve()) for folder in job.code]

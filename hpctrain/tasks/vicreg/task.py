@@ -12,13 +12,13 @@ from hpctrain.config.job import Job
 from hpctrain.config.vicreg import Vicreg
 from hpctrain.data.pairs import PairBatch
 from hpctrain.index.beside import place_of
-from hpctrain.losses.vicreg import vicreg
+from hpctrain.losses.vicreg import VicregLoss, vicreg
 from hpctrain.losses.wide import wide
 from hpctrain.tasks.pairs.evaluation import PairEvaluation
 from hpctrain.tasks.pairs.networks import MODALITIES, embed, ends_of
 from hpctrain.tasks.pairs.samples import Samples, open_samples
 from hpctrain.tasks.pairs.watch import Watched
-from hpctrain.tasks.vicreg.networks import make_networks
+from hpctrain.tasks.vicreg.networks import expand, make_networks
 from hpctrain.train.optimizers import build_optimizer
 from hpctrain.train.task import Data, Place, Position, Task, Validation
 from hpctrain.train.update import Update
@@ -57,38 +57,30 @@ class VicregTask(Task):
 
     def training_step(self, batch: PairBatch, update: Update, at: Position) -> dict[str, Tensor]:
         """One step on the loss of the whole batch, over all ranks."""
-        weights = self.settings.weights
 
         def loss(part: PairBatch) -> dict[str, Tensor]:
-            rows = [
-                update.gather(m, wide(self._expanded(m, self._embedded(m, part, n))), part)
-                for n, m in enumerate(MODALITIES)
-            ]
-            found = vicreg(*rows, weights.invariance, weights.variance, weights.covariance)
-            return found._asdict()
+            rows = []
+            for n, (m, end) in enumerate(self.ends.items()):
+                x = self.models[f"expander{end}"](self._embedded(m, part, n))
+                rows.append(update.gather(m, wide(x), part))
+            return self._loss(*rows)._asdict()
 
         losses = update("vicreg", loss, update.split(batch.augmented()))
         return {"vicreg": losses.pop("loss"), **losses}
 
     def validation_step(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Embeddings of the watched pairs, before and behind the expander."""
+        """Embeddings of the watched pairs."""
         batch = batch.augmented()
         found = {m: self._embedded(m, batch, n) for n, m in enumerate(MODALITIES)}
-        expanded = {f"{m}_expanded": self._expanded(m, x) for m, x in found.items()}
-        return self.evaluation.sums(batch, {**found, **expanded})
+        return self.evaluation.sums(batch, found)
 
     def validation_result(self, sums: Mapping[str, Tensor]) -> Validation:
-        """The loss of all watched pairs, retrieval, and what a collapse would show."""
-        compared = {m: sums[f"{m}_expanded"] for m in MODALITIES}
-        weights = self.settings.weights
-        parts = vicreg(
-            compared["rgb"],
-            compared["ir"],
-            weights.invariance,
-            weights.variance,
-            weights.covariance,
-        )
-        scalars = {name: float(value) for name, value in parts._asdict().items()}
+        """The loss of all watched pairs as one batch, retrieval, and what a collapse would show."""
+        compared = {
+            m: expand(self.models[f"expander{end}"], sums[m]) for m, end in self.ends.items()
+        }
+        found = self._loss(compared["rgb"], compared["ir"])
+        scalars = {name: float(value) for name, value in found._asdict().items()}
         return self.evaluation.result(scalars, sums, compared, self.settings.alarms)
 
     def figures(self, epoch: int) -> Sequence[tuple[str, Any]]:
@@ -112,6 +104,6 @@ class VicregTask(Task):
         (crops,) = batch.crops[modality]
         return embed(backbone, crops, self.settings.seed, batch.epoch, batch.ids, number)
 
-    def _expanded(self, modality: str, x: Tensor) -> Tensor:
-        found: Tensor = self.models[f"expander{self.ends[modality]}"](x)
-        return found
+    def _loss(self, x: Tensor, y: Tensor) -> VicregLoss:
+        weights = self.settings.weights
+        return vicreg(x, y, weights.invariance, weights.variance, weights.covariance)
