@@ -200,7 +200,7 @@ class _Output:
         assert rows.dtype == self.dtype, f"{rows.dtype} for {self.dtype}"
         if not rows.size:
             return
-        view = memoryview(np.ascontiguousarray(rows)).cast("B")
+        view = np.ascontiguousarray(rows).data.cast("B")
         at = self._head + row * self._width
         while view:
             written = os.pwrite(self._file, view, at)
