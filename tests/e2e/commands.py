@@ -41,14 +41,15 @@ def hpctrain(*words: str, cwd: Path, **popen: Any) -> Done[str]:
 
 def train(run: Path, *options: str, python: str = sys.executable, **popen: Any) -> Done[str]:
     """Run the trainer alone and warm, with the code that travels in the run directory."""
-    path = os.pathsep.join([str(run / "code"), str(warm.FOLDER)])
-    env = environment(PYTHONPATH=path, TEST_WARM=warm.address())
+    env = environment(**warm.variables(str(run / "code")))
     command = [python, "-m", "hpctrain.train", str(run), *options]
     return _run(command, **{"cwd": run, "env": env, **popen})
 
 
-def run_script(run: Path, **popen: Any) -> Done[str]:
+def run_script(run: Path, *, is_warm: bool = False, **popen: Any) -> Done[str]:
     """Run the run script; what the launcher itself says of a failed rank is left out."""
+    if is_warm:
+        popen["env"] = environment(**warm.variables(os.environ.get("PYTHONPATH", "")))
     done = _run(["bash", str(run / "run.sh")], cwd=Path("/"), **popen)
     done.stderr = _LAUNCHER_BLOCK.sub("", done.stderr)
     return done

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.data import GlobalSampler
+from tests import warm
 from tests.e2e.commands import environment, one_message, put_nan, run_script, state, train
 from tests.requires import requires
 from tests.runs import SmallRun
@@ -109,7 +110,7 @@ def test_name_of_a_class__that_is_not_there(small: SmallRun, case: str) -> None:
     (small.folder / "mine").mkdir(exist_ok=True)
     (small.folder / "mine" / "mine.py").write_text("class Loss:\n    pass\n")
     run = small.render("run", ALONE, "launch.comm=single", *settings)
-    env = environment(PYTHONPATH=f"{run}/code:{run}/code/user")
+    env = environment(**warm.variables(f"{run}/code:{run}/code/user"))
     command = [sys.executable, "-m", "hpctrain.train", str(run)]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
@@ -131,7 +132,7 @@ def test_two_ranks__tell_once(small: SmallRun, case: str) -> None:
     change, pattern = BETWEEN[case]
     run = small.render("run")
     change(run)
-    done = run_script(run)
+    done = run_script(run, is_warm=True)
     assert done.returncode == 2, done.stderr
     assert re.search(pattern, one_message(done.stderr))
     assert done.stderr.splitlines()[-1] == "run: failed with exit code 2"
@@ -161,7 +162,7 @@ def test_nan__that_rank_1_alone_meets_ends_the_job_with_its_name(
     before = path.stat()
     put_nan(path, slice(None), slice(None), slice(None))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    done = run_script(run)
+    done = run_script(run, is_warm=True)
     assert done.returncode == 2, done.stderr
     assert "step001.nc: 'vx' is nan at index [" in one_message(done.stderr)
     assert re.search(r"\[rank 1/2 [^]]*\] \S*step001\.nc", done.stderr)

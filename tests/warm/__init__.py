@@ -9,15 +9,21 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Belongs into the PYTHONPATH of warm ranks, after the run's own code."""
 _servers: dict[str, subprocess.Popen[bytes]] = {}
 """At most one, by its address."""
 
 
 def environment() -> dict[str, str]:
     """The environment of a run whose ranks are forks of a process that has imported torch."""
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(FOLDER)]))
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "TEST_WARM": address()}
+    return {**os.environ, "OMP_NUM_THREADS": "1", **variables(os.environ.get("PYTHONPATH", ""))}
+
+
+def variables(path: str) -> dict[str, str]:
+    """What makes ranks warm, beside the PYTHONPATH that they have."""
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [path, str(FOLDER)])),
+        "TEST_WARM": f"{address()}{os.pathsep}{sys.prefix}",
+    }
 
 
 def address() -> str:

@@ -36,5 +36,7 @@ def _hand_over(address: str) -> None:
     os._exit(code)
 
 
-if "TEST_WARM" in os.environ and sys.orig_argv[1:3] == ["-m", "hpctrain.train"]:
-    _hand_over(os.environ["TEST_WARM"])
+address, _, prefix = os.environ.get("TEST_WARM", "").partition(os.pathsep)
+# a job's own interpreter is no fork of another
+if prefix == sys.prefix and sys.orig_argv[1:3] == ["-m", "hpctrain.train"]:
+    _hand_over(address)
