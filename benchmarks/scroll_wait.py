@@ -4,8 +4,8 @@
 
 The volume is that of benchmarks/scroll_cubes.py, in zstd chunks. The run is rendered from
 jobs/scroll.yaml and started by its run.sh, as a user does, in a memory cgroup. After two steps the
-group is bound to what its processes hold and `--cache-mb` more, a fourth of the volume. The share
-is the trainer's own, `share/data` in logs/metrics.jsonl.
+group is bound to the most that its processes have held and `--cache-mb` more, a fourth of the
+volume. The share is the trainer's own, `share/data` in logs/metrics.jsonl.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def anonymous_bytes(group: Path) -> int:
     return int(words.get("total_rss") or words["anon"])
 
 
-def bound(group: Path, cache_bytes: int) -> None:
-    """Let the group keep what it holds and so much page cache."""
+def bound(group: Path, num_bytes: int) -> None:
+    """Let the group hold no more than this."""
     for name in LIMITS:
         if (group / name).exists():
-            (group / name).write_text(str(anonymous_bytes(group) + cache_bytes))
+            (group / name).write_text(str(num_bytes))
 
 
 def steps_of(run: Path) -> list[dict[str, float]]:
@@ -81,14 +81,15 @@ def train(options: argparse.Namespace, work: Path) -> list[dict[str, float]]:
             os.close(handle)
     group, run = Cgroup(), work / "jobs" / "wait"
     enter = f"echo $$ > {group.path}/cgroup.procs; exec jobs/wait/run.sh"
-    is_bound = False
+    own, is_bound = 0, False
     with (work / "out").open("w") as out:
         going = subprocess.Popen(["sh", "-c", enter], cwd=work, env=env, stdout=out, stderr=out)
         while going.poll() is None:
+            own = max(own, anonymous_bytes(group.path))
             if not is_bound and len(steps_of(run)) >= WARM_UP:
-                bound(group.path, options.cache_mb * MB)
+                bound(group.path, own + options.cache_mb * MB)
                 is_bound = True
-            time.sleep(0.2)
+            time.sleep(0.05)
     group.close()
     if going.returncode:
         sys.exit((work / "out").read_text()[-3000:])

@@ -205,8 +205,8 @@ def _zarr(root: Path, source: str, scroll: Scroll) -> Volume:
         if picture is not None and picture.shape != shape[1:]:
             raise _unlike(path / getattr(scroll, key), picture.shape, shape)
     beside = _pictures(root, path, scroll)
-    inside = tuple(key for key in PICTURES if getattr(scroll, key) in arrays)
-    return Volume(source, "zarr", name, files, shape, arrays[name].dtype, beside, inside)
+    own_pictures = tuple(key for key in PICTURES if getattr(scroll, key) in arrays)
+    return Volume(source, "zarr", name, files, shape, arrays[name].dtype, beside, own_pictures)
 
 
 def _chosen(path: Path, names: list[str], asked: str | None) -> str:
