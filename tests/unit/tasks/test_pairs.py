@@ -29,6 +29,8 @@ from hpctrain.tasks.vicreg.networks import expand
 from hpctrain.tasks.vicreg.networks import make_networks as make_vicreg
 from hpctrain.tasks.vicreg.task import VicregTask
 from hpctrain.train.alarms import few_directions, kinds, like_embeddings, teacher_entropy
+from hpctrain.train.precision import Precision
+from hpctrain.train.setup import _trial_step
 from hpctrain.train.task import Position
 from hpctrain.train.update import Update
 
@@ -313,3 +315,12 @@ def test_alarms__tell_their_number() -> None:
 def test_blocks__refuse_what_has_no_effect_or_cannot_be(make: Any, given: Any, text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         make(**given)
+
+
+def test_trial__of_a_precision_takes_the_steps_of_both_tasks() -> None:
+    for task in (VicregBench(vicreg_block()), DinoBench(dino_block(strategy="joint"))):
+        old = copy.deepcopy(weights(task))
+        task.job = SimpleNamespace(train=task.settings)  # type: ignore[assignment]
+        own = batch(count=1 if isinstance(task, VicregBench) else 2)
+        _trial_step(task, own, alone(), Precision("bfloat16", "tried"))
+        torch.testing.assert_close(weights(task), old, rtol=0, atol=0)
