@@ -56,6 +56,8 @@ def crop_misfit(data: Fields, train: Task) -> Misfit | None:
         return ("crop_stages", text) if data.crop_stages else None
     if train.task == "scroll_vae" or train.task == "ink":
         return None  # neither learns from fields, which is told elsewhere
+    if train.task == "vicreg" or train.task == "dino":
+        return None
     epochs = sum(stage.epochs for stage in data.crop_stages)
     if data.crop_stages and epochs >= train.epochs:
         return "crop_stages", (

@@ -51,6 +51,11 @@ class PairTraining(Training):
     """What is measured beside the loss after each epoch."""
 
     @property
+    def upscale_factor(self) -> int:
+        """Nothing is made finer."""
+        return 1
+
+    @property
     def rising(self) -> frozenset[str]:
         """Numbers of the validation that are better the larger they are."""
         return frozenset(WATCHED)

@@ -31,7 +31,8 @@ def soft_cross_entropy(
         temperature: of the softmax.
     """
     found = [None if t is None else wide(t) for t in targets]
-    return _entropy(logits, weights, temperature, *found)
+    value: Tensor = _entropy(logits, weights, temperature, *found)
+    return value
 
 
 class _Entropy(torch.autograd.Function):
@@ -101,4 +102,4 @@ def _blocks(logits: Tensor, rows: int) -> Iterator[slice]:
     return (slice(i, i + rows) for i in range(0, len(logits), rows or 1))
 
 
-_entropy: Callable[..., Any] = _Entropy.apply  # type: ignore[assignment]
+_entropy: Callable[..., Any] = _Entropy.apply

@@ -41,8 +41,7 @@ def dino_loss(
         raise ValueError("no crop differs from the target's; DINO wants two crops at least")
     wanted = {own: _without(targets, own) for own in dict.fromkeys(same)}
     rows = len(targets[0])
-    kind = {"dtype": wide(targets[0]).dtype, "device": targets[0].device}
-    weights = torch.full((rows,), 1 / (rows * num_pairs), **kind)
+    weights = wide(targets[0]).new_full((rows,), 1 / (rows * num_pairs))
     total, crops = weights.new_zeros(()), iter(same)
     for logits in student:
         own_targets = [wanted[next(crops)] for _ in logits]
@@ -95,7 +94,8 @@ def sinkhorn_knopp(
 
 def entropy(probabilities: Tensor) -> Tensor:
     """-sum p ln p of each row, in nats: ln K for a uniform row, 0 for a certain one."""
-    return torch.special.entr(wide(probabilities)).sum(-1)
+    terms: Tensor = torch.special.entr(wide(probabilities))
+    return terms.sum(-1)
 
 
 def teacher_temperature(step: int, first: float, last: float, warmup_steps: int) -> float:

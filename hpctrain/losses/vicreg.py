@@ -126,7 +126,8 @@ class _Spread(torch.autograd.Function):
         if of_variance is not None:
             by_column -= of_variance * (deviation < 1) / (deviation * ((rows - 1) * columns))
         if of_covariance is None:
-            return x * by_column
+            alone: Tensor = x * by_column
+            return alone
         factor = 4 * ctx.scale * of_covariance
         if rows < columns:
             by_column -= factor * squares
@@ -134,9 +135,10 @@ class _Spread(torch.autograd.Function):
         return torch.addmm(x * by_column, x, product * factor)
 
 
-_spread: Callable[[Tensor], Any] = _Spread.apply  # type: ignore[assignment]
+_spread: Callable[[Tensor], Any] = _Spread.apply
 
 
 def _sum_of_squares(values: Tensor) -> Tensor:
     """In float64, as the difference of two such sums is wanted."""
-    return torch.linalg.vector_norm(values, dtype=torch.float64).square()
+    norm: Tensor = torch.linalg.vector_norm(values, dtype=torch.float64)
+    return norm.square()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +76,7 @@ class DinoHead(nn.Module):
         """(B, dim) to logits (B, K)."""
         z = self.mlp(x)
         # lengths in float32: those of bfloat16 are off by parts in a hundred
-        with torch.autocast(z.device.type, enabled=False):
+        with _in_full(z.device):
             z = F.normalize(z.float(), dim=-1)
             prototypes = F.normalize(self.prototypes.float(), dim=-1)
         logits = F.linear(z, prototypes)
@@ -83,3 +85,9 @@ class DinoHead(nn.Module):
     def last_layer(self) -> list[nn.Parameter]:
         """Parameters that DINO freezes in the first epochs."""
         return [self.prototypes, *([] if self.gain is None else [self.gain])]
+
+
+def _in_full(device: torch.device) -> AbstractContextManager[Any]:
+    """Without autocast, which shapes without numbers (`hpctrain models`) know nothing of."""
+    is_meta = device.type == "meta"
+    return nullcontext() if is_meta else torch.autocast(device.type, enabled=False)

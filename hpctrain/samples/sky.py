@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from hpctrain.formats.mobotix import encode
-from hpctrain.samples import folder, sky_card
+from hpctrain.samples import folder, sky_card, sky_rule
 from hpctrain.samples.sky_clouds import Deck
 from hpctrain.samples.sky_ground import Ground
 from hpctrain.samples.sky_pairs import RGB, THERMAL, Pair, metadata, pairs
 from hpctrain.samples.sky_plan import Node, Setup
 from hpctrain.samples.sky_scene import Surroundings, jpeg, optical_picture, paint, thermal_counts
 
-METADATA = "metadata.csv"
+METADATA, RULE = "metadata.csv", "rule.yaml"
 CUT = 0.6
 """Where truncated files end."""
 
@@ -38,8 +38,8 @@ def write_sample(
     Nothing is computed where the same sample is already there, complete and unaltered.
 
     Args:
-        out: folder, made if need be; gets train/{rgb,thermal,pairs,bad_pairs}, metadata.csv and
-            DATA_CARD.md.
+        out: folder, made if need be; gets train/{rgb,thermal,pairs,bad_pairs}, metadata.csv,
+            rule.yaml and DATA_CARD.md.
         scenes: number of pairs, spoilt ones among them.
         nodes: number of cameras.
         seed: of everything that is drawn by chance.
@@ -62,6 +62,7 @@ def write_sample(
     def make(scratch: Path) -> list[str]:
         ranges = _write_pairs(scratch, setup, cameras, found, progress)
         (scratch / METADATA).write_text(metadata(found, setup.half))
+        (scratch / RULE).write_text(sky_rule.rule(cameras, setup.half))
         return sky_card.body(found, ranges)
 
     head = sky_card.head(setup, cameras)
@@ -72,7 +73,7 @@ def _names(setup: Setup, found: Sequence[Pair]) -> list[str]:
     names = [name for pair in found for name in pair.files()]
     if setup.raw:
         names += [_raw(name) for name in names if name.startswith(THERMAL)]
-    return sorted([*names, METADATA])
+    return sorted([*names, METADATA, RULE])
 
 
 def _raw(name: str) -> str:

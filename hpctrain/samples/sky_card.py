@@ -71,6 +71,7 @@ def head(setup: Setup, cameras: Sequence[Node]) -> str:
         "  degrees, azimuth clockwise from north, heights in metres, temperatures in degrees",
         "  Celsius, cover 0 to 1; crop_* in pixels of the optical half; `reason` in the words of",
         "  the index, `fault` in more detail",
+        "- rule.yaml: how train/ is indexed, with the nodes' places and their mounts' margins",
         "",
         "## Nodes",
         "",

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
@@ -191,7 +191,12 @@ class _Trial(Update):
         super().__init__(alone, {}, autocast=precision.autocast(comm.device))
 
     def __call__(
-        self, name: str, loss_function: LossFunction, micro_batches: Sequence[Any]
+        self,
+        name: str,
+        loss_function: LossFunction,
+        micro_batches: Sequence[Any],
+        *,
+        frozen: Sequence[nn.Parameter] = (),
     ) -> dict[str, Tensor]:
         sums: dict[str, Tensor] = {}
         for micro_batch in micro_batches:

@@ -107,7 +107,8 @@ class Update:
         own = rows[: batch.num_samples]
         first = self.comm.rank * batch.num_global // self.comm.world_size
         if batch.num_samples:
-            own = _Scaled.apply(own, batch.num_global / batch.num_samples)
+            factor = batch.num_global / batch.num_samples
+            own = _Scaled.apply(own, factor)  # type: ignore[no-untyped-call]
         return gather_rows(own, self.comm, f"rows.{name}", first, batch.num_global)
 
     def __call__(

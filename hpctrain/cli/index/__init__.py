@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hpctrain.cli.index import build, diff, lists, merge, show, split, verify, windows
+from hpctrain.cli.index import build, diff, downloads, lists, merge, show, split, verify, windows
 
 app = typer.Typer(
     help="Build, check, split and compare the index of samples.", no_args_is_help=True
@@ -18,3 +18,6 @@ app.command("diff", short_help="Say what differs between two indexes.")(diff.com
 app.command("merge", short_help="Join several indexes.")(merge.command)
 app.command("import", short_help="Read pairs from text files.")(lists.import_command)
 app.command("export", short_help="Write pairs as text files.")(lists.export_command)
+app.command("downloads", short_help="List the files to fetch for a query of SAGE's data.")(
+    downloads.command
+)

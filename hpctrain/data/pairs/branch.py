@@ -47,7 +47,7 @@ class Branch:
         Returns:
             (B, 3, h, w) or (B, 1, h, w) float32.
         """
-        crops = resample(planes.float() / 255, parts, size, self.aspect)
+        crops = resample(planes, parts, size, self.aspect) / 255
         if table is not None:
             crops = change_colours(crops, table)
         mean, std = (torch.tensor(n, device=crops.device) for n in (self.mean, self.std))

@@ -15,6 +15,8 @@ LUMA = (0.299, 0.587, 0.114)
 """Grey value of a colour (ITU-R BT.601)."""
 _YIQ = (LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 """Grey value and two differences of colours (NTSC)."""
+_FORTH = torch.tensor(_YIQ, dtype=torch.float64)
+_BACK = torch.linalg.inv(_FORTH)
 _MASK = (1 << 32) - 1
 
 
@@ -58,13 +60,12 @@ def luma(crops: Tensor) -> Tensor:
 
 def _turns(table: Tensor) -> Tensor:
     """(B, 3, 3) that change colours alone; a saturation of 0 leaves grey values."""
-    forth = torch.tensor(_YIQ, dtype=torch.float64)
     cos, sin = (table[:, SATURATION] * f(table[:, HUE]) for f in (torch.cos, torch.sin))
     middle = torch.zeros(len(table), 3, 3, dtype=torch.float64)
     middle[:, 0, 0] = 1
     middle[:, 1, 1] = middle[:, 2, 2] = cos
     middle[:, 1, 2], middle[:, 2, 1] = -sin, sin
-    found: Tensor = torch.linalg.inv(forth) @ middle @ forth
+    found: Tensor = _BACK @ middle @ _FORTH
     return found.float()
 
 

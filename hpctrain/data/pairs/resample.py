@@ -20,13 +20,15 @@ Size = tuple[int, int]
 TOP, LEFT, HEIGHT, WIDTH, ANGLE, ACROSS, DOWN = range(7)
 """Columns of a table of parts, see `draw.Part`."""
 _LEAST = 1e-6
+_BLOCK = 32
+"""Pixels of a result that share a product: a filter reaches few of all cells."""
 
 
 def resample(planes: Tensor, parts: Tensor, size: Size, aspect: float) -> Tensor:
     """Read a part of each picture.
 
     Args:
-        planes: (B, H, W, C) float32.
+        planes: (B, H, W, C) float32 or uint8.
         parts: (B, 7) float64, on the CPU: see `draw.Part`.
         size: rows and columns of the result.
         aspect: width over height of the scene that a picture shows, for turning.
@@ -40,11 +42,11 @@ def resample(planes: Tensor, parts: Tensor, size: Size, aspect: float) -> Tensor
     height, width = planes.shape[1:3]
     rows = _axis(own[:, TOP], own[:, HEIGHT], own[:, DOWN], height, size[0], canvas[0])
     columns = _axis(own[:, LEFT], own[:, WIDTH], own[:, ACROSS], width, size[1], canvas[1])
-    if len(planes) == 1:  # what no filter reaches need not be touched
-        planes, rows = _reached(planes, rows, 1)
-        planes, columns = _reached(planes, columns, 2)
     with _exactly(device):
-        found = _apply(planes, rows.to(device), columns.to(device))
+        if len(planes) == 1 and device.type == "cpu":
+            found = _apply_blocks(planes[0], rows[0], columns[0])[None]
+        else:
+            found = _apply(planes.float(), rows.to(device), columns.to(device))
         if pad == (0, 0):
             return found
         return _turned(found, parts, size, aspect)
@@ -66,13 +68,6 @@ def _axis(
     return (weights / weights.sum(-1, keepdim=True)).float()
 
 
-def _reached(planes: Tensor, weights: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The pixels along an axis that a filter reaches, and the filters on them alone."""
-    used = weights[0].any(0).nonzero()
-    first, last = int(used[0]), int(used[-1])
-    return planes.narrow(axis, first, last + 1 - first), weights[:, :, first : last + 1]
-
-
 def _apply(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     batch, height, width, channels = planes.shape
     flat = planes.reshape(batch, height, width * channels)
@@ -80,6 +75,43 @@ def _apply(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     lines = lines.permute(0, 3, 1, 2).reshape(batch, channels * rows.shape[1], width)
     found = torch.bmm(lines, columns.transpose(1, 2))
     return found.reshape(batch, channels, rows.shape[1], columns.shape[1])
+
+
+def _apply_blocks(plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The same for one picture on the CPU, by products of what the filters reach alone.
+
+    Args:
+        plane: (H, W, C).
+        rows: (h, H) filters.
+        columns: (w, W) filters.
+    """
+    blocks, others = _blocks(rows), _blocks(columns)
+    left, right = min(b.start for b in others), max(b.stop for b in others)
+    width, channels = right - left, plane.shape[2]
+    lines = torch.empty(len(rows), width * channels)
+    for n, reach in enumerate(blocks):
+        own = slice(n * _BLOCK, (n + 1) * _BLOCK)
+        part = plane[reach, left:right].float().reshape(-1, width * channels)
+        torch.mm(rows[own, reach], part, out=lines[own])
+    lines = lines.reshape(len(rows), width, channels).permute(2, 0, 1).reshape(-1, width)
+    found = torch.empty(len(lines), len(columns))
+    for n, reach in enumerate(others):
+        own = slice(n * _BLOCK, (n + 1) * _BLOCK)
+        part = lines[:, reach.start - left : reach.stop - left]
+        found[:, own] = part @ columns[own, reach].T
+    return found.reshape(channels, len(rows), len(columns))
+
+
+def _blocks(filters: Tensor) -> list[slice]:
+    """What some filters in a row reach, for each _BLOCK of them."""
+    is_used = filters > 0
+    first = is_used.byte().argmax(1).tolist()
+    last = is_used.flip(1).byte().argmax(1).tolist()
+    cells, count = filters.shape[1], len(filters)
+    return [
+        slice(min(first[n : n + _BLOCK]), cells - min(last[n : n + _BLOCK]))
+        for n in range(0, count, _BLOCK)
+    ]
 
 
 def _steps(parts: Tensor, size: Size, aspect: float) -> Tensor:

@@ -144,7 +144,7 @@ class Teacher:
             return comm.allreduce(tensor, f"dino.{kind}.{m}.{op}", op)  # type: ignore[arg-type]
 
         balanced = sinkhorn_knopp(rows, temperature, join, self.settings.centring.iterations)
-        pieces = balanced.split([x.numel() // width for x in counted])
+        pieces = torch.split(balanced, [x.numel() // width for x in counted])
         for own, logits, piece in zip(answers, found, pieces, strict=True):
             is_filler = own.is_filler
             getattr(own, kind)[m] = torch.zeros_like(logits) if is_filler else piece.view_as(logits)

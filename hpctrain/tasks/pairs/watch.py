@@ -116,7 +116,7 @@ def relative_std(x: Tensor) -> float:
 
 def spectrum(x: Tensor) -> Tensor:
     """Shares of the variance along the principal axes, from the largest; their sum is 1 or 0."""
-    values = torch.linalg.svdvals(x - x.mean(0)).square()
+    values: Tensor = torch.linalg.svdvals(x - x.mean(0)).square()
     return values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
 
 

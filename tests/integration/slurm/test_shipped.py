@@ -74,16 +74,45 @@ def roll(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def sky(folder: Path) -> None:
+    words = "--scenes", "24", "--size", "150,50", "--bad", "0"
+    root = "data/sky/train"
+    for command in (
+        ("sample", "sky", *words),
+        ("index", "build", root, "--rule", "sage"),
+        ("index", "split", root, "--by", "id:(.*)", "--validation", "6"),
+    ):
+        done = hpctrain(*command, cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+
 DATA: dict[str, Callable[[Path], None]] = {
     "cosmogan": universes,
+    "dino": sky,
     "field-to-field": boxes,
     "ink": roll,
     "mantle": sample_mantle,
     "mantle-scivis": contest_files,
     "scroll": roll,
+    "vicreg": sky,
 }
 """Makes the files that a shipped job reads; each job needs a line here."""
+PAIRS = (
+    "data.modalities.rgb.size=[32, 48]",
+    "data.modalities.ir.size=[32, 48]",
+    "data.modalities.rgb.crop=[16, 24]",
+    "data.modalities.ir.crop=[16, 24]",
+    "train.global_batch_size=4",
+    "train.watch={samples: 4}",
+)
 MORE: dict[str, tuple[str, ...]] = {
+    "dino": (
+        *PAIRS,
+        "data.modalities.rgb.local_crop=[16, 16]",
+        "data.modalities.ir.local_crop=[16, 16]",
+        "train.backbone={kind: vit, size: tiny, depth: 1, patch_size: 8}",
+        "train.head={prototypes: 32, hidden: 16, bottleneck: 8}",
+    ),
     "cosmogan": (
         *FIELDS,
         "data.crop=[1, 16, 16]",
@@ -112,12 +141,20 @@ MORE: dict[str, tuple[str, ...]] = {
         "data.validation={share: 0.2, axis: z, samples: 8}",
         "train.network={channels: 4, layers: 2, latent_dim: 8}",
     ),
+    "vicreg": (
+        *PAIRS,
+        "train.backbone={kind: vit, size: tiny, depth: 1, patch_size: 8}",
+        "train.ir_backbone=null",
+        "train.expander=[32, 32]",
+    ),
 }
 """What else is small in a job's smoke run."""
 FITTED: dict[str, tuple[str, ...]] = {
     "cosmogan": ("data.crop=[1, 16, 16]",),
+    "dino": ("train.global_batch_size=8",),
     "ink": ("data.window=[16, 32, 32]",),
     "scroll": ("data.window=[16, 16, 16]",),
+    "vicreg": ("train.global_batch_size=8",),
 }
 """Sizes of samples where those of the job are larger than these small data."""
 

@@ -39,8 +39,8 @@ def test_init__never_overwrites(here, capsys):
 def test_init__unknown_example(capsys):
     assert run("init", "mantel") == 2
     assert (
-        "unknown example 'mantel'; choose from cosmogan, field-to-field, ink, mantle, "
-        "mantle-scivis, scroll" in capsys.readouterr().err
+        "unknown example 'mantel'; choose from cosmogan, dino, field-to-field, ink, mantle, "
+        "mantle-scivis, scroll, vicreg" in capsys.readouterr().err
     )
 
 

@@ -1,4 +1,4 @@
-"""VICReg against the paper's formulas element by element, in float64, with gradients by autograd."""
+"""VICReg against the formulas of the paper, element by element in float64, with gradients."""
 
 from __future__ import annotations
 

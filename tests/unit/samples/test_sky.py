@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 
 from hpctrain.cli import main
+from hpctrain.config.read_rule import read_rule
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.formats.mobotix import optical_columns, read_thermal, read_values
 from hpctrain.formats.sage_names import parse_name
+from hpctrain.index.build import build_index
 from hpctrain.registry import SAMPLES, resolve
 from hpctrain.samples.sky import write_sample
 from hpctrain.samples.sky_camera import ELEVATIONS, Mount, thermal_rays
@@ -154,8 +156,23 @@ def test_write_sample__range_is_that_of_real_frames(sky_dir, rows):
     assert min(clouds) - 5 < cloud < max(clouds)
 
 
+def test_write_sample__its_rule_knows_sun_and_views(sky_dir, rows):
+    rule = read_rule(str(sky_dir / "rule.yaml"), {})
+    index = build_index(sky_dir / "train", rule).made
+    truth = {row["thermal"]: row for row in rows}
+    found = [row for row in index.rows if row["thermal"] and row["sun_elevation"]]
+    assert len(found) > len(rows) // 2
+    for row in found:
+        wanted = truth[row["thermal"].rpartition("/")[2]]
+        if wanted["is_bad"] != "1":
+            assert row["view"] == wanted["row"]
+            assert abs(float(row["sun_elevation"]) - float(wanted["sun_elevation"])) < 0.5
+            assert wanted["part"] in (row["daylight"], "dusk")
+
+
 def test_write_sample__layout_names_and_lists(sky_dir, rows):
-    assert sorted(p.name for p in sky_dir.iterdir()) == ["DATA_CARD.md", "metadata.csv", "train"]
+    names = ["DATA_CARD.md", "metadata.csv", "rule.yaml", "train"]
+    assert sorted(p.name for p in sky_dir.iterdir()) == names
     folders = sorted(p.name for p in (sky_dir / "train").iterdir())
     assert folders == ["bad_pairs", "pairs", "rgb", "thermal"]
     assert len(rows) == 48
@@ -263,8 +280,9 @@ def test_sample_sky__options_of_the_command(tmp_path, monkeypatch, capsys):
         main(["sample", "sky", *words])
     assert not ended.value.code
     said = capsys.readouterr()
-    # Four pictures, three tables and as many binary frames (a twin is missing), lists, metadata.
-    assert said.out == "data/sky: 15 files\n"
+    # Four pictures, three tables and as many binary frames (a twin is missing), lists, and two
+    # that speak of all.
+    assert said.out == "data/sky: 16 files\n"
     assert said.err.startswith("scan 1 of 1: V017, ")
     card = (tmp_path / "data/sky/DATA_CARD.md").read_text()
     for text in ("pairs: 4, of which 2", "nodes: 1", "seed: 3", "96x32", "beside them: yes"):

@@ -1,0 +1,197 @@
+"""Whole DINO step against the published structure: two large and four small crops, vit tiny/8.
+
+    python benchmarks/dino_step.py [--batch 16] [--prototypes 4096] [--rounds 5] [--threads 2]
+
+The rival is written from the description of the paper's code: float32, attention with its N x N
+matrix, crops of one size in one pass, a log-softmax for each pair of pictures, the gradient clipped
+parameter by parameter with a look at each norm, AdamW over two groups, and the teacher's average
+parameter by parameter. Both begin with the same weights and crops, and the losses of the first
+step are compared. Each side lives in a process of its own; rounds are interleaved, and medians of
+wall and processor time are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from own_process import Measured, OwnProcess
+from torch import Tensor
+
+from hpctrain.comm import Ranks
+from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.dino import Dino
+from hpctrain.data.pairs import PairBatch
+from hpctrain.models.vit import Attention
+from hpctrain.tasks.dino.networks import make_networks
+from hpctrain.tasks.dino.task import DinoTask
+from hpctrain.tasks.dino.teacher import Teacher
+from hpctrain.tasks.pairs.networks import ends_of
+from hpctrain.train.precision import Precision
+from hpctrain.train.task import Position
+from hpctrain.train.update import Update
+
+LARGE, SMALL, NUM_SMALL = (64, 64), (32, 32), 4
+SIDES = ("published", "float32", "bfloat16")
+
+
+def settings(prototypes: int) -> Dino:
+    """The job's block."""
+    return Dino(
+        task="dino",
+        epochs=10,
+        global_batch_size=1,
+        backbone={"kind": "vit", "size": "tiny", "patch_size": 8},
+        head={"prototypes": prototypes},
+        clip_grad_norm=3.0,
+        freeze_last_layer_epochs=0,
+    )
+
+
+class Bench(DinoTask):
+    """The task without its data."""
+
+    def __init__(self, block: Dino) -> None:
+        self.settings, self.ends, self.total_steps = block, ends_of(block), 1000
+        self.teacher = Teacher(block, self.ends)
+        torch.manual_seed(0)
+        sizes = {"rgb": LARGE, "ir": LARGE}
+        self.models = make_networks(block, {"rgb": 3, "ir": 3}, sizes)
+
+
+def plain_attention(self: Attention, x: Tensor) -> Tensor:
+    """Attention as the paper's code has it, with its matrix."""
+    b, n, k = x.shape
+    qkv = self.qkv(x).reshape(b, n, 3, self.heads, k // self.heads).permute(2, 0, 3, 1, 4)
+    query, key, value = qkv[0], qkv[1], qkv[2]
+    weights = (query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5
+    return self.proj((weights.softmax(dim=-1) @ value).transpose(1, 2).reshape(b, n, k))
+
+
+class Published:
+    """A step of the paper's code."""
+
+    def __init__(self, models: Any, crops: list[Tensor]) -> None:
+        self.models, self.crops = models, crops
+        named = [
+            (name, p)
+            for role in ("student", "student_head")
+            for name, p in models[role].named_parameters()
+        ]
+        decayed = [p for name, p in named if p.ndim > 1 and not name.endswith(".bias")]
+        others = [p for name, p in named if p.ndim <= 1 or name.endswith(".bias")]
+        groups = [{"params": decayed, "weight_decay": 0.04}, {"params": others, "weight_decay": 0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=5e-4)
+        self.parameters = [p for _, p in named]
+        self.centre = torch.zeros(1, models["student_head"].prototypes.shape[0])
+
+    def __call__(self) -> float:
+        """One step; returns the loss."""
+        models = self.models
+        with torch.no_grad():
+            teacher = models["teacher_head"](models["teacher"](torch.cat(self.crops[:2])))
+        sizes = (self.crops[:2], self.crops[2:])
+        vectors = torch.cat([models["student"](torch.cat(own)) for own in sizes])
+        student = models["student_head"](vectors)
+        loss = self._loss(student, teacher)
+        self.optimizer.zero_grad()
+        loss.backward()
+        for p in self.parameters:
+            norm = p.grad.norm(2)
+            factor = 3.0 / (norm + 1e-6)
+            if factor < 1:
+                p.grad.mul_(factor)
+        self.optimizer.step()
+        with torch.no_grad():
+            for role in ("", "_head"):
+                pairs = zip(
+                    models[f"student{role}"].parameters(),
+                    models[f"teacher{role}"].parameters(),
+                    strict=True,
+                )
+                for s, t in pairs:
+                    t.mul_(0.996).add_((1 - 0.996) * s.detach())
+            self.centre = self.centre * 0.9 + teacher.mean(0, keepdim=True) * 0.1
+        return loss.item()
+
+    def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        crops = (student / 0.1).chunk(len(self.crops))
+        pictures = F.softmax((teacher - self.centre) / 0.04, dim=-1).detach().chunk(2)
+        total, terms = student.new_zeros(()), 0
+        for q, picture in enumerate(pictures):
+            for v, crop in enumerate(crops):
+                if v != q:
+                    total = total + torch.sum(-picture * F.log_softmax(crop, -1), -1).mean()
+                    terms += 1
+        return total / terms
+
+
+def make(side: str, batch: int, prototypes: int) -> Callable[[], float]:
+    """A function of one step; returns the loss."""
+    task = Bench(settings(prototypes))
+    source = torch.Generator().manual_seed(1)
+    sizes = [LARGE] * 2 + [SMALL] * NUM_SMALL
+    crops = [torch.randn(batch, 3, *size, generator=source) for size in sizes]
+    if side == "published":
+        for role in ("student", "teacher"):
+            for block in task.models[role].blocks:
+                block.attn.forward = plain_attention.__get__(block.attn)
+        return Published(copy.copy(task.models), crops)
+    precision = Precision(side, "asked for")
+    comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
+    update = Update(
+        comm,
+        task.build_optimizers(task.models),
+        clip_grad_norm=3.0,
+        autocast=precision.autocast(comm.device),
+    )
+    both = {"rgb": tuple(crops), "ir": tuple(crops)}
+    own = PairBatch(tuple(range(batch)), 0, both, 2, num_global=batch)
+    return lambda: float(task.training_step(own, update, Position())["dino"])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--prototypes", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    print(
+        f"batch {given.batch}, K {given.prototypes}, {given.threads} thread(s), "
+        f"{given.rounds} rounds"
+    )
+    found: dict[str, list[Measured]] = {side: [] for side in SIDES}
+    with ExitStack() as stack:
+        own = given.batch, given.prototypes
+        steps = {
+            side: stack.enter_context(OwnProcess(make, side, *own, threads=given.threads))
+            for side in SIDES
+        }
+        first = {side: step().value for side, step in steps.items()}
+        for _ in range(given.rounds):
+            for side, step in steps.items():
+                found[side].append(step())
+    print(
+        f"{'step':12}{'wall s':>9}{'cpu s':>9}{'MB':>7}{'published / (wall, cpu)':>26}{'loss':>9}"
+    )
+    wall = {side: statistics.median(m.seconds for m in ms) for side, ms in found.items()}
+    cpu = {side: statistics.median(m.cpu_seconds for m in ms) for side, ms in found.items()}
+    for side in SIDES:
+        ratios = f"{wall['published'] / wall[side]:.2f} {cpu['published'] / cpu[side]:.2f}"
+        peak = found[side][-1].megabytes
+        print(
+            f"{side:12}{wall[side]:9.2f}{cpu[side]:9.2f}{peak:7.0f}{ratios:>26}{first[side]:9.4f}"
+        )
+    assert abs(first["float32"] - first["published"]) < 1e-4, "unequal arithmetic"
+
+
+if __name__ == "__main__":
+    main()
