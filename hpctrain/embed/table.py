@@ -94,6 +94,14 @@ class Table:
     def codes(self, name: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
         """A column as numbers (N,) of its sorted values, and these; an empty cell is -1."""
         cells = self.column(name)
-        values = tuple(sorted(set(cells) - {""}))
+        values = tuple(_in_order(set(cells) - {""}))
         number = {value: i for i, value in enumerate(values)} | {"": -1}
         return np.fromiter((number[cell] for cell in cells), np.int32, len(cells)), values
+
+
+def _in_order(values: Iterable[str]) -> list[str]:
+    """Sorted as numbers where all are, else as texts."""
+    try:
+        return sorted(values, key=lambda value: (float(value), value))
+    except ValueError:
+        return sorted(values)

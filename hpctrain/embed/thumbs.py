@@ -28,7 +28,8 @@ def make_thumbs(pictures: Tensor) -> NDArray[np.uint8]:
     Args:
         pictures: (B, C, H, W) in any scale.
     """
-    height, width, channels = thumb_shape(*pictures.shape[-2:], pictures.shape[1])
+    _, channels, rows, columns = pictures.shape
+    height, width, channels = thumb_shape(rows, columns, channels)
     small = F.interpolate(
         pictures[:, :channels].float(), (height, width), mode="bilinear", antialias=True
     )

@@ -45,7 +45,8 @@ def joined_map(
             axes.add_collection(LineCollection(list(ends), colors="#00000018", linewidths=0.4))
         for i, (name, points) in enumerate(places.items()):
             axes.scatter(
-                *points[some].T,
+                points[some, 0],
+                points[some, 1],
                 s=6,
                 marker=_MARKERS[i % 3],
                 c=BRANCHES[i % 3] if labels is None else colors_of(labels.codes[rows[some]]),
@@ -89,7 +90,8 @@ def corner(
                     _histogram(axes, points[some, i], codes)
                 else:
                     colors = BRANCHES[0] if codes is None else colors_of(codes)
-                    axes.scatter(*points[some][:, [j, i]].T, s=3, c=colors, linewidths=0, alpha=0.5)
+                    style: dict[str, Any] = {"s": 3, "c": colors, "linewidths": 0, "alpha": 0.5}
+                    axes.scatter(points[some, j], points[some, i], **style)
                 if j <= i:
                     plain_panel(axes)
                     axes.set_axisbelow(True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ def draw_attention(
         run_dir, facts["checkpoint"], facts["checkpoint_digest"], options, torch.device("cpu")
     )
     numbers = np.unique(np.linspace(0, store.num_rows - 1, min(count, store.num_rows)).astype(int))
-    drawn, maps = [], {}
+    drawn: list[tuple[str, Path]] = []
+    maps: dict[str, Any] = {}
     for name, network in loaded.encoders.networks.items():
         if not isinstance(network, VisionTransformer):
             say(f"{name}: {type(network).__name__} has no attention to draw")
@@ -91,6 +93,6 @@ def look(network: nn.Module, dataset: PairDataset, modality: str, number: int) -
     return Looked(
         dataset.sample_name(number),
         to_bytes(x)[0],
-        network.cls_attention(x)[0].unflatten(-1, grid).numpy(),
-        rollout(network, x)[0].unflatten(-1, grid).numpy(),
+        network.cls_attention(x)[0].reshape(-1, *grid).numpy(),
+        rollout(network, x)[0].reshape(grid).numpy(),
     )

@@ -133,7 +133,8 @@ def _write_numbers(out: Path, done: Measured, stamp: Stamp) -> None:
     embed(out / "numbers.json", stamp)
     write_csv(out / "numbers.csv", ("name", "value"), list(flat(done.numbers)))
     embed(out / "numbers.csv", stamp)
-    np.savez(out / "maps.npz", rows=done.shown, **_arrays(done.places))
+    maps: dict[str, Any] = {"rows": done.shown, **_arrays(done.places)}
+    np.savez(out / "maps.npz", **maps)
     embed(out / "maps.npz", stamp)
 
 

@@ -59,11 +59,12 @@ def _figures(store: Store, done: Measured) -> Iterator[tuple[str, str, Figure]]:
     yield "spectrum", "Principal components", figures.spectrum(shares)
     for map_name, places in done.places.items():
         is_main = len(places) > 1 or len(done.places) == 1
-        for labels in (None, *_chosen(done.labels)) if is_main else _chosen(done.labels)[:1]:
-            own = labels.name if labels else "branch"
+        few = _chosen(done.labels)
+        for colours in (None, *few) if is_main else few[:1]:
+            own = colours.name if colours else "branch"
             file = f"map_{_safe(map_name).lower()}_{_safe(own)}"
             title = f"{map_name}, coloured by {own}"
-            yield file, title, figures.joined_map(places, labels, done.shown, title)
+            yield file, title, figures.joined_map(places, colours, done.shown, title)
     for name, pca in done.pca.items():
         if name == JOINT:
             continue
@@ -71,10 +72,10 @@ def _figures(store: Store, done: Measured) -> Iterator[tuple[str, str, Figure]]:
         if count < 2:
             continue
         points = pca.project(store.branch(name)[done.shown])[:, :count]
-        for labels in _chosen(done.labels)[:1] or [None]:
-            title = f"principal components of {name}"
-            figure = figures.corner(points, pca.shares, labels, done.shown, title)
-            yield f"corner_{name}", f"Corner plot of {name}", figure
+        labels = next(iter(_chosen(done.labels)), None)
+        title = f"principal components of {name}"
+        figure = figures.corner(points, pca.shares, labels, done.shown, title)
+        yield f"corner_{name}", f"Corner plot of {name}", figure
     yield from _contingencies(done)
     yield from _sheets(store)
 
@@ -101,12 +102,13 @@ def _sheets(store: Store) -> Iterator[tuple[str, str, Figure]]:
         return
     ids = store.table.column("id")
     vectors = {name: store.branch(name)[shown] for name in names}
-    for own, other in (names[:2], names[1::-1]):
-        queries = sheets.find_queries(vectors[own], vectors[other])
-        pictures = {own: thumbs[own], other: thumbs[other]}
-        title = f"nearest {other} of {own}, among {len(shown)}; framed: the twin"
+    for first, second in (names[:2], names[1::-1]):
+        queries = sheets.find_queries(vectors[first], vectors[second])
+        pictures = {first: thumbs[first], second: thumbs[second]}
+        title = f"nearest {second} of {first}, among {len(shown)}; framed: the twin"
         figure = sheets.neighbour_sheet(queries, pictures, [ids[row] for row in shown], title)
-        yield f"nearest_{own}_to_{other}", f"Nearest neighbours, {own} → {other}", figure
+        title = f"Nearest neighbours, {first} → {second}"
+        yield f"nearest_{first}_to_{second}", title, figure
 
 
 def _chosen(labels: list[Labels]) -> list[Labels]:

@@ -11,6 +11,7 @@ import pytest
 
 from hpctrain.embed.ranges import merged, missing, share_of
 from hpctrain.embed.store import JOURNALS, Store
+from hpctrain.embed.table import Table, write_rows
 from hpctrain.embed.writer import Writer, finish, make_store, make_thumbs
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.provenance import Stamp
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from hpctrain.embed.ranges import share_of
 from hpctrain.embed.store import Store
+from hpctrain.embed.table import Table, write_rows
 from hpctrain.embed.writer import Writer
 store, rank = Store.open(Path(sys.argv[1])), int(sys.argv[2])
 everything = {n: np.load(f"{sys.argv[1]}/../{n}.npy") for n in store.dims}
@@ -126,6 +128,9 @@ def test_table__gives_columns_as_codes(tmp_path: Path) -> None:
     assert codes.tolist() == [0, 1, 2, 0, 1, 2, 0]
     with pytest.raises(DataError, match="no column 'weather'; choose from id, node"):
         store.table.column("weather")
+    write_rows(tmp_path, ["id", "position"], [["a", "10"], ["b", "9"], ["c", ""], ["d", "10"]])
+    codes, values = Table(tmp_path / "rows.csv").codes("position")
+    assert (values, codes.tolist()) == (("9", "10"), [1, 0, -1, 1])
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"num_rows": 3}'])
