@@ -9,6 +9,7 @@ import sys
 
 
 def _hand_over(address: str) -> None:
+    import contextlib
     import json
     import signal
     import socket
@@ -27,11 +28,17 @@ def _hand_over(address: str) -> None:
             "ignored": ignored,
         }
         socket.send_fds(server, [json.dumps(order).encode()], [0, 1, 2])
+
+        def pass_on(number: int, frame: object) -> None:
+            with contextlib.suppress(OSError):  # it has just ended
+                server.send(b"%d" % number)
+
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
-            signal.signal(number, lambda number, frame: server.send(b"%d" % number))
+            signal.signal(number, pass_on)
         code = int(server.recv(64) or b"1")
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
