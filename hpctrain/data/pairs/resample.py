@@ -83,7 +83,8 @@ class _Axis:
     def blocks(self) -> list[Block]:
         """Those of the first picture by groups, each with the cells that they reach."""
         reach, found = float(self._support[0]) + 0.5, []
-        for places in self._places[0].split(_BLOCK):
+        for start in range(0, self._places.shape[1], _BLOCK):
+            places = self._places[0, start : start + _BLOCK]
             low, high = places.min().item(), places.max().item()
             first, last = max(0, int(low - reach)), min(self.cells, math.ceil(high + reach))
             weights = _triangles(places[None], self._support[:1], first, last)[0]
