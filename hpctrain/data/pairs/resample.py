@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,33 +39,71 @@ def resample(planes: Tensor, parts: Tensor, size: Size, aspect: float) -> Tensor
     """
     pad = _padding(parts, size, aspect)
     canvas = (size[0] + 2 * pad[0], size[1] + 2 * pad[1])
-    own, device = parts.clone(), planes.device
-    height, width = planes.shape[1:3]
-    rows = _axis(own[:, TOP], own[:, HEIGHT], own[:, DOWN], height, size[0], canvas[0])
-    columns = _axis(own[:, LEFT], own[:, WIDTH], own[:, ACROSS], width, size[1], canvas[1])
+    device, (height, width) = planes.device, planes.shape[1:3]
+    rows = _Axis(parts[:, TOP], parts[:, HEIGHT], parts[:, DOWN], (height, size[0], canvas[0]))
+    columns = _Axis(parts[:, LEFT], parts[:, WIDTH], parts[:, ACROSS], (width, size[1], canvas[1]))
     with _exactly(device):
         if len(planes) == 1 and device.type == "cpu":
-            found = _apply_blocks(planes[0], rows[0], columns[0])[None]
+            found = _apply_blocks(planes[0], rows.blocks(), columns.blocks())[None]
         else:
-            found = _apply(planes.float(), rows.to(device), columns.to(device))
+            both = (axis.filters().to(device) for axis in (rows, columns))
+            found = _apply(planes.float(), *both)
         if pad == (0, 0):
             return found
         return _turned(found, parts, size, aspect)
 
 
-def _axis(
-    start: Tensor, length: Tensor, direction: Tensor, cells: int, count: int, canvas: int
-) -> Tensor:
-    """Filters (B, canvas, cells) of one axis; the canvas has the middle of the part as its own."""
-    pitch = length * cells / count
-    middle = (start + length / 2) * cells
-    offsets = torch.arange(canvas, dtype=torch.float64) + 0.5 - canvas / 2
-    places = middle[:, None] + (direction * pitch)[:, None] * offsets
-    # outside of the picture it is mirrored
-    places = (places.remainder(2 * cells) - cells).abs().sub(cells).abs()
-    support = pitch.clamp(min=1.0)[:, None, None]
-    centres = torch.arange(cells, dtype=torch.float64) + 0.5
-    weights = (1 - (centres - places[:, :, None]).abs() / support).clamp(min=0)
+class _Axis:
+    """Filters along one axis of each picture; the canvas has the middle of the part as its own."""
+
+    def __init__(
+        self, start: Tensor, length: Tensor, direction: Tensor, sizes: tuple[int, int, int]
+    ) -> None:
+        """Place the pixels.
+
+        Args:
+            start: (B,) first point of each part, as a share.
+            length: (B,) its length, as a share.
+            direction: (B,) -1 where it is mirrored.
+            sizes: cells of a picture, pixels of the result, pixels of the canvas.
+        """
+        self.cells, count, canvas = sizes
+        pitch = length * self.cells / count
+        middle = (start + length / 2) * self.cells
+        offsets = torch.arange(canvas, dtype=torch.float64) + 0.5 - canvas / 2
+        places = middle[:, None] + (direction * pitch)[:, None] * offsets
+        # outside of the picture it is mirrored
+        places = (places.remainder(2 * self.cells) - self.cells).abs().sub(self.cells).abs()
+        self._places, self._support = places, pitch.clamp(min=1.0)
+
+    def filters(self) -> Tensor:
+        """(B, canvas, cells) float32; each sums to 1."""
+        return _triangles(self._places, self._support, 0, self.cells)
+
+    def blocks(self) -> list[Block]:
+        """Those of the first picture by groups, each with the cells that they reach."""
+        reach, found = float(self._support[0]) + 0.5, []
+        for start in range(0, self._places.shape[1], _BLOCK):
+            places = self._places[0, start : start + _BLOCK]
+            low, high = places.min().item(), places.max().item()
+            first, last = max(0, int(low - reach)), min(self.cells, math.ceil(high + reach))
+            weights = _triangles(places[None], self._support[:1], first, last)[0]
+            found.append(Block(first, last, weights))
+        return found
+
+
+class Block(NamedTuple):
+    """Filters (n, last - first) of neighbouring pixels on the cells [first, last)."""
+
+    first: int
+    last: int
+    weights: Tensor
+
+
+def _triangles(places: Tensor, support: Tensor, first: int, last: int) -> Tensor:
+    centres = torch.arange(first, last, dtype=torch.float64) + 0.5
+    apart = (centres - places[:, :, None]).abs_().div_(support[:, None, None])
+    weights = apart.neg_().add_(1).clamp_(min=0)
     return (weights / weights.sum(-1, keepdim=True)).float()
 
 
@@ -77,41 +116,25 @@ def _apply(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return found.reshape(batch, channels, rows.shape[1], columns.shape[1])
 
 
-def _apply_blocks(plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _apply_blocks(plane: Tensor, rows: list[Block], columns: list[Block]) -> Tensor:
     """The same for one picture on the CPU, by products of what the filters reach alone.
 
     Args:
         plane: (H, W, C).
-        rows: (h, H) filters.
-        columns: (w, W) filters.
+        rows: filters of its rows.
+        columns: filters of its columns.
     """
-    blocks, others = _blocks(rows), _blocks(columns)
-    left, right = min(b.start for b in others), max(b.stop for b in others)
+    left, right = min(b.first for b in columns), max(b.last for b in columns)
     width, channels = right - left, plane.shape[2]
-    lines = torch.empty(len(rows), width * channels)
-    for n, reach in enumerate(blocks):
-        own = slice(n * _BLOCK, (n + 1) * _BLOCK)
-        part = plane[reach, left:right].float().reshape(-1, width * channels)
-        torch.mm(rows[own, reach], part, out=lines[own])
-    lines = lines.reshape(len(rows), width, channels).permute(2, 0, 1).reshape(-1, width)
-    found = torch.empty(len(lines), len(columns))
-    for n, reach in enumerate(others):
-        own = slice(n * _BLOCK, (n + 1) * _BLOCK)
-        part = lines[:, reach.start - left : reach.stop - left]
-        found[:, own] = part @ columns[own, reach].T
-    return found.reshape(channels, len(rows), len(columns))
-
-
-def _blocks(filters: Tensor) -> list[slice]:
-    """What some filters in a row reach, for each _BLOCK of them."""
-    is_used = filters > 0
-    first = is_used.byte().argmax(1).tolist()
-    last = is_used.flip(1).byte().argmax(1).tolist()
-    cells, count = filters.shape[1], len(filters)
-    return [
-        slice(min(first[n : n + _BLOCK]), cells - min(last[n : n + _BLOCK]))
-        for n in range(0, count, _BLOCK)
-    ]
+    parts = (plane[b.first : b.last, left:right].float() for b in rows)
+    lines = torch.cat(
+        [b.weights @ p.reshape(-1, width * channels) for b, p in zip(rows, parts, strict=True)]
+    )
+    height = len(lines)
+    lines = lines.reshape(height, width, channels).permute(2, 0, 1).reshape(-1, width)
+    parts = (lines[:, b.first - left : b.last - left] for b in columns)
+    found = torch.cat([p @ b.weights.T for b, p in zip(columns, parts, strict=True)], 1)
+    return found.reshape(channels, height, -1)
 
 
 def _steps(parts: Tensor, size: Size, aspect: float) -> Tensor:
