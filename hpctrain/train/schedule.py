@@ -62,13 +62,16 @@ class LearningRates:
             name: [group["lr"] for group in optimizer.param_groups]
             for name, optimizer in optimizers.items()
         }
-        self._decayed = _decayed(optimizers) if schedule.final_weight_decay is not None else []
+        self._decays = _decays(optimizers) if schedule.final_weight_decay is not None else {}
 
     def set(self, step: int) -> None:
         """Set the rates of the step that is about to run."""
-        for group, first in self._decayed:
-            last = self.schedule.final_weight_decay or 0.0
-            group["weight_decay"] = weight_decay(first, last, step, self.total_steps)
+        last = self.schedule.final_weight_decay or 0.0
+        for name, firsts in self._decays.items():
+            # groups are looked up each time: a restored optimizer has others
+            for group, first in zip(self.optimizers[name].param_groups, firsts, strict=True):
+                if first:
+                    group["weight_decay"] = weight_decay(first, last, step, self.total_steps)
         share = self.scale * factor(self.schedule, step, self.total_steps)
         if self.plateau:
             share *= self.plateau.state.factor
@@ -111,18 +114,25 @@ class LearningRates:
 
     def decay_now(self) -> float | None:
         """Weight decay; None where it does not change."""
-        return float(self._decayed[0][0]["weight_decay"]) if self._decayed else None
+        groups = [
+            (group, first)
+            for name, firsts in self._decays.items()
+            for group, first in zip(self.optimizers[name].param_groups, firsts, strict=True)
+        ]
+        return next((float(group["weight_decay"]) for group, first in groups if first), None)
 
 
-def _decayed(optimizers: Mapping[str, Optimizer]) -> list[tuple[dict[str, Any], float]]:
-    """Groups of parameters that decay, with their first weight decay.
+def _decays(optimizers: Mapping[str, Optimizer]) -> dict[str, list[float]]:
+    """First weight decay of each group of parameters, by optimizer; 0 where there is none.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no group has one.
     """
-    groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups]
-    found = [(group, float(group["weight_decay"])) for group in groups if group.get("weight_decay")]
-    if not found:
+    found = {
+        name: [float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups]
+        for name, optimizer in optimizers.items()
+    }
+    if not any(first for firsts in found.values() for first in firsts):
         raise ConfigError(
             "train.schedule.final_weight_decay has no effect where no optimizer has a weight_decay "
             "to begin with; give one, or leave it out"

@@ -83,3 +83,18 @@ def test_factor__a_run_shorter_than_its_warmup_rises_to_its_end() -> None:
 def test_schedule__options_without_effect_are_refused(values: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Schedule.model_validate(values)
+
+
+def test_weight_decay__rises_by_step_also_for_a_restored_optimizer() -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    groups = [{"params": [weight]}, {"params": [torch.nn.Parameter(torch.ones(2))]}]
+    groups[1]["weight_decay"] = 0.0
+    optimizer = torch.optim.AdamW(groups, lr=0.1, weight_decay=0.04)
+    comm = SingleCommunicator(Ranks(0, 1, 0, 1, "here"), torch.device("cpu"))
+    rates = LearningRates(Schedule(final_weight_decay=0.4), {"m": optimizer}, 10, comm)
+    optimizer.load_state_dict(optimizer.state_dict())
+    for step, expected in ((0, 0.04), (5, 0.22), (10, 0.4)):
+        rates.set(step)
+        assert optimizer.param_groups[0]["weight_decay"] == pytest.approx(expected)
+        assert rates.decay_now() == pytest.approx(expected)
+        assert optimizer.param_groups[1]["weight_decay"] == 0
