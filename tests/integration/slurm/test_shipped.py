@@ -79,7 +79,7 @@ def sky(folder: Path) -> None:
     root = "data/sky/train"
     for command in (
         ("sample", "sky", *words),
-        ("index", "build", root, "--rule", "sage"),
+        ("index", "import", root, "--rule", "data/sky/rule.yaml"),
         ("index", "split", root, "--by", "id:(.*)", "--validation", "6"),
     ):
         done = hpctrain(*command, cwd=folder)
