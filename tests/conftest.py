@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hpctrain.log import logger
 from tests import warm
 from tests.requires import enforce
 
@@ -75,6 +77,15 @@ def no_leaks() -> Iterator[None]:
     assert not left, f"the test left threads running: {left}"
     distributed = sys.modules.get("torch.distributed")
     assert not (distributed and distributed.is_initialized()), "the test left a process group"
+
+
+@pytest.fixture(autouse=True)
+def fresh_log() -> Iterator[None]:
+    """Programs set the package's log up, here too; what they did is no part of the next test."""
+    yield
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
 
 def _environment() -> dict[str, str]:

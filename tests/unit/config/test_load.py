@@ -40,7 +40,7 @@ def test_resolve__misspelt_task(tmp_path):
     assert len(found) == 1
     assert re.fullmatch(
         r"sr\.yaml:\d+: train\.task: unknown task 'super_resolutoin'; choose from "
-        r"super_resolution, field_to_field, field_gan, scroll_vae, ink\. "
+        r"super_resolution, field_to_field, field_gan, scroll_vae, ink, vicreg, dino\. "
         r"Did you mean 'super_resolution'\?",
         found[0],
     )

@@ -1,11 +1,10 @@
-"""Embedding sets the package's log up, here too; and one run for all tests."""
+"""One run for all tests."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.unit.embed.run import make_run
-from tests.unit.predict.conftest import _log_as_it_was as _log_as_it_was
 
 
 @pytest.fixture(scope="session")

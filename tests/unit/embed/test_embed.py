@@ -173,7 +173,10 @@ def test_commands__embed_and_evaluate_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["evaluate", "STORE", "--members", "2"], "--members: has no effect where embeddings"),
+        (
+            ["evaluate", "STORE", "--members", "2"],
+            "--members: evaluations of embeddings have no use",
+        ),
         (["evaluate", "STORE", "--column", "id"], "id has 70 different texts; allowed: up to 64"),
         (["evaluate", "STORE", "--column", "sun"], "no column 'sun' in the store; choose from id"),
         (["evaluate", "RUN"], "holds no embeddings; make them first with: hpctrain embed"),
