@@ -16,7 +16,6 @@ from hpctrain.render.script import rank_script
 from tests.jobs import mantle
 from tests.requires import requires
 from tests.unit.embed.run import make_run
-from tests.unit.predict.conftest import _log_as_it_was as _log_as_it_was
 
 COUNT = 23
 
