@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hpctrain.models.vit import VisionTransformer
+from hpctrain.models.vit import Attention, VisionTransformer
 
 Array = NDArray[np.float64]
 
@@ -149,3 +149,23 @@ def test_registers__have_no_place_in_what_comes_out() -> None:
     torch.testing.assert_close(maps.sum(-1), torch.ones(2, 3, 7))
     assert network.cls_attention(x).shape == (2, 3, 6)
     assert (network.cls_attention(x).sum(-1) < 1).all()
+
+
+@pytest.mark.parametrize("longest", [0, 256])
+def test_attention__half_precision_has_the_slopes_of_float32(
+    monkeypatch: pytest.MonkeyPatch, longest: int
+) -> None:
+    """Both ways of a CPU: torch's own, and the formula for few tokens."""
+    monkeypatch.setattr("hpctrain.models.vit._SHORT", longest)
+    torch.manual_seed(0)
+    attention = Attention(24, 3)
+    slopes = []
+    for is_half in (False, True):
+        x = torch.randn(2, 9, 24, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            y = attention(3 * x)
+        y.float().square().sum().backward()
+        assert x.grad is not None
+        slopes.append(x.grad)
+    exact, half = slopes
+    assert (half - exact).norm() < 0.02 * exact.norm()
