@@ -13,8 +13,11 @@ from hpctrain.index.read import compare_files
 from hpctrain.index.table import File
 
 STYLES, WEIGHTS = "data.styles", "train.initial_weights.path"
-KEYS = (STYLES, WEIGHTS)
+BACKBONES = "train.backbone", "train.ir_backbone"
+KEYS = (STYLES, WEIGHTS, *(f"{block}.weights" for block in BACKBONES))
 """Values of a job that name such files; a relative path starts from the data's root."""
+_SAVED = "model.safetensors"
+"""File of weights in a folder of the package transformers."""
 RECORD = "files_beside_index"
 """Where the manifest has them, below `inputs`."""
 
@@ -32,6 +35,10 @@ class Beside(NamedTuple):
 def named_files(job: Any) -> dict[str, str]:
     """Path of each such file by its key, as a job or the page of a config.yaml names it."""
     found = {key: _value(job, key) for key in KEYS}
+    for block in BACKBONES:
+        key = f"{block}.weights"
+        if found[key] and _value(job, f"{block}.kind") == "transformers":
+            found[key] = os.path.join(found[key], _SAVED)
     return {key: path for key, path in found.items() if isinstance(path, str) and path}
 
 
