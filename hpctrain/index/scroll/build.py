@@ -167,19 +167,24 @@ def _check_copies(rows: list[Row]) -> None:
 
 
 def _check_layers(rows: list[Row]) -> None:
-    """Refuse a layer to validate on of which a copy, in another volume, is trained on.
+    """Refuse layers to validate on of which copies, in another volume, are trained on.
 
-    Layers that a volume has several times, such as empty ones, say nothing.
+    Layers that a volume has several times, such as empty ones, say nothing; nor does a single one
+    that two volumes share, which may be empty in both.
     """
-    known: dict[str, str] = {}
+    known: dict[str, set[str]] = {}
     for source, digest, _ in _own_layers(rows, "train"):
-        known.setdefault(digest, source)
+        known.setdefault(digest, set()).add(source)
+    shared: dict[tuple[str, str], set[str]] = {}
     for source, digest, name in _own_layers(rows, "validation"):
-        other = known.get(digest, source)
-        if other != source:
+        for other in known.get(digest, set()) - {source}:
+            shared.setdefault((source, other), set()).add(name)
+    for (_, other), names in sorted(shared.items()):
+        if len(names) > 1:
             raise DataError(
-                f"{name}: is to validate on, but {other}, which is trained on, has a layer of the "
-                "same content; leave one of the volumes out, or cut both at the same layer"
+                f"{max(names)}: is to validate on, but {other}, which is trained on, has a layer "
+                f"of the same content, and {len(names) - 1} more; leave one of the volumes out, or "
+                "cut both at the same layer"
             )
 
 

@@ -206,6 +206,18 @@ def test_build__copies_of_layers_where_volumes_are_cut_along_z(tmp_path):
     assert build(tmp_path / "alone", validation={"share": 0.3, "axis": "z"}).rows
 
 
+def test_build__one_blank_layer_of_each_volume_is_no_copy(tmp_path):
+    layers = np.random.default_rng(0).integers(1, 999, (3, 9, 40, 60)).astype(np.uint16)
+    layers[:, 0] = 0
+    for number, own in enumerate(layers):
+        write_fragment(tmp_path / str(number), own)
+    assert build(tmp_path).rows
+    last = tmp_path / "2" / "surface_volume" / "08.tif"
+    shutil.copy(tmp_path / "1" / "surface_volume" / "08.tif", last)
+    with pytest.raises(DataError, match="08.tif: is to validate on, but [12], which is trained on"):
+        build(tmp_path)
+
+
 @pytest.mark.parametrize("is_zarr", [False, True])
 def test_build__labels_of_some_volumes_alone(tmp_path, is_zarr):
     write_fragment(tmp_path / "1")
