@@ -209,7 +209,7 @@ class Product:
         panels["ink"] = self._cells.means
         title = self._segment.found.name
         if self._held_out:
-            title += "; framed: held out, all else the run has trained on"
+            title += "; framed: held out; the rest may have been trained on"
         boxes = [self._cells.spans(box) for box in self._held_out or ()]
         figure = ink_figures.region(panels, title, boxes)
         figure.savefig(path, format="png", metadata={"Software": None})

@@ -20,7 +20,7 @@ from hpctrain.data.scroll.scales import ScrollScales
 from hpctrain.errors import BusyError, ConfigError, DataError
 from hpctrain.predict.options import Options
 from hpctrain.predict.ranks import OtherRankError
-from hpctrain.predict.segment import setup, work
+from hpctrain.predict.segment import product, setup, work
 from hpctrain.predict.segment.ink import load_ink
 from hpctrain.predict.segment.parts import Parts
 from hpctrain.predict.segment.source import Found, Segment
@@ -111,6 +111,19 @@ def test_predict__all_outputs_agree_and_say_where_they_are_from(run, tmp_path):
         assert found.is_intact is (None if name == "1.zarr" else True)
     assert sum(line.startswith("wrote ") for line in lines) == 5
     assert any("seams" in line for line in lines)
+
+
+def test_predict__the_figure_claims_no_training_beyond_what_was_held_out(
+    run, tmp_path, monkeypatch
+):
+    """A strip of a window's extent, and what is off the mask, was not trained on either."""
+    titles = []
+    real = product.ink_figures.region
+    monkeypatch.setattr(
+        product.ink_figures, "region", lambda *a: (titles.append(a[1]), real(*a))[1]
+    )
+    run_predict(run, tmp_path / "out", kind="png")
+    assert titles == ["1; framed: held out; the rest may have been trained on"]
 
 
 def test_predict__flips_are_the_mean_of_four_views(run, tmp_path):
