@@ -61,7 +61,8 @@ def command(
     if outcome.is_learning:
         typer.echo(f"the set-up can learn: {reached}, in {outcome.seconds:.0f} s")
     else:
-        typer.echo(f"the set-up does not learn: {reached}, which should be below {share:g}")
+        goal = share if outcome.goal is None else outcome.goal
+        typer.echo(f"the set-up does not learn: {reached}, which should be below {goal:.3g}")
     for line in outcome.advice:
         typer.echo(f"  look at {line}")
     if not outcome.is_learning:

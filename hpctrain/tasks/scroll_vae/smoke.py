@@ -35,6 +35,9 @@ _FEWEST = 8
 """Looks before something can be said to stand still; the means of BatchNorm lag at first."""
 _FALLING = 0.97
 """A measure that has come below this share of its earlier value still falls."""
+_LEARNED = 0.9
+"""Of the value before the first step, which may be below the share already: a VAE's linear path
+knows the windows' principal components, and a network may begin with trained weights."""
 
 
 def smoke_run(
@@ -43,7 +46,8 @@ def smoke_run(
     """Train on a few training windows in float32, without the run's checkpoints.
 
     A VAE's squared error is compared with the variance of the grey values, which a constant output
-    has; the loss of ink with that of the share of ink, said everywhere.
+    has; the loss of ink with that of the share of ink, said everywhere. It must have fallen, too:
+    what a network knows before the first step proves nothing.
 
     Args:
         run_dir: rendered, with config.yaml, index and code.
@@ -83,7 +87,7 @@ class _Trial:
         self.by = self._constant_loss() if self.is_ink else float(found.volume.double().var())
 
     def learn(self, share: float, seconds: float, say: Callable[[str], None]) -> Outcome:
-        """Step until the measure is below a share of the yardstick, or the time is over."""
+        """Step until the measure has fallen below a share of the yardstick, or the time is over."""
         optimizer = self.task.settings.optimizer
         say(f"{len(self.batch.ids)} windows; {optimizer.name} at {optimizer.learning_rate:g}")
         began, told, step = time.monotonic(), 0.0, 0
@@ -92,15 +96,16 @@ class _Trial:
             now = time.monotonic() - began
             if step % LOOK_EVERY == 0 or now >= seconds:
                 ratios.append(self._measured() / self.by if self.by else math.inf)
-                is_over = now >= seconds or ratios[-1] <= share or not math.isfinite(ratios[-1])
+                goal = min(share, _LEARNED * ratios[0])
+                is_learning = step > 0 and ratios[-1] <= goal
+                is_over = now >= seconds or is_learning or not math.isfinite(ratios[-1])
                 if is_over or step == 0 or now - told >= seconds / 10:
                     say(f"  step {step:5}  {self.measure} {ratios[-1]:.3g} times {self.yardstick}")
                     told = now
                 if is_over:
-                    is_learning = ratios[-1] <= share
                     hints = [] if is_learning else _advice(ratios)
                     own = ratios[-1], self.yardstick, step, now, hints
-                    return Outcome(is_learning, *own, measure=self.measure)
+                    return Outcome(is_learning, *own, measure=self.measure, goal=goal)
             batch = replace(self.batch, epoch=step)  # other noise in each step
             self.task.training_step(batch, self.update, Position(0, step, step))
             step += 1

@@ -43,6 +43,8 @@ class Outcome:
     """What to look at, where it does not learn."""
     measure: str = "RMSE"
     """What `ratio` compares."""
+    goal: float | None = None
+    """What `ratio` should be below; None: the share that was asked for."""
 
 
 def smoke_run(

@@ -71,6 +71,32 @@ def test_smoke__a_set_up_that_learns(
     assert "8 windows; Adam" in told
 
 
+@pytest.mark.parametrize(("rate", "learns"), [("1e-2", True), ("1e-12", False)])
+def test_smoke__of_a_linear_path_counts_what_is_learned_beyond_it(
+    desk: Path, rate: str, learns: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its components explain enough of the windows before the first step."""
+    settings = [
+        "train.network.linear_windows=64",
+        f"train.optimizer.learning_rate={rate}",
+        "data.normalization=standard",
+    ]
+    status = 0
+    try:
+        cli_smoke.command(job(desk, "scroll_vae"), settings, seconds=30.0 if learns else 1.0)
+    except typer.Exit as left:
+        status = left.exit_code
+    told = capsys.readouterr().out
+    assert status == (0 if learns else 1)
+    at_first = float(told.split("squared error ")[1].split()[0])
+    assert at_first < 0.5
+    if learns:
+        assert "after 0 steps" not in told
+    else:
+        goal = float(told.split("which should be below ")[1].split()[0])
+        assert goal == pytest.approx(0.9 * at_first, rel=0.01)
+
+
 @pytest.mark.parametrize("task", SMALL)
 @pytest.mark.parametrize(
     ("rate", "hint"), [("1e-12", "it has stopped falling"), ("1e30", "is no number; lower it")]
