@@ -75,13 +75,19 @@ class Product:
         rows: its probabilities.
         seams: where windows meet.
         held_out: boxes of the segment that the run did not train on; None: it knows none of it.
+        target: where it goes.
     """
 
     def __init__(
-        self, segment: Segment, rows: Rows, seams: Seams, held_out: Sequence[Box] | None
+        self,
+        segment: Segment,
+        rows: Rows,
+        seams: Seams,
+        held_out: Sequence[Box] | None,
+        target: Target,
     ) -> None:
         self._segment, self._rows, self.seams = segment, rows, seams
-        self._held_out = held_out
+        self._held_out, self._target = held_out, target
         self._cells = _Cells(segment.shape)
         self._labels = segment.labels()
         self._counts = np.zeros((2, NUM_BINS))
@@ -109,17 +115,15 @@ class Product:
         }
         return found | self._scores()
 
-    def write(
-        self, target: Target, stamp: Stamp, notes: Mapping[str, str], page: Mapping[str, Any]
-    ) -> None:
+    def write(self, stamp: Stamp, notes: Mapping[str, str], page: Mapping[str, Any]) -> None:
         """Write all outputs, and give them their names when all are whole.
 
         Args:
-            target: where they go.
             stamp: where they are from.
             notes: further facts that each file says.
             page: numbers about the segment.
         """
+        target = self._target
         parts = {path: target.scratch(path) for path in target.paths}
         for part in parts.values():
             remove(part)  # of a killed one
@@ -173,8 +177,8 @@ class Product:
 
     @property
     def name(self) -> str:
-        """What outputs of the segment are called after."""
-        return self._segment.found.name
+        """What its outputs are called; two segments of one prediction differ in it."""
+        return self._target.name
 
     @property
     def detection(self) -> Detection:
@@ -207,7 +211,7 @@ class Product:
         if self._labels is not None:
             panels["labels"] = self._shrunk(self._labels)
         panels["ink"] = self._cells.means
-        title = self._segment.found.name
+        title = self.name
         if self._held_out:
             title += "; framed: held out; the rest may have been trained on"
         boxes = [self._cells.spans(box) for box in self._held_out or ()]

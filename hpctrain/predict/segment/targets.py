@@ -32,6 +32,11 @@ class Target:
     parts: Path
 
     @property
+    def name(self) -> str:
+        """What the outputs are called, without a suffix; no other segment's in a prediction."""
+        return self.planes[0].stem
+
+    @property
     def paths(self) -> list[Path]:
         """All outputs."""
         return [*self.planes, *(p for p in (self.page, self.figure) if p is not None)]

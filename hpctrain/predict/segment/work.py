@@ -130,19 +130,19 @@ class Work:
         spans = [rows.band(number) for number in range(len(rows.starts))]
         values = Rows(self._parts, spans, segment.shape[1])
         held_out = self._held_out(segment.found)
-        product = Product(segment, values, Seams(rows.edges, columns.edges), held_out)
+        product = Product(segment, values, Seams(rows.edges, columns.edges), held_out, self._target)
         numbers = product.look()
         ratio = numbers["seams"]["ratio"]
         facts = facts_of(self._ready, segment, self._grid, begun.digest)
         facts["hpctrain_seams"] = "not measured" if ratio is None else f"{ratio:.4f}"
         stamp = stamp_run(self._ready.run_dir, "prediction", **self._ready.trained.facts)
-        product.write(self._target, stamp, facts, {**facts, **numbers})
+        product.write(stamp, facts, {**facts, **numbers})
         self._parts.finish()
         self.product = product
         shape = " x ".join(map(str, segment.shape))
         lines = [f"wrote {path}: {shape} pixels (y, x)" for path in self._target.planes]
         lines += [f"wrote {path}" for path in self._target.paths[len(lines) :]]
-        return lines + words_of(segment.found.name, numbers)
+        return lines + words_of(product.name, numbers)
 
     def _held_out(self, found: Found) -> list[Box] | None:
         """What the run has not trained on of a segment that it knows; None: it does not know it."""

@@ -135,6 +135,25 @@ def test_evaluate_ink__leaves_numbers_tables_and_figures_with_their_stamps(
     ]
 
 
+@pytest.fixture
+def two_run(tmp_path: Path) -> Path:
+    """A run over two fragments, of which the scans are named alike."""
+    return made.make_run(tmp_path, ("frag1/54keV", "frag2/54keV"))
+
+
+def test_evaluate_ink__segments_of_one_name_are_told_apart(two_run: Path) -> None:
+    said: list[str] = []
+    page = evaluate_segments(two_run, said.append)
+    first, second = page["segments"]
+    assert [first["name"], second["name"]] == ["frag1-54keV", "frag2-54keV"]
+    assert first["source_sha256"] != second["source_sha256"]
+    where = mask(made.SHAPE)
+    where[:, : 60 - 24] = False
+    assert page["pixels"] == 2 * where.sum()
+    assert sum(line.startswith("frag2-54keV: AUC") for line in said) == 1
+    assert (two_run / "eval" / "segments" / "frag2-54keV.png").is_file()
+
+
 def test_evaluate_ink__without_ink_in_what_was_held_out_is_refused(tmp_path: Path) -> None:
     run = made.make_run(tmp_path)
     labels = ink(made.SHAPE)

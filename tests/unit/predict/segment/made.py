@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ def grey(seed=0, shape=SHAPE):
     return values
 
 
-def page_of(folder: Path) -> dict[str, Any]:
-    """A job on the fragment in `folder`/data."""
+def page_of(folder: Path, names: Sequence[str] = ("1",)) -> dict[str, Any]:
+    """A job on the fragments in `folder`/data."""
     return {
         "name": "made",
         "site": "local",
@@ -38,7 +39,7 @@ def page_of(folder: Path) -> dict[str, Any]:
         "data": {
             "kind": "scroll",
             "root": str(folder / "data"),
-            "volumes": ["1"],
+            "volumes": list(names),
             "sample": "surface",
             "window": [4, 16, 16],
             "samples_per_epoch": 4,
@@ -53,10 +54,11 @@ def page_of(folder: Path) -> dict[str, Any]:
     }
 
 
-def make_run(folder: Path) -> Path:
-    """A run over `folder`/data/1, after its first epoch."""
-    write_fragment(folder / "data" / "1", grey())
-    page = page_of(folder)
+def make_run(folder: Path, names: Sequence[str] = ("1",)) -> Path:
+    """A run over fragments in `folder`/data, after its first epoch."""
+    for seed, name in enumerate(names):
+        write_fragment(folder / "data" / name, grey(seed))
+    page = page_of(folder, names)
     run = folder / "run"
     run.mkdir()
     (run / "config.yaml").write_text(yaml.safe_dump(page))
