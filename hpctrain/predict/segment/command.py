@@ -32,7 +32,8 @@ def predict(
     Args:
         run_dir: the run directory of task `ink`; nothing in it is changed.
         options: what is asked for.
-        see: called on rank 0 with what was written of each segment.
+        see: called on rank 0 with what was written of each segment, before that counts as done; not
+            with those that an interrupted prediction had done.
 
     Raises:
         ConfigError: options, files or a checkpoint that do not fit.
@@ -74,9 +75,7 @@ def _predict(
     for found, target in zip(settled.found, settled.targets, strict=True):
         parts.append(Parts(target.parts, {}))
         work = Work(ready, group, found, target, parts[-1])
-        lines += work.run()
-        if work.product is not None:
-            see(work.product)
+        lines += work.run(see)
         pixels += work.pixels
     if group.is_first:
         for own in parts:

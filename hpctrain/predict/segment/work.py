@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hpctrain.data.scroll.scales import Scale
@@ -61,11 +62,14 @@ class Work:
         self._parts = parts
         self.pixels = 0
         """That were computed."""
-        self.product: Product | None = None
-        """What was written; None on other ranks, and where it was there already."""
 
-    def run(self) -> list[str]:
-        """Compute what is missing, and write the outputs; returns lines that tell of them."""
+    def run(self, see: Callable[[Product], None] = lambda _: None) -> list[str]:
+        """Compute what is missing, and write the outputs; returns lines that tell of them.
+
+        Args:
+            see: called on the first rank with what was written, before the segment counts as done;
+                not where it was done already.
+        """
         try:
             begun: _Begun = self._group.first(self._begin)
             if begun.is_done:
@@ -73,7 +77,7 @@ class Work:
             if begun.scale is not None:
                 self._segment.take_scale(begun.scale)
             self._group.all(lambda: self._compute(begun), self._parts.mark_failed)
-            lines: list[str] = self._group.first(lambda: self._publish(begun))
+            lines: list[str] = self._group.first(lambda: self._publish(begun, see))
         finally:
             self._parts.let_go()
         return lines
@@ -125,7 +129,7 @@ class Work:
             self._parts.save(number, values)
         progress.end()
 
-    def _publish(self, begun: _Begun) -> list[str]:
+    def _publish(self, begun: _Begun, see: Callable[[Product], None]) -> list[str]:
         segment, (rows, columns) = self._segment, self._grid
         spans = [rows.band(number) for number in range(len(rows.starts))]
         values = Rows(self._parts, spans, segment.shape[1])
@@ -137,8 +141,8 @@ class Work:
         facts["hpctrain_seams"] = "not measured" if ratio is None else f"{ratio:.4f}"
         stamp = stamp_run(self._ready.run_dir, "prediction", **self._ready.trained.facts)
         product.write(stamp, facts, {**facts, **numbers})
+        see(product)
         self._parts.finish()
-        self.product = product
         shape = " x ".join(map(str, segment.shape))
         lines = [f"wrote {path}: {shape} pixels (y, x)" for path in self._target.planes]
         lines += [f"wrote {path}" for path in self._target.paths[len(lines) :]]

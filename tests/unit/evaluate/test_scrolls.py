@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,22 +152,42 @@ def test_evaluate_ink__segments_of_one_name_are_told_apart(two_run: Path) -> Non
     where[:, : 60 - 24] = False
     assert page["pixels"] == 2 * where.sum()
     assert sum(line.startswith("frag2-54keV: AUC") for line in said) == 1
-    assert (two_run / "eval" / "segments" / "frag2-54keV.png").is_file()
+    shown = two_run / "eval" / "segments" / "frag2-54keV.png"
+    assert shown.is_file()
+    assert any(line.startswith(f"wrote {shown}: ") for line in said)
+
+
+def test_evaluate_ink__goes_on_and_leaves_the_former_one_whole_until_then(
+    two_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = two_run / "eval"
+    former, written = evaluate_segments(two_run), made.files_in(folder)
+    with monkeypatch.context() as patch:
+        made.kill_after(patch, 6)  # in the second band of the second segment
+        with pytest.raises(made.KilledError):
+            evaluate_segments(two_run)
+    now = made.files_in(folder)
+    assert {name: now[name] for name in written} == written
+    with monkeypatch.context() as patch:
+        kept = made.kill_after(patch, 99)
+        assert evaluate_segments(two_run) == former
+    assert kept == [1, 2, 3, 4]
+    assert sorted(made.files_in(folder)) == sorted(written)
 
 
 def test_evaluate_ink__without_ink_in_what_was_held_out_is_refused(tmp_path: Path) -> None:
     run = made.make_run(tmp_path)
+    evaluate_segments(run)
+    former = made.files_in(run / "eval")
     labels = ink(made.SHAPE)
     labels[:, 30:] = False
-    fragment = tmp_path / "data" / "1"
-    for path in sorted(fragment.rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    fragment.rmdir()
-    write_fragment(fragment, made.grey(), labels=labels)
+    shutil.rmtree(tmp_path / "data" / "1")
+    write_fragment(tmp_path / "data" / "1", made.grey(), labels=labels)
     with pytest.raises(DataError, match="1: what was held out has not both ink and bare papyrus"):
         evaluate_segments(run)
-    assert (run / "eval" / "segments" / "1.png").is_file()
-    assert not (run / "eval" / "segments.json").exists()
+    now = made.files_in(run / "eval")
+    assert "segments.unfinished/1.png" in now
+    assert {name: now[name] for name in former} == former
 
 
 def test_evaluate_vae__equals_numpy_over_all_cubes(vae_run: Path) -> None:

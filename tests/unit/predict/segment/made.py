@@ -17,6 +17,7 @@ from hpctrain.data.scroll import ScrollDataset
 from hpctrain.index import read_index
 from hpctrain.index.scroll.build import build_scroll_index
 from hpctrain.predict.options import Options
+from hpctrain.predict.segment.parts import Parts
 from hpctrain.predict.start import predict
 from hpctrain.tasks.ink.networks import make_ink
 from hpctrain.train.checkpoint import CheckpointFolder
@@ -95,3 +96,25 @@ def run_predict(run: Path, out: Path, **options) -> list[str]:
 def files_in(folder: Path) -> dict[str, bytes]:
     paths = sorted(p for p in folder.rglob("*") if p.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed():
+    raise KilledError
+
+
+def kill_after(monkeypatch, count, end=killed):
+    """Let the process end while it keeps its bands."""
+    real, kept = Parts.save, []
+
+    def save(self, number, values):
+        if len(kept) == count:
+            end()
+        kept.append(number)
+        real(self, number, values)
+
+    monkeypatch.setattr(Parts, "save", save)
+    return kept

@@ -29,7 +29,15 @@ from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.predict.trained import read_checkpoint
 from hpctrain.provenance import read
 from tests.unit.data.scroll.builders import mask, write_fragment
-from tests.unit.predict.segment.made import SHAPE, files_in, grey, make_run, run_predict
+from tests.unit.predict.segment.made import (
+    SHAPE,
+    KilledError,
+    files_in,
+    grey,
+    kill_after,
+    make_run,
+    run_predict,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +45,8 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("made"))
 
 
-class KilledError(Exception):
-    pass
-
-
-def killed():
-    raise KilledError
-
-
 def terminated():
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def kill_after(monkeypatch, count, end=killed):
-    """Let the process end while it keeps its bands."""
-    real, kept = Parts.save, []
-
-    def save(self, number, values):
-        if len(kept) == count:
-            end()
-        kept.append(number)
-        real(self, number, values)
-
-    monkeypatch.setattr(Parts, "save", save)
-    return kept
 
 
 def net_says(run, values, scale=None):
