@@ -33,7 +33,7 @@ def load_expanders(
     found = {m: n.replace(_BACKBONE, _EXPANDER) for m, n in names.items()}
     if not all(n.startswith(_BACKBONE) and found[m] in models for m, n in names.items()):
         return {}
-    made = {}
+    made: dict[str, nn.Module] = {}
     for modality, name in found.items():
         layers = [own for own in models[name].values() if own.ndim == 2]
         try:
