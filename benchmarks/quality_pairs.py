@@ -6,7 +6,8 @@ Writes the sample `sky`, holds out days of each camera, and trains on one rank i
 the time: VICReg and DINO on RGB and temperature, and VICReg on RGB and the same picture in grey
 (`control`: what is found without the thermal camera). Then on the held-out pairs:
 
-- R@1 across modalities: whose thermal frame is nearest to an optical picture, and the reverse;
+- R@1 across modalities: whose thermal frame is nearest to an optical picture, and the reverse
+  (VICReg by the vectors behind its expanders, which are what its loss makes alike);
 - day or night: 20 nearest neighbours among the training pairs vote, for each encoder; the share of
   right votes is the mean over both classes, and dusk is left out.
 
@@ -34,7 +35,7 @@ from hpctrain.analysis.embeddings.retrieval import confidence, find_twins
 from hpctrain.config.load import read_resolved
 from hpctrain.data.pairs import PairDataset
 from hpctrain.data.sampler import Share
-from hpctrain.embed.store import Store
+from hpctrain.embed.store import EXPANDED, Store
 from hpctrain.index.read import read_index
 from hpctrain.samples.sky import write_sample
 
@@ -112,13 +113,16 @@ def train(folder: Path, method: str, threads: int, seconds: float) -> Path:
     return run
 
 
-def embedded(run: Path) -> tuple[Both, list[str]]:
-    """Vectors of all pairs by modality, and their ids."""
+def embedded(run: Path) -> tuple[Both, Both, list[str]]:
+    """Vectors of all pairs by modality, those that modalities are compared by, and ids."""
     (place,) = (path.parent for path in (run / "embeddings").glob("*/store.json"))
     store = Store.open(place)
     rows = slice(0, store.num_rows)
-    vectors = {m: np.asarray(store.branch(m)[rows], np.float32) for m in ("rgb", "ir")}
-    return vectors, list(store.table.column("id"))
+    own = {n: np.asarray(store.branch(n)[rows], np.float32) for n in store.dims}
+    vectors = {m: own[m] for m in ("rgb", "ir")}
+    # separate networks of VICReg are alike behind their expanders alone
+    compared = {m: own.get(f"{m}{EXPANDED}", x) for m, x in vectors.items()}
+    return vectors, compared, list(store.table.column("id"))
 
 
 def pixels(run: Path) -> Both:
@@ -150,14 +154,17 @@ def rivals(pictures: Both, learnt: np.ndarray) -> dict[str, Both]:
     return {"PCA of both": one, "PCA, mapped": {"rgb": own["rgb"], "ir": own["ir"] @ there}}
 
 
-def judge(vectors: Both, learnt: np.ndarray, daylight: np.ndarray) -> dict[str, float]:
+def judge(
+    vectors: Both, compared: Both, learnt: np.ndarray, daylight: np.ndarray
+) -> dict[str, float]:
     """R@1 both ways among held-out pairs, and the share of right votes on day and night."""
     held = np.flatnonzero(~learnt)
     own = {m: x[held] - x[learnt].mean(0) for m, x in vectors.items()}
+    x, y = (compared[m][held] - compared[m][learnt].mean(0) for m in ("rgb", "ir"))
     queries = np.arange(len(held))
     found = {
-        "rgb to ir": find_twins(own["rgb"], own["ir"], queries).recall(1),
-        "ir to rgb": find_twins(own["ir"], own["rgb"], queries).recall(1),
+        "rgb to ir": find_twins(x, y, queries).recall(1),
+        "ir to rgb": find_twins(y, x, queries).recall(1),
     }
     for m, x in vectors.items():
         near, which = nearest(own[m], x - x[learnt].mean(0), learnt & (daylight >= 0), VOTES)
@@ -187,7 +194,7 @@ def main() -> None:
             write_job(folder, method, given.threads)
             left = given.minutes * 60 - (time.time() - began) - 20
             run = train(folder, method, given.threads, left / (len(methods) - n) - 15)
-            vectors, ids = embedded(run)
+            vectors, compared, ids = embedded(run)
             rows = {row.id: row for row in read_index(run).rows}
             learnt = np.array([rows[i].split == "train" for i in ids])
             kinds = {"night": 0, "day": 1}
@@ -199,8 +206,8 @@ def main() -> None:
                 table["chance"] = {"rgb to ir": 1 / held, "ir to rgb": 1 / held}
                 table["chance"] |= {f"day, {m}": 1 / classes for m in ("rgb", "ir")}
                 for name, own in rivals(pixels(run), learnt).items():
-                    table[name] = judge(own, learnt, daylight)
-            table[method] = judge(vectors, learnt, daylight)
+                    table[name] = judge(own, own, learnt, daylight)
+            table[method] = judge(vectors, compared, learnt, daylight)
     columns = list(table["chance"])
     print(f"{'':16}" + "".join(f"{name:>20}" for name in columns))
     for name, found in table.items():

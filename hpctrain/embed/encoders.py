@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import nn
 
 from hpctrain.config.backbone import Backbone
+from hpctrain.embed.expanders import load_expanders
+from hpctrain.embed.store import EXPANDED
 from hpctrain.errors import CheckpointError
 from hpctrain.models.backbones import make_backbone
 from hpctrain.train.ema import averages_of, put_averages
@@ -36,11 +38,15 @@ class Encoders:
     """What each is called in the checkpoint."""
     weights: str
     """`last`, or `ema`."""
+    expanders: Mapping[str, nn.Module] = field(default_factory=dict)
+    """Behind the networks, where only what comes out of these is alike in both modalities."""
 
     @property
     def dims(self) -> dict[str, int]:
-        """Numbers of a vector of each modality."""
-        return {name: int(net.dim) for name, net in self.networks.items()}  # type: ignore[arg-type]
+        """Numbers of a vector of each modality, and of those behind its expander."""
+        behind = {f"{name}{EXPANDED}": net for name, net in self.expanders.items()}
+        both = {**self.networks, **behind}
+        return {name: int(net.dim) for name, net in both.items()}  # type: ignore[arg-type]
 
 
 def load_encoders(
@@ -83,7 +89,8 @@ def load_encoders(
                 f"({str(e).splitlines()[0]}); put the run's train block back"
             ) from e
         made[name] = network.eval()
-    return Encoders({m: made[name] for m, name in names.items()}, names, weights)
+    expanders = load_expanders(names, state, weights, path)
+    return Encoders({m: made[name] for m, name in names.items()}, names, weights, expanders)
 
 
 def has_averages(state: Mapping[str, Any], modalities: Sequence[str], path: Path) -> bool:

@@ -22,6 +22,8 @@ from hpctrain.embed.table import Table
 from hpctrain.errors import DataError
 
 PAGE = "store.json"
+EXPANDED = "_expanded"
+"""End of the name of a branch of vectors behind a modality's expander."""
 JOURNALS = ".done"
 """Folder in which each rank notes what it has written."""
 SHOWN = "shown.npy"

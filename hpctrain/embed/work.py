@@ -16,6 +16,7 @@ from hpctrain.data.pairs import PairBatch, PairDataset
 from hpctrain.data.sampler import Share
 from hpctrain.embed.encoders import Encoders
 from hpctrain.embed.ranges import Range
+from hpctrain.embed.store import EXPANDED
 from hpctrain.embed.thumbs import make_thumbs
 from hpctrain.embed.writer import Writer
 from hpctrain.train.precision import Precision
@@ -50,6 +51,7 @@ class Work:
         self._dataset, self._device, self._batch_size = dataset, device, batch_size
         self._threads = max(1, threads)
         self._networks = {name: net.to(device) for name, net in encoders.networks.items()}
+        self._expanders = {name: net.to(device) for name, net in encoders.expanders.items()}
         precision.apply_layout(self._networks)
         self._autocast = precision.autocast(device)
 
@@ -86,12 +88,14 @@ class Work:
 
     @torch.inference_mode()
     def encode(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Vectors (B, D) float32 of each modality, on the host."""
+        """Vectors (B, D) float32 of each modality, and behind its expander, on the host."""
         found = {}
         for name, network in self._networks.items():
             pictures = batch.crops[name][0].to(self._device, non_blocking=True)
             with self._autocast() if self._autocast else nullcontext():
                 found[name] = network(pictures)
+                if name in self._expanders:
+                    found[f"{name}{EXPANDED}"] = self._expanders[name](found[name])
         # both encoders are at work before the first result is waited for
         return {name: own.float().cpu() for name, own in found.items()}
 

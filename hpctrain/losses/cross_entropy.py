@@ -40,7 +40,10 @@ class _Entropy(torch.autograd.Function):
     def forward(
         ctx: Any, logits: Tensor, weights: Tensor, temperature: float, *targets: Tensor | None
     ) -> Tensor:
-        ctx.slope = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        # float16 would lose small slopes before they are multiplied with the loss's scale
+        kind = torch.float32 if logits.dtype == torch.float16 else logits.dtype
+        ctx.slope = torch.empty_like(logits, dtype=kind) if ctx.needs_input_grad[0] else None
+        ctx.dtype = logits.dtype
         kind = next((t.dtype for t in targets if t is not None), torch.float32)
         weights = weights.to(kind)
         total = torch.zeros((), dtype=kind, device=logits.device)
@@ -61,7 +64,7 @@ class _Entropy(torch.autograd.Function):
             raise RuntimeError("the derivative of a soft cross-entropy may be taken once")
         if outer.is_cuda or outer.item() != 1:
             slope.mul_(outer)
-        return slope, *[None] * (len(ctx.needs_input_grad) - 1)
+        return slope.to(ctx.dtype), *[None] * (len(ctx.needs_input_grad) - 1)
 
 
 def _value(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,24 @@ class Vectors(Protocol):
 
     def __getitem__(self, rows: Any, /) -> Array:
         """Rows (n, D)."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of others, which are read as they are asked for."""
+
+    vectors: Vectors
+    rows: NDArray[np.int64]
+    """(n,) in order."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, D)."""
+        return len(self.rows), *self.vectors.shape[1:]
+
+    def __getitem__(self, rows: Any, /) -> Array:
+        """Rows of these rows."""
+        return self.vectors[self.rows[rows]]
 
 
 def blocks(vectors: Vectors, size: int = ROWS) -> Iterator[tuple[int, Array]]:

@@ -137,6 +137,7 @@ _KINDS = {
     "within_position": "within one pointing",
     "position_only": "pointing known, nothing else",
     "shuffled": "shuffled pairs",
+    "trained_on": "pairs trained on",
 }
 
 

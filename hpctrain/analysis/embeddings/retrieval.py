@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpctrain.analysis.embeddings.blocks import Array, Vectors, blocks, unit
+from hpctrain.analysis.embeddings.blocks import Array, Chosen, Vectors, blocks, unit
 
 RECALLS = (1, 5)
 _QUERIES, _GALLERY = 1024, 16384
 """Of a block of similarities: 64 MB in float32."""
 _AT_ONCE = 1 << 16
 """Queries that are kept in memory."""
+_NUMBERS = 1 << 27
+"""Most numbers of those queries, and eight times those of a block of the gallery: what is behind
+expanders is wide."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ def find_twins(x: Vectors, y: Vectors, queries: Array, twins: Array | None = Non
     """
     twins = queries if twins is None else twins
     greater, ties = np.zeros(len(queries), np.int64), np.zeros(len(queries), np.int64)
-    for part in _parts(len(queries), _AT_ONCE):
+    width = max(1, y.shape[1])
+    at_once, size = min(_AT_ONCE, _NUMBERS // width), min(_GALLERY, _NUMBERS // 8 // width)
+    for part in _parts(len(queries), max(1, at_once)):
         own = unit(np.asarray(x[queries[part]]))
         right = np.einsum("ij,ij->i", own, unit(np.asarray(y[twins[part]])))
         # rounding of a product of unit vectors, whichever way it was summed up
         margin = np.finfo(own.dtype).eps * 16
-        for _, block in blocks(y, _GALLERY):
+        for _, block in blocks(y, max(1, size)):
             other = unit(block).T
             for some in _parts(len(own), _QUERIES):
                 at = slice(part.start + some.start, part.start + some.stop)
@@ -112,7 +117,7 @@ def find_within(x: Vectors, y: Vectors, queries: Array, groups: Array) -> Found:
         own = np.intersect1d(queries, members)
         if group >= 0 and len(members) > 1:
             at = np.searchsorted(members, own)
-            found.append(find_twins(x[members], y[members], at))
+            found.append(find_twins(Chosen(x, members), Chosen(y, members), at))
     empty = np.empty(0, np.int64)
     return Found(
         np.concatenate([empty, *(f.greater for f in found)]),

@@ -45,10 +45,10 @@ class Planes:
         self._stores: dict[tuple[str, Size], PlaneStore] = {}
         if folder is None:
             return
-        names = _set_digest(index.rows)
         for _, modality in pairs.modalities.items():
             for kind in kinds_of(modality):
                 shape = (*modality.size, 3) if kind == "rgb" else modality.size
+                names = self._set_digest(kind, modality.size)
                 recipe = {"kind": kind, "set": names, "decoder": _VERSION}
                 try:
                     store = PlaneStore(folder, recipe, shape, len(index.rows))
@@ -79,7 +79,7 @@ class Planes:
     def _plane(self, row: Row, kind: str, size: Size) -> Plane:
         column = self._pairs.thermal.column if kind == "thermal" else self._pairs.optical.column
         path, sha256 = self._index.root / row[column], row[f"{column}_sha256"]
-        cut = self.cut(row) if kind != "thermal" else None
+        cut = self._cut_for(row, kind)
         if cut is None:
             decode = partial(thermal_plane, path, sha256, size)
         else:
@@ -88,8 +88,27 @@ class Planes:
         return (
             decode()
             if store is None
-            else store.get(self._number[row.id], f"{sha256} {kind} {size} {cut}", decode)
+            else store.get(self._number[row.id], self._source(row, kind, size), decode)
         )
+
+    def _source(self, row: Row, kind: str, size: Size) -> str:
+        """What a plane follows from."""
+        column = self._pairs.thermal.column if kind == "thermal" else self._pairs.optical.column
+        sha256 = row[f"{column}_sha256"] if column in row.columns.modalities else ""
+        return f"{sha256} {kind} {size} {self._cut_for(row, kind)}"
+
+    def _set_digest(self, kind: str, size: Size) -> str:
+        """Digest of all samples and what their planes follow from.
+
+        Runs of equal ones share a store; others, which would write into the same slots, do not.
+        """
+        found = hashlib.sha256()
+        for row in self._index.rows:
+            found.update(f"{row.id}\0{self._source(row, kind, size)}\0".encode())
+        return found.hexdigest()[:32]
+
+    def _cut_for(self, row: Row, kind: str) -> Cut | None:
+        return None if kind == "thermal" else self.cut(row)
 
     def cut(self, row: Row) -> Cut:
         """The part of a row's optical picture that its thermal one shows."""
@@ -104,14 +123,6 @@ def kinds_of(modality: PairModality) -> tuple[str, ...]:
     if modality.channels == "grey+temperature":
         return "grey", "thermal"
     return (modality.channels,) if modality.is_optical else ("thermal",)
-
-
-def _set_digest(rows: Sequence[Row]) -> str:
-    """Digest of which samples there are, so that runs of equal ones share a store."""
-    found = hashlib.sha256()
-    for row in rows:
-        found.update(f"{row.id}\0".encode())
-    return found.hexdigest()[:32]
 
 
 def check_rows(rows: Sequence[Row], split: str) -> None:

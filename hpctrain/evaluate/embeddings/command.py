@@ -181,6 +181,11 @@ def _title(store: Store) -> str:
 def _sentence(store: Store, numbers: Mapping[str, Any]) -> str:
     dims = ", ".join(f"{name} {dim}" for name, dim in store.dims.items())
     words = [f"{store.num_rows} pairs; dimensions: {dims}"]
+    of = numbers["retrieval_of"]
+    if "note" in numbers["retrieval"]:
+        words.append(f"modalities are not compared: {of['vectors']}")
+    else:
+        words.append(f"compared: {of['vectors']}, {of['rows']}")
     for direction, kinds in numbers["retrieval"].items():
         if isinstance(kinds, Mapping) and kinds["all"]["queries"]:
             own = kinds["all"]

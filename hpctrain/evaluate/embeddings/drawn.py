@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from hpctrain.analysis.embeddings import figures, sheets
@@ -49,7 +50,7 @@ def save(figure: Figure, path: Path, stamp: Stamp) -> Path:
 def _figures(store: Store, done: Measured) -> Iterator[tuple[str, str, Figure]]:
     numbers = done.numbers
     if "note" not in numbers["retrieval"]:
-        title = "finding the twin; red: by chance"
+        title = f"finding the twin{done.space.title}; red: by chance"
         yield (
             "retrieval",
             "Retrieval across modalities",
@@ -77,7 +78,7 @@ def _figures(store: Store, done: Measured) -> Iterator[tuple[str, str, Figure]]:
         figure = figures.corner(points, pca.shares, labels, done.shown, title)
         yield f"corner_{name}", f"Corner plot of {name}", figure
     yield from _contingencies(done)
-    yield from _sheets(store)
+    yield from _sheets(store, done)
 
 
 def _contingencies(done: Measured) -> Iterator[tuple[str, str, Figure]]:
@@ -94,18 +95,23 @@ def _contingencies(done: Measured) -> Iterator[tuple[str, str, Figure]]:
                 yield f"clusters_{branch}_{_safe(method)}", f"Clusters: {title}", figure
 
 
-def _sheets(store: Store) -> Iterator[tuple[str, str, Figure]]:
-    """Nearest neighbours across modalities, among rows with thumbnails."""
-    shown, names = store.shown(), list(store.dims)
+def _sheets(store: Store, done: Measured) -> Iterator[tuple[str, str, Figure]]:
+    """Nearest neighbours across modalities, among rows with thumbnails not trained on."""
+    shown, names = store.shown(), list(done.space.branches)
+    at = np.flatnonzero(np.isin(shown, done.held))
     thumbs = {name: own for name in names if (own := store.thumbs(name)) is not None}
-    if len(thumbs) < 2 or len(set(store.dims.values())) > 1 or not len(shown):
+    if len(thumbs) < 2 or not len(at):
         return
     ids = store.table.column("id")
-    vectors = {name: store.branch(name)[shown] for name in names}
-    for first, second in (names[:2], names[1::-1]):
-        queries = sheets.find_queries(vectors[first], vectors[second])
+    vectors = {m: store.branch(name)[shown[at]] for m, name in done.space.branches.items()}
+    for first, second in (names, names[::-1]):
+        queries = [
+            replace(query, number=int(at[query.number]), found=at[query.found])
+            for query in sheets.find_queries(vectors[first], vectors[second])
+        ]
         pictures = {first: thumbs[first], second: thumbs[second]}
-        title = f"nearest {second} of {first}, among {len(shown)}; framed: the twin"
+        title = f"nearest {second} of {first}{done.space.title}, among {len(at)}"
+        title += "; framed: the twin"
         figure = sheets.neighbour_sheet(queries, pictures, [ids[row] for row in shown], title)
         title = f"Nearest neighbours, {first} → {second}"
         yield f"nearest_{first}_to_{second}", title, figure

@@ -18,6 +18,7 @@ from hpctrain.train.json_file import write_json
 NAME = "evolution"
 _PANELS = {
     "R@1": ("retrieval.", ".all.r@1"),
+    "R@1 of pairs trained on": ("retrieval.", ".trained_on.r@1"),
     "R@1 within one pointing": ("retrieval.", ".within_position.r@1"),
     "kNN accuracy": ("classes.", ".knn.accuracy"),
     "linear probe": ("classes.", ".probe.accuracy"),

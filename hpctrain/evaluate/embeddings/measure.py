@@ -12,18 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpctrain.analysis.embeddings import classify, clusters, maps, pca, retrieval, spread
-from hpctrain.analysis.embeddings.blocks import Array, sample_rows
+from hpctrain.analysis.embeddings.blocks import Array, Chosen, Vectors, sample_rows
 from hpctrain.analysis.embeddings.classify import Labels
 from hpctrain.analysis.embeddings.folds import Folds, make_folds
 from hpctrain.analysis.embeddings.moments import Moments, moments, stacked
 from hpctrain.embed.store import Branch, Store
 from hpctrain.evaluate.embeddings.choice import Choice
 from hpctrain.evaluate.embeddings.columns import classes_of, days, pointings, usual_classes
+from hpctrain.evaluate.embeddings.space import Parts, Space, encoders_of, parts_of, space_of
 
 _AXES = 50
 """Principal components that clusters and maps are made of."""
 _CLUSTER_AXES = 10
 _FEWEST = 4
+_CONTROLS = 2000
+"""Queries of what stands beside the number that counts."""
 JOINT = "joint"
 Say = Callable[[str], None]
 
@@ -42,6 +45,10 @@ class Measured:
     """Maps by name, of each branch (M, 2)."""
     clusters: dict[str, clusters.Clusters] = field(default_factory=dict)
     """k-means of each branch."""
+    space: Space = field(default_factory=lambda: Space({}, ""))
+    """Where modalities are compared."""
+    held: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Rows that were not trained on."""
 
 
 class Measures:
@@ -57,7 +64,9 @@ class Measures:
         store.check_complete()
         table = store.table
         self.store, self.choice, self._say = store, choice, say
-        self.branches: dict[str, Branch] = {name: store.branch(name) for name in store.dims}
+        self.branches: dict[str, Branch] = {n: store.branch(n) for n in encoders_of(store)}
+        self.space = space_of(store)
+        self.compared = {m: store.branch(name) for m, name in self.space.branches.items()}
         self.labels = (
             [classes_of(table, name) for name in choice.columns]
             if choice.columns
@@ -66,13 +75,8 @@ class Measures:
         self.groups = pointings(table)
         splits = table.column("split") if "split" in table.columns else None
         self.folds: Folds = make_folds(splits, days(table), choice.folds, store.num_rows)
-        self.queries = sample_rows(store.num_rows, choice.queries, choice.seed)
+        self.parts: Parts = parts_of(self.folds)
         self.seconds: dict[str, float] = {}
-
-    @property
-    def has_joint_space(self) -> bool:
-        """Whether branches have equal dimensions, so that they can be compared by cosine."""
-        return len(set(self.store.dims.values())) == 1 < len(self.branches)
 
     def quick(self) -> dict[str, Any]:
         """Numbers that tell how a training goes: all but clusters and maps."""
@@ -83,6 +87,7 @@ class Measures:
             "rows": self.store.num_rows,
             "dims": self.store.dims,
             "of": self.store.facts,
+            "retrieval_of": {"vectors": self.space.words, "rows": self.parts.words},
         }
         with self._timed("spread"):
             numbers["spread"] = {name: self._spread(found, name) for name in self.branches}
@@ -95,7 +100,7 @@ class Measures:
     def whole(self) -> Measured:
         """All of them."""
         numbers = self.quick()
-        done = Measured(numbers, self.labels)
+        done = Measured(numbers, self.labels, space=self.space, held=self.parts.held)
         self._components(done)
         with self._timed("clusters"):
             self._clusters(done)
@@ -119,33 +124,45 @@ class Measures:
         if len(names) < 2:
             return {}
         numbers = {"linear_cka": spread.linear_cka(found, *names[:2])}
-        if self.has_joint_space:
-            numbers["alignment"] = spread.alignment(*(self.branches[n] for n in names[:2]))
+        if self.compared:
+            held = self.parts.held
+            numbers["alignment"] = spread.alignment(*(self._some(m, held) for m in self.compared))
         return numbers
 
     def _retrieval(self) -> dict[str, Any]:
-        if not self.has_joint_space:
-            return {"note": "branches of unequal dimensions cannot be searched by each other"}
-        first, second, *_ = self.branches
-        return {
-            f"{a}_to_{b}": self._search(self.branches[a], self.branches[b])
-            for a, b in ((first, second), (second, first))
-        }
+        if not self.compared:
+            return {"note": self.space.words}
+        first, second = self.compared
+        return {f"{a}_to_{b}": self._search(a, b) for a, b in ((first, second), (second, first))}
 
-    def _search(self, x: Branch, y: Branch) -> dict[str, Any]:
+    def _search(self, first: str, second: str) -> dict[str, Any]:
         """One direction, and the controls: does it know more than where the camera points?"""
-        self._say(f"searching {x.path.stem} among {y.path.stem}")
-        other = np.random.default_rng(self.choice.seed).permutation(self.store.num_rows)
-        some = self.queries[sample_rows(len(self.queries), 2000, 1)]
+        self._say(f"searching {first} among {second}")
+        held, seed = self.parts.held, self.choice.seed
+        x, y = self._some(first, held), self._some(second, held)
+        queries = sample_rows(len(held), self.choice.queries, seed)
+        other = np.random.default_rng(seed).permutation(len(held))
+        some = queries[sample_rows(len(queries), _CONTROLS, 1)]
         numbers = {
-            "all": retrieval.find_twins(x, y, self.queries).numbers(),
+            "all": retrieval.find_twins(x, y, queries).numbers(),
             "shuffled": retrieval.find_twins(x, y, some, other[some]).numbers(),
         }
         if self.groups is not None:
-            known = retrieval.only_groups(self.queries, self.groups)
-            within = retrieval.find_within(x, y, self.queries, self.groups)
+            groups = self.groups[held]
+            known = retrieval.only_groups(queries, groups)
+            within = retrieval.find_within(x, y, queries, groups)
             numbers |= {"position_only": known.numbers(), "within_position": within.numbers()}
+        learnt = self.parts.learnt
+        if len(learnt):
+            x, y = self._some(first, learnt), self._some(second, learnt)
+            some = sample_rows(len(learnt), min(_CONTROLS, self.choice.queries), seed)
+            numbers["trained_on"] = retrieval.find_twins(x, y, some).numbers()
         return numbers
+
+    def _some(self, modality: str, rows: NDArray[np.int64]) -> Vectors:
+        """Rows of a modality where it is compared; all are read from the file as they are."""
+        own = self.compared[modality]
+        return own if len(rows) == len(own) else Chosen(own, rows)
 
     def _classes(self) -> dict[str, Any]:
         """What can be told of each column; columns with equal gaps share neighbours."""
@@ -176,9 +193,11 @@ class Measures:
         return numbers
 
     def _components(self, done: Measured) -> None:
-        for name, dim in self.store.dims.items():
-            done.pca[name] = pca.fit(self.moments, name, min(_AXES, dim))
-        if self.has_joint_space:
+        for name in self.branches:
+            done.pca[name] = pca.fit(self.moments, name, min(_AXES, self.store.dims[name]))
+        if self.space.is_expanded:
+            done.pca[JOINT] = pca.fit_sample(list(self.compared.values()), _AXES)
+        elif self.compared:
             joint = stacked(self.moments)
             done.pca[JOINT] = pca.fit(joint, JOINT, min(_AXES, joint.dims[0]))
         done.numbers["pca"] = {
@@ -217,10 +236,11 @@ class Measures:
             places = done.pca[name].project(rows[name])[:, :2]
             done.places[f"PCA of {name}"] = {name: places}
         if JOINT in done.pca:
-            own = {name: done.pca[JOINT].project(x) for name, x in rows.items()}
-            done.places = {"PCA of both": {n: x[:, :2] for n, x in own.items()}, **done.places}
+            joint, title = done.pca[JOINT], f"both{self.space.title}"
+            own = {name: joint.project(x[done.shown]) for name, x in self.compared.items()}
+            done.places = {f"PCA of {title}": {n: x[:, :2] for n, x in own.items()}, **done.places}
             self._say("t-SNE")
-            self._tsne(done, "t-SNE of both", own)
+            self._tsne(done, f"t-SNE of {title}", own)
         else:
             for name, x in rows.items():
                 self._tsne(done, f"t-SNE of {name}", {name: done.pca[name].project(x)})

@@ -13,6 +13,7 @@ _KINDS = {
     "within_position": "within one pointing",
     "position_only": "pointing known, nothing else",
     "shuffled": "shuffled pairs",
+    "trained_on": "among pairs trained on",
 }
 
 
@@ -54,11 +55,13 @@ def _retrieval(numbers: Mapping[str, Any]) -> dict[str, Any]:
                 values = (own["r@1"], own["r@1_chance"], own["r@5"], own["r@5_chance"])
                 ranks = (f"{own['median_rank']:g}", f"{own['median_rank_chance']:g}")
                 rows.append([name, *map(percent, values), *ranks, f"{own['queries']}"])
+    of = numbers["retrieval_of"]
     return {
         "title": "Finding the twin in the other modality",
         "head": ["", "R@1", "by chance", "R@5", "by chance", "median rank", "by chance", "queries"],
         "rows": rows,
-        "note": "An encoder that learnt only where the camera points finds no more among all than "
+        "note": f"Compared are {of['vectors']}; searched for, and among: {of['rows']}. "
+        "An encoder that learnt only where the camera points finds no more among all than "
         "the line `pointing known, nothing else`, and within one pointing what chance finds.",
     }
 

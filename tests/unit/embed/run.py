@@ -12,6 +12,7 @@ import yaml
 from hpctrain.config.backbone import VitBackbone
 from hpctrain.index.store import save_index
 from hpctrain.models.backbones import make_backbone
+from hpctrain.models.heads import Expander
 from hpctrain.provenance import Stamp
 from hpctrain.train.checkpoint import CheckpointFolder
 from tests.unit.data.pairs.builders import camera_pair, pairs, write
@@ -54,9 +55,18 @@ def networks(seed: int) -> Mapping[str, torch.nn.Module]:
     return {name: network.eval() for name, network in made.items()}
 
 
+def expanders(seed: int) -> Mapping[str, torch.nn.Module]:
+    torch.manual_seed(seed)
+    made = {f"expander_{m}": Expander(192, (16, 8)) for m in CROPS}
+    for network in made.values():
+        network[1].running_mean.uniform_()
+    return {name: network.eval() for name, network in made.items()}
+
+
 def save_checkpoint(run: Path, epoch: int, **more: Any) -> None:
+    own = {**networks(epoch), **expanders(epoch)}
     state = {
-        "models": {name: network.state_dict() for name, network in networks(epoch).items()},
+        "models": {name: network.state_dict() for name, network in own.items()},
         "task": {"scales": {"edges": None}},
         "position": {"epoch": epoch, "step": 0, "global_step": 10 * epoch},
         "ema": None,

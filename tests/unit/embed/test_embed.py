@@ -25,7 +25,7 @@ from hpctrain.errors import CheckpointError, ConfigError
 from hpctrain.index import read_index
 from hpctrain.provenance.files import read
 from tests.unit.data.pairs.builders import whole_share
-from tests.unit.embed.run import make_run, networks, save_checkpoint
+from tests.unit.embed.run import expanders, make_run, networks, save_checkpoint
 from tests.unit.embed.stores import full_store
 
 COUNT = 11
@@ -44,6 +44,13 @@ def by_hand(run: Path, epoch: int) -> dict[str, np.ndarray]:
     return found
 
 
+def expanded(run: Path, epoch: int) -> dict[str, np.ndarray]:
+    """The same behind the expanders."""
+    own, nets = by_hand(run, epoch), expanders(epoch)
+    with torch.no_grad():
+        return {m: nets[f"expander_{m}"](torch.from_numpy(x)).numpy() for m, x in own.items()}
+
+
 def test_stores__hold_what_the_encoders_say_of_all_pairs(sky: Path) -> None:
     options = Options(checkpoints=("state_1.pt", "state_2.pt"), batch_size=4, thumbs=5)
     lines = embed(sky, options)
@@ -53,6 +60,9 @@ def test_stores__hold_what_the_encoders_say_of_all_pairs(sky: Path) -> None:
         store = Store.open(sky / "embeddings" / f"state_{epoch}")
         for name, expected in by_hand(sky, epoch).items():
             np.testing.assert_allclose(store.branch(name)[:], expected, rtol=1e-4, atol=1e-5)
+        for name, expected in expanded(sky, epoch).items():
+            behind = store.branch(f"{name}_expanded")[:]
+            np.testing.assert_allclose(behind, expected, rtol=1e-4, atol=1e-5)
         assert store.table.column("id") == [f"W02D/{i}" for i in range(COUNT)]
         assert store.table.columns == (
             *("id", "split", "rgb", "thermal", "timestamp", "node", "position", "sky"),

@@ -12,6 +12,7 @@ from hpctrain.embed.store import Store
 from hpctrain.errors import ConfigError
 from hpctrain.evaluate.embeddings.choice import Choice
 from hpctrain.evaluate.embeddings.columns import classes_of, usual_classes
+from hpctrain.evaluate.embeddings.evolution import curves_of
 from hpctrain.evaluate.embeddings.measure import Measures
 from hpctrain.evaluate.embeddings.tables import flat, page_tables
 from tests.unit.embed.stores import full_store
@@ -88,6 +89,49 @@ def test_unequal_dimensions__have_no_retrieval_but_all_else(tmp_path: Path) -> N
     assert "unequal dimensions" in done.numbers["retrieval"]["note"]
     assert "linear_cka" in done.numbers["pairs"]
     assert list(done.places) == ["t-SNE of ir", "t-SNE of rgb", "PCA of rgb", "PCA of ir"]
+
+
+def test_expanders__make_the_space_in_which_modalities_are_compared(tmp_path: Path) -> None:
+    draws = {m: DRAW.standard_normal((60, 6)).astype(np.float32) for m in ("rgb", "ir")}
+    alike = DRAW.standard_normal((60, 9)).astype(np.float32)
+    behind = {"rgb_expanded": alike, "ir_expanded": 2 * alike}
+    networks = {"rgb": "backbone_rgb", "ir": "backbone_ir"}
+    store = full_store(tmp_path / "both", {**draws, **behind}, networks=networks)
+    done = Measures(store, Choice()).whole()
+    assert done.numbers["retrieval"]["ir_to_rgb"]["all"]["r@1"] == 1
+    assert done.numbers["pairs"]["alignment"] == pytest.approx(0, abs=1e-6)
+    assert "behind the expanders" in done.numbers["retrieval_of"]["vectors"]
+    assert "behind the expanders" in page_tables(done.numbers)[0]["note"]
+    assert list(done.numbers["spread"]) == list(done.numbers["clusters"]) == ["rgb", "ir"]
+    assert list(done.places)[:2] == ["t-SNE of both, expanded", "PCA of both, expanded"]
+    plain = full_store(tmp_path / "plain", draws, networks=networks)
+    found = Measures(plain, Choice()).quick()
+    assert "no loss made alike" in found["retrieval"]["note"]
+    assert "alignment" not in found["pairs"]
+    shared = full_store(tmp_path / "shared", draws, networks=dict.fromkeys(networks, "backbone"))
+    assert "all" in Measures(shared, Choice()).quick()["retrieval"]["rgb_to_ir"]
+
+
+def test_splits__retrieval_is_among_pairs_that_were_not_trained_on(tmp_path: Path) -> None:
+    splits = ["train" if i % 3 else "validation" for i in range(COUNT)]
+    own = DRAW.standard_normal((COUNT, DIM)).astype(np.float32)
+    known = np.array([split == "train" for split in splits])
+    other = np.where(known[:, None], own, DRAW.standard_normal((COUNT, DIM))).astype(np.float32)
+    columns = {"split": splits, **COLUMNS}
+    store = full_store(tmp_path, {"rgb": own, "ir": other}, columns)
+    found = Measures(store, Choice(neighbours=5)).quick()
+    kinds = found["retrieval"]["rgb_to_ir"]
+    assert (kinds["all"]["queries"], kinds["all"]["gallery"]) == (80, 80)
+    assert kinds["all"]["r@1"] < 0.1
+    assert kinds["within_position"]["queries"] == kinds["position_only"]["queries"] == 80
+    assert (kinds["trained_on"]["gallery"], kinds["trained_on"]["r@1"]) == (160, 1)
+    assert found["pairs"]["alignment"] > 1
+    assert found["retrieval_of"]["rows"] == "pairs that were not trained on"
+    lines = dict(flat(found))
+    assert lines["retrieval.ir_to_rgb.trained_on.r@1"] == 1
+    assert list(curves_of([lines])["R@1 of pairs trained on"]) == ["rgb → ir", "ir → rgb"]
+    names = [row[0] for row in page_tables(found)[0]["rows"]]
+    assert "rgb → ir, among pairs trained on" in names
 
 
 def test_columns__that_are_classes(tmp_path: Path) -> None:

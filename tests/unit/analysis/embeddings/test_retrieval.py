@@ -49,6 +49,27 @@ def test_ranks__are_those_of_a_sorted_list(dtype: str) -> None:
     np.testing.assert_array_equal(find_twins(x, y, some).ranks, expected[some])
 
 
+class Noted:
+    """Rows, and how many were read at a time."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows, self.shape, self.most = rows, rows.shape, 0
+
+    def __getitem__(self, rows: object) -> np.ndarray:
+        found = self.rows[rows]  # type: ignore[index]
+        self.most = max(self.most, len(found))
+        return found
+
+
+def test_wide_rows__are_read_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval, "_NUMBERS", 7 * 40)
+    x, y = Noted(X), Noted(Y)
+    np.testing.assert_array_equal(find_twins(x, y, ALL).ranks, find_twins(X, Y, ALL).ranks)
+    groups = np.zeros(90, np.int64)
+    np.testing.assert_array_equal(find_within(x, y, ALL, groups).ranks, find_twins(X, Y, ALL).ranks)
+    assert (x.most, y.most) == (40, 40)
+
+
 def test_perfect_pairs__are_all_found() -> None:
     found = find_twins(X, 2 * X, ALL).numbers()
     assert (found["r@1"], found["r@5"], found["median_rank"]) == (1, 1, 1)

@@ -60,6 +60,17 @@ def test_pca__is_that_of_the_singular_values() -> None:
     assert found.shares.sum() == pytest.approx(1)
 
 
+def test_pca__of_a_sample_is_that_of_both_clouds_where_all_rows_are_in_it() -> None:
+    draw = np.random.default_rng(5)
+    x, y = (draw.standard_normal((50, 6)) * np.arange(1, 7) + n for n in (0, 3))
+    whole = pca.fit(stacked(moments({"x": x, "y": y})), "joint", 4)
+    found = pca.fit_sample([x, y], 4)
+    np.testing.assert_allclose(found.mean, whole.mean)
+    np.testing.assert_allclose(found.axes, whole.axes, atol=1e-9)
+    np.testing.assert_allclose(found.variances, whole.variances)
+    assert pca.fit_sample([x, y], 4, most=10).axes.shape == (4, 6)
+
+
 def test_effective_rank__counts_equal_axes() -> None:
     values = np.linalg.svd(X - X.mean(axis=0), compute_uv=False)
     shares = values / values.sum()

@@ -118,3 +118,20 @@ def test_dataset__keeps_counts_and_reads_no_file_again(tmp_path) -> None:
     for name in ("rgb", "ir"):
         assert np.array_equal(first.crops[name][0], second.crops[name][0])
     assert {p.name for p in cache.glob("*/*")} == {"planes", "marks", "recipe.json"}
+
+
+def test_dataset__only_runs_of_equal_cuts_and_files_share_slots(tmp_path) -> None:
+    index = builders.write(tmp_path, [camera_pair(n, size=(80, 60)) for n in range(2)])
+    other = builders.write(tmp_path / "other", [camera_pair(n, size=(80, 60)) for n in (0, 3)])
+    cache = tmp_path / "cache"
+
+    def folders(block, rows=index):
+        before = set(cache.glob("*"))
+        PairDataset(block, rows, "train", 0, cache=cache)
+        return set(cache.glob("*")) - before
+
+    assert len(folders(pairs())) == 2
+    assert not folders(pairs())
+    assert len(folders(pairs(optical={"margins": {"*": (0, 0, 0.25, 0)}}))) == 1  # not of ir
+    assert len(folders(pairs(optical={"half": "left"}))) == 1
+    assert len(folders(pairs(), other)) == 2
