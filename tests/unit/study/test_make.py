@@ -50,6 +50,17 @@ def test_make_study__batches_keep_warmups_and_averages_in_samples():
     assert "Krizhevsky" in page["rule"]
 
 
+def test_make_study__batches_keep_the_teacher_as_slow_in_samples():
+    settings = ("train.global_batch_size=16", "train.teacher_momentum=0.99")
+    _, _, points = made("batch", "dino", *settings, values=("16", "64"), seeds=1)
+    own, large = (point.job.train for point in points)
+    assert own.teacher_momentum == 0.99
+    assert large.teacher_momentum == pytest.approx(0.99**4)
+    assert own.teacher_temperature == job("dino").job.train.teacher_temperature
+    assert large.teacher_temperature.warmup_steps == own.teacher_temperature.warmup_steps / 4
+    assert large.centring.momentum == pytest.approx(own.centring.momentum**4)
+
+
 def test_make_study__batches_of_other_data_are_around_the_jobs_own():
     _, page, points = made("batch", "mantle", "train.epochs=2", seeds=1)
     own = job("mantle").job
