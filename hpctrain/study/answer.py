@@ -67,7 +67,7 @@ def answer(
         _check_metric(runs, page["metric"])
     found = _VIEWS[question.view](page, runs)
     done = sum(run.is_done for run in runs)
-    sentences = [*found.sentences]
+    sentences = [*found.sentences, *page.get("notes", [])]
     if done < len(runs):
         sentences.append(f"{len(runs) - done} of {len(runs)} runs are not done: this may change")
     plot = {"view": question.view, "title": _title(folder, page), **found.plot}

@@ -95,6 +95,22 @@ def _batches(job: Job, values: Sequence[str], rule: Rule) -> Iterator[Arm]:
         )
 
 
+def whole_epoch(job: Job, arms: Sequence[Arm]) -> int | None:
+    """Samples of an epoch that each arm's batch divides, so that all arms see as many.
+
+    None: those of the job do, or its data are what they are. Of sizes whose common multiple is
+    longer than an epoch only the largest divides it.
+    """
+    own = getattr(job.data, "samples_per_epoch", None)
+    if own is None or job.train.last_batch == "keep":
+        return None
+    sizes = [size for arm in arms if isinstance(size := arm.columns["batch"], int)]
+    unit = math.lcm(*sizes)
+    unit = unit if unit <= own else max(sizes)
+    whole = -(-own // unit) * unit
+    return None if whole == own else whole
+
+
 def _own_batches(job: Job) -> list[int]:
     """64 to 1024 windows; of other data the job's own batch, its halves and doubles."""
     if job.train.reads == "scroll":

@@ -53,6 +53,16 @@ def test_curves__a_falling_rate_is_told_at_equal_time():
     assert any("schedule.kind: constant is fair" in text for text in found.sentences)
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({}, "after 240 to 320 samples: "), ({"last_batch": "keep"}, "at equal samples: ")],
+)
+def test_curves__batches_that_leave_out_unlike_many_samples(more, words):
+    runs = [trained(0, [2.0, 1.0, 0.5, 0.4]), trained(1, [2.0, 1.0, 0.9])]
+    found = answer_curves(page("batch", ["64", "128"], **more), runs)
+    assert found.sentences[0].startswith(words)
+
+
 def test_curves__diverged_and_unfinished_runs_are_no_rivals():
     runs = [
         *SLOW_AND_GOOD,

@@ -10,6 +10,8 @@ from hpctrain.study.questions import QUESTIONS
 from hpctrain.sweep.points import resolve_points
 from tests.unit.study.builders import job
 
+KEPT = ("train.last_batch=keep", "train.network.block=plain")
+
 
 def made(name, task, *settings, **options):
     study, text = make_study(job(task, *settings), name, Options(**options))
@@ -48,6 +50,23 @@ def test_make_study__batches_keep_warmups_and_averages_in_samples():
     assert small.ema.decay**8 == pytest.approx(large.ema.decay, abs=1e-5)
     assert large.optimizer.learning_rate == pytest.approx(6e-4)
     assert "Krizhevsky" in page["rule"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "samples"),
+    [
+        (("data.samples_per_epoch=1500",), (), 2048),
+        (("data.samples_per_epoch=4096",), (), 4096),
+        (("data.samples_per_epoch=1500",), ("64", "96"), 1536),
+        (("data.samples_per_epoch=1500",), ("998", "1000"), 2000),  # of which one divides it
+        (("data.samples_per_epoch=1500", *KEPT), (), 1500),
+    ],
+)
+def test_make_study__batches_divide_an_epoch(settings, values, samples):
+    _, page, points = made("batch", "scroll", *settings, values=values, seeds=1)
+    assert {point.job.data.samples_per_epoch for point in points} == {samples}
+    told = [f"an epoch has {samples} samples in all runs, which the batches divide"]
+    assert page["notes"] == ([] if samples in (1500, 4096) else told)
 
 
 def test_make_study__batches_keep_the_teacher_as_slow_in_samples():
