@@ -91,8 +91,10 @@ def command(
     if is_local and not is_only_rendered:
         failed = _run(folder, say)
     elif not _has_begun(folder):
-        typer.echo(f"next: {start_line(folder)}")
-        typer.echo(f"then: {shlex.join(['hpctrain', 'study', name, str(folder)])}")
+        say(f"next: {start_line(folder)}")
+        say(f"then: {shlex.join(['hpctrain', 'study', name, str(folder)])}")
+        if as_json:
+            typer.echo(json.dumps({"folder": str(folder), "answer": None}, indent=1))
         return
     with suppress(ConfigError) if failed else nullcontext():  # of what did not fail, if any
         _report(folder, name, metric, clock, as_json)

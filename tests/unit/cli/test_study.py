@@ -79,6 +79,13 @@ def test_study__on_a_batch_machine_is_rendered_then_answered_by_the_same_line(fo
     assert "this sweep has started" in capsys.readouterr().err
 
 
+def test_study__on_a_batch_machine_standard_output_is_json_alone(folder, capsys):
+    assert run("study", "rate", "small.yaml", "--site", "generic-slurm", "--json", *SMALL) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"folder": "jobs/small-rate", "answer": None}
+    assert "then: hpctrain study rate jobs/small-rate" in err
+
+
 def test_study__render_only_starts_nothing(folder, capsys):
     line = ("study", "schedules", "small.yaml", "--seeds", "1", "--render-only", *SMALL)
     assert run(*line) == 0
