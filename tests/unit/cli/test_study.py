@@ -118,6 +118,10 @@ def test_study__says_which_runs_failed(folder, capsys, monkeypatch):
         (["batch", "small.yaml", "--values", "2,2"], "give each value once"),
         (["batch", "small.yaml", "--values", "3"], "3"),
         (["rate", "small.yaml", "--metric", "loss"], "compares no validation"),
+        (
+            ["batch", "small.yaml", "--metric", "rmse/generatr"],
+            "rmse/generator, log_spectrum_error/generator. Did you mean 'rmse/generator'?",
+        ),
         (["schedules", "small.yaml", "--clock", "sun"], "choose from wall, cpu"),
         (["schedules", "small.yaml", "--clock", "cpu"], "compares nothing at equal time"),
         (["rate", "small.yaml", "--json", "--render-only"], "makes none; leave one out"),

@@ -1,10 +1,12 @@
 """Tables and sentences of runs whose answer is known."""
 
+import json
 import math
 
 import pytest
 
 from hpctrain.errors import ConfigError
+from hpctrain.study.answer import answer
 from hpctrain.study.curves import answer_curves, value_at
 from hpctrain.study.distance import answer_distance
 from hpctrain.study.range_test import answer_range, read_range
@@ -40,6 +42,26 @@ def test_curves__equal_steps_and_equal_time_may_differ():
     assert steps.startswith("at equal steps: residual (1.005) has the lowest loss, before plain")
     assert time.startswith("at equal time, 30 s of training: plain (1.205) has the lowest loss")
     assert found.sentences[-1] == "noise: from runs that differ in their seed alone"
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("psnr", "--metric: unknown 'psnr'; choose from loss"),
+        (None, "compared by 'mse', which no validation of them has; give --metric, one of loss"),
+    ],
+)
+def test_answer__of_a_metric_that_was_not_measured(tmp_path, metric, words):
+    own = page("blocks", ["plain"], metric="mse")
+    own["runs"] = [{"name": "000", "arm": 0, "seed": 0}]
+    logs = tmp_path / "points" / "000" / "logs"
+    logs.mkdir(parents=True)
+    line = {"kind": "validation", "step": 1, "loss": 1.0}
+    (logs / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(ConfigError, match=".") as info:
+        answer(tmp_path, own, metric)
+    assert words in str(info.value)
+    assert metric or not str(info.value).startswith("--metric")
 
 
 def test_curves__an_arm_without_a_validation_by_then_is_named():

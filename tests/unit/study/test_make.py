@@ -6,8 +6,9 @@ import pytest
 
 from hpctrain.errors import ConfigError
 from hpctrain.study.make import Options, make_study
-from hpctrain.study.questions import QUESTIONS
+from hpctrain.study.questions import QUESTIONS, check_metric, metric_of
 from hpctrain.sweep.points import resolve_points
+from tests.jobs import REPO
 from tests.unit.study.builders import job
 
 KEPT = ("train.last_batch=keep", "train.network.block=plain")
@@ -50,6 +51,26 @@ def test_make_study__batches_keep_warmups_and_averages_in_samples():
     assert small.ema.decay**8 == pytest.approx(large.ema.decay, abs=1e-5)
     assert large.optimizer.learning_rate == pytest.approx(6e-4)
     assert "Krizhevsky" in page["rule"]
+
+
+JOBS = [path.stem for path in sorted((REPO / "jobs").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("task", JOBS)
+def test_metric_of__is_one_that_the_task_measures(task):
+    for settings in ((), ("train.checkpoints.best=null",)):
+        own = job(task, *settings).job
+        check_metric(own, metric_of(own))
+    known = {name.removeprefix("validation/") for name in own.train.validated}
+    assert metric_of(own) in known
+    with pytest.raises(ConfigError, match="choose from"):
+        check_metric(own, "els")
+
+
+def test_check_metric__of_neighbours_needs_a_column_that_they_tell():
+    check_metric(job("dino").job, "knn_rgb")
+    with pytest.raises(ConfigError, match="unknown 'knn_rgb'"):
+        check_metric(job("dino", "train.watch.column=null").job, "knn_rgb")
 
 
 @pytest.mark.parametrize(
