@@ -10,7 +10,7 @@ from typing import Any
 from hpctrain.errors import ConfigError
 from hpctrain.study.curves import answer_curves
 from hpctrain.study.distance import answer_distance
-from hpctrain.study.made import Found, Row
+from hpctrain.study.made import Found, Row, unlike_arithmetic
 from hpctrain.study.make import STUDY
 from hpctrain.study.questions import QUESTIONS, View
 from hpctrain.study.range_test import answer_range
@@ -68,7 +68,8 @@ def answer(
         _check_metric(runs, page["metric"], is_given=metric is not None)
     found = _VIEWS[question.view](page, runs)
     done = sum(run.is_done for run in runs)
-    sentences = [*found.sentences, *page.get("notes", [])]
+    labels = [arm["label"] for arm in page["arms"]]
+    sentences = [*found.sentences, *unlike_arithmetic(labels, runs), *page.get("notes", [])]
     if done < len(runs):
         sentences.append(f"{len(runs) - done} of {len(runs)} runs are not done: this may change")
     plot = {"view": question.view, "title": _title(folder, page), **found.plot}

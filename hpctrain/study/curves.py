@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hpctrain.study.made import Found, Row, finished, mean, of_arm, rounded, states
+from hpctrain.study.made import Found, Row, finished, mean, of_arm, precisions, rounded, states
 from hpctrain.study.noise import Noise, noise_of
 from hpctrain.study.record import DIVERGED, Trained
 from hpctrain.study.verdict import Compared, verdict
@@ -88,6 +88,8 @@ def _row(page: dict[str, Any], runs: Sequence[Trained], arm: int, seconds: float
         "lowest": rounded(min(finals, default=None)),
         "highest": rounded(max(finals, default=None)),
     }
+    if precisions(runs):
+        row["precision"] = precisions(all_own) or None
     if seconds is not None:
         row[f"{metric} at {seconds:.4g} {_UNITS[page['clock']]}"] = mean(
             _at_time(runs, arm, metric, seconds)

@@ -48,6 +48,7 @@ class Trained:
         training: log lines.
         validation: validations.
         by_distance: error by distance, of the newest validation.
+        precision: of its arithmetic, which train.precision: auto may choose; empty: not known.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Trained:
     training: tuple[Moment, ...]
     validation: tuple[Moment, ...]
     by_distance: dict[str, list[float]]
+    precision: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -98,7 +100,8 @@ def _read(run_dir: Path, run: dict[str, Any], clock: Clock) -> Trained:
     training, validation = _moments(run_dir, _samples_by(run_dir), clock)
     steps = training[-1].numbers["step"] if training else 0
     own = run["name"], run["arm"], run["seed"], state_of(run_dir)
-    return Trained(*own, steps, training, validation, _by_distance(run_dir))
+    precision = run_state.read(run_dir).text("precision") or ""
+    return Trained(*own, steps, training, validation, _by_distance(run_dir), precision)
 
 
 def _samples_by(run_dir: Path) -> Callable[[int], int]:

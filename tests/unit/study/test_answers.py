@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from hpctrain.errors import ConfigError
 from hpctrain.study.answer import answer
 from hpctrain.study.curves import answer_curves, value_at
 from hpctrain.study.distance import answer_distance
+from hpctrain.study.made import unlike_arithmetic
 from hpctrain.study.range_test import answer_range, read_range
 from hpctrain.study.record import Moment
 from hpctrain.study.schedules import answer_rates
@@ -97,6 +99,16 @@ def test_curves__diverged_and_unfinished_runs_are_no_rivals():
     assert "diverged, to a loss that is no number: wild" in found.sentences
     assert [row["loss"] for row in found.rows[2:]] == [None, None]
     assert found.rows[3]["runs"] == "1 running"
+
+
+def test_curves__the_arithmetic_of_each_run_is_shown_and_told_where_it_differs():
+    names = "float32", "float32", "bfloat16", "float32"
+    runs = [replace(run, precision=p) for run, p in zip(SLOW_AND_GOOD, names, strict=True)]
+    found = answer_curves(page("blocks", ["plain", "residual"]), runs)
+    assert [row["precision"] for row in found.rows] == ["float32", "bfloat16, float32"]
+    (text,) = unlike_arithmetic(["plain", "residual"], runs)
+    assert "(float32: plain, residual; bfloat16: residual)" in text
+    assert unlike_arithmetic(["plain", "residual"], runs[:2]) == []
 
 
 def test_curves__an_arm_that_only_got_worse_asks_for_more_epochs():

@@ -25,7 +25,7 @@ def folder(tmp_path, request):
     cut = '{"kind": "train", "step": 6, "sam'
     text = "".join(json.dumps(line) + "\n" for line in LINES) + cut
     (run / "logs" / "metrics.jsonl").write_text(text)
-    (run / "state.json").write_text(json.dumps({"status": "finished"}))
+    (run / "state.json").write_text(json.dumps({"status": "finished", "precision": "bfloat16"}))
     return tmp_path
 
 
@@ -33,6 +33,7 @@ def folder(tmp_path, request):
 def test_read_runs__adds_up_the_time_of_the_steps(folder, clock, seconds):
     own = page("blocks", ["plain"], runs=[{"name": "000", "arm": 0, "seed": 0}])
     (run,) = read_runs(folder, own, clock)
+    assert run.precision == "bfloat16"
     assert (run.steps, run.seconds) == (5, pytest.approx(seconds))
     assert run.curve("loss") == [(160, pytest.approx(seconds), 1.4)]
 
