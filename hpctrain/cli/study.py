@@ -20,6 +20,7 @@ from hpctrain.errors import EXIT_STOPPED, ConfigError, TrainError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpctrain.config.load import Resolved
     from hpctrain.study.make import Options
     from hpctrain.study.record import Clock
 
@@ -86,13 +87,16 @@ def command(
         raise ConfigError("--json: prints an answer, and --render-only makes none; leave one out")
     words = [*(overrides or []), *([f"resources.ranks_per_node={ranks}"] if ranks else [])]
     options = _options(name, values, seeds, epochs, rate, as_name)
-    folder, is_local = _render(name, target, words, site, out, options, say)
+    resolved = _load(target, words, site, metric)
+    folder, is_local = _render(resolved, name, out, options, say)
     failed: list[str] = []
     if is_local and not is_only_rendered:
         failed = _run(folder, say)
     elif not _has_begun(folder):
-        typer.echo(f"next: {start_line(folder)}")
-        typer.echo(f"then: {shlex.join(['hpctrain', 'study', name, str(folder)])}")
+        say(f"next: {start_line(folder)}")
+        say(f"then: {shlex.join(['hpctrain', 'study', name, str(folder)])}")
+        if as_json:
+            typer.echo(json.dumps({"folder": str(folder), "answer": None}, indent=1))
         return
     with suppress(ConfigError) if failed else nullcontext():  # of what did not fail, if any
         _report(folder, name, metric, clock, as_json)
@@ -178,21 +182,25 @@ def _options(
     return Options(parts, seeds if seeds is not None else Options.seeds, epochs, rule, as_name)
 
 
+def _load(target: str, words: list[str], site: str | None, metric: str | None) -> Resolved:
+    """The job; a number by which its runs cannot be compared is refused before they begin."""
+    from hpctrain.study.questions import check_metric
+
+    resolved = load(target, words, site)
+    if metric is not None:
+        check_metric(resolved.job, metric)
+    return resolved
+
+
 def _render(
-    name: str,
-    target: str,
-    words: list[str],
-    site: str | None,
-    out: Path,
-    options: Options,
-    say: Callable[[str], None],
+    resolved: Resolved, name: str, out: Path, options: Options, say: Callable[[str], None]
 ) -> tuple[Path, bool]:
     """Write the study's folder; returns it, and whether its runs can be made here."""
     from hpctrain.study import STUDY, make_study
 
-    resolved, text = make_study(load(target, words, site), name, options)
-    folder = render_sweep(resolved, out, say, {STUDY: text})
-    return folder, resolved.site.scheduler == "local"
+    study, text = make_study(resolved, name, options)
+    folder = render_sweep(study, out, say, {STUDY: text})
+    return folder, study.site.scheduler == "local"
 
 
 def _run(folder: Path, say: Callable[[str], None]) -> list[str]:

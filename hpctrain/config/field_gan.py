@@ -147,6 +147,11 @@ class FieldGan(Training):
         """Fields are made at the resolution of the files."""
         return 1
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        return VALIDATION
+
     @model_validator(mode="after")
     def _metrics_exist(self) -> FieldGan:
         plateau = self.schedule.plateau

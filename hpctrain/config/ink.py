@@ -136,6 +136,11 @@ class Ink(ScrollTraining):
     checkpoints: InkCheckpoints = InkCheckpoints()
     """When the state is saved."""
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        return VALIDATION
+
     @model_validator(mode="after")
     def _consistent(self) -> Ink:
         self._check_metrics(LOSSES, VALIDATION)

@@ -20,6 +20,7 @@ WATCHED = (
     *(f"validation/knn_{m}" for m in ("rgb", "ir")),
 )
 """Numbers of the validation that both tasks have; those of kNN with `watch.column`."""
+_OF_LABELS = "validation/knn_"
 FEWEST = 4
 """Validation pairs that can be watched."""
 
@@ -59,6 +60,13 @@ class PairTraining(Training):
     def rising(self) -> frozenset[str]:
         """Numbers of the validation that are better the larger they are."""
         return frozenset(WATCHED)
+
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        has_labels = self.watch.column is not None
+        watched = (name for name in WATCHED if has_labels or not name.startswith(_OF_LABELS))
+        return ("validation/loss", *watched)
 
     @property
     def same_loss_from(self) -> int:

@@ -148,6 +148,11 @@ class ScrollVae(ScrollTraining):
         """First step from which on the loss has the same weights."""
         return self.divergence.warmup_steps
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        return VALIDATION
+
     @model_validator(mode="after")
     def _consistent(self) -> ScrollVae:
         self._check_metrics(LOSSES, VALIDATION)

@@ -72,6 +72,11 @@ class FieldTraining(Training):
     initial_weights: InitialWeights | None = None
     """null: random ones."""
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        return _VALIDATION
+
     @model_validator(mode="after")
     def _metric_exists(self) -> FieldTraining:
         plateau = self.schedule.plateau

@@ -100,6 +100,11 @@ class Training(Schema):
         """Numbers of the validation that are better the larger they are."""
         return frozenset()
 
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """Numbers of the validation that runs can be judged by."""
+        return ()
+
     def _check_plateau_mode(self) -> None:
         """For tasks that know all numbers of their validation: which way each gets better."""
         plateau = self.schedule.plateau

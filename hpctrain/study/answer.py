@@ -10,7 +10,8 @@ from typing import Any
 from hpctrain.errors import ConfigError
 from hpctrain.study.curves import answer_curves
 from hpctrain.study.distance import answer_distance
-from hpctrain.study.made import Found, Row
+from hpctrain.study.made import Found, Row, unlike_arithmetic
+from hpctrain.study.make import STUDY
 from hpctrain.study.questions import QUESTIONS, View
 from hpctrain.study.range_test import answer_range
 from hpctrain.study.record import DIVERGED, Clock, Trained, read_runs
@@ -64,10 +65,11 @@ def answer(
     page = {**page, "metric": metric or page["metric"], "clock": clock or "wall"}
     runs = read_runs(folder, page, clock or "wall")
     if question.view in ("curves", "rates"):
-        _check_metric(runs, page["metric"])
+        _check_metric(runs, page["metric"], is_given=metric is not None)
     found = _VIEWS[question.view](page, runs)
     done = sum(run.is_done for run in runs)
-    sentences = [*found.sentences]
+    labels = [arm["label"] for arm in page["arms"]]
+    sentences = [*found.sentences, *unlike_arithmetic(labels, runs), *page.get("notes", [])]
     if done < len(runs):
         sentences.append(f"{len(runs) - done} of {len(runs)} runs are not done: this may change")
     plot = {"view": question.view, "title": _title(folder, page), **found.plot}
@@ -78,7 +80,7 @@ def _title(folder: Path, page: dict[str, Any]) -> str:
     return f"{folder.resolve().name}: {page['asks']}"
 
 
-def _check_metric(runs: Sequence[Trained], metric: str) -> None:
+def _check_metric(runs: Sequence[Trained], metric: str, *, is_given: bool) -> None:
     """Refuse a name that no validation has.
 
     Raises:
@@ -90,8 +92,12 @@ def _check_metric(runs: Sequence[Trained], metric: str) -> None:
     if known and metric not in known:
         from hpctrain.config.words import nearest
 
+        names = f"{', '.join(known)}{nearest(metric, known)}"
+        if is_given:
+            raise ConfigError(f"--metric: unknown {metric!r}; choose from {names}")
         raise ConfigError(
-            f"--metric: unknown {metric!r}; choose from {', '.join(known)}{nearest(metric, known)}"
+            f"{STUDY}: its runs are compared by {metric!r}, which no validation of them has; give "
+            f"--metric, one of {names}"
         )
     if not known and not any(run.state == DIVERGED for run in runs):
         raise ConfigError("no run of the study has been validated yet; start it first")

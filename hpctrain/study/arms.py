@@ -95,6 +95,22 @@ def _batches(job: Job, values: Sequence[str], rule: Rule) -> Iterator[Arm]:
         )
 
 
+def whole_epoch(job: Job, arms: Sequence[Arm]) -> int | None:
+    """Samples of an epoch that each arm's batch divides, so that all arms see as many.
+
+    None: those of the job do, or its data are what they are. Of sizes whose common multiple is
+    longer than an epoch only the largest divides it.
+    """
+    own = getattr(job.data, "samples_per_epoch", None)
+    if own is None or job.train.last_batch == "keep":
+        return None
+    sizes = [size for arm in arms if isinstance(size := arm.columns["batch"], int)]
+    unit = math.lcm(*sizes)
+    unit = unit if unit <= own else max(sizes)
+    whole = -(-own // unit) * unit
+    return None if whole == own else whole
+
+
 def _own_batches(job: Job) -> list[int]:
     """64 to 1024 windows; of other data the job's own batch, its halves and doubles."""
     if job.train.reads == "scroll":
@@ -114,9 +130,24 @@ def _in_samples(job: Job, factor: float) -> Values:
     if divergence is not None and divergence.warmup_steps:
         steps = max(1, round(divergence.warmup_steps / factor))
         found["train.divergence.warmup_steps"] = steps
-    if train.ema is not None:  # Busbridge et al. 2023, arXiv:2307.13813, definition 1.2
-        found["train.ema.decay"] = float(f"{train.ema.decay**factor:.6g}")
+    temperature = getattr(train, "teacher_temperature", None)
+    if temperature is not None and temperature.warmup_steps:
+        steps = max(1, round(temperature.warmup_steps / factor))
+        found["train.teacher_temperature.warmup_steps"] = steps
+    # averages: Busbridge et al. 2023, arXiv:2307.13813, definition 1.2
+    if train.ema is not None:
+        found["train.ema.decay"] = _kept(train.ema.decay, factor)
+    if hasattr(train, "teacher_momentum"):
+        found["train.teacher_momentum"] = _kept(train.teacher_momentum, factor)
+    centring = getattr(train, "centring", None)
+    if centring is not None and centring.kind == "centre":
+        found["train.centring.momentum"] = _kept(centring.momentum, factor)
     return found
+
+
+def _kept(share: float, factor: float) -> float:
+    """What an average keeps of itself in a step on so many times the samples."""
+    return float(f"{share**factor:.9g}")
 
 
 def _range(job: Job, values: Sequence[str], rule: Rule) -> Iterator[Arm]:

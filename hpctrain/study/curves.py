@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hpctrain.study.made import Found, Row, finished, mean, of_arm, rounded, states
+from hpctrain.study.made import Found, Row, finished, mean, of_arm, precisions, rounded, states
 from hpctrain.study.noise import Noise, noise_of
 from hpctrain.study.record import DIVERGED, Trained
 from hpctrain.study.verdict import Compared, verdict
@@ -24,7 +24,7 @@ def answer_curves(page: dict[str, Any], runs: Sequence[Trained]) -> Found:
     finals = [_finals(runs, arm, metric) for arm in range(len(labels))]
     noise = noise_of(finals, [[v for *_, v in run.curve(metric)] for run in done])
     rows = [_row(page, runs, arm, shared_s) for arm in range(len(labels))]
-    sentences = _equal_steps(page, finals, noise)
+    sentences = _equal_steps(page, finals, noise, _seen(page, rows))
     if shared_s is not None:
         sentences += _equal_time(page, runs, shared_s, noise)
     sentences += _unripe(page, done, noise)
@@ -88,6 +88,8 @@ def _row(page: dict[str, Any], runs: Sequence[Trained], arm: int, seconds: float
         "lowest": rounded(min(finals, default=None)),
         "highest": rounded(max(finals, default=None)),
     }
+    if precisions(runs):
+        row["precision"] = precisions(all_own) or None
     if seconds is not None:
         row[f"{metric} at {seconds:.4g} {_UNITS[page['clock']]}"] = mean(
             _at_time(runs, arm, metric, seconds)
@@ -110,15 +112,26 @@ def _compared(page: dict[str, Any], groups: Sequence[tuple[float, ...]]) -> list
     return [Compared(arm["label"], values) for arm, values in pairs if values]
 
 
+def _seen(page: dict[str, Any], rows: Sequence[Row]) -> str:
+    """What the finished runs have had alike."""
+    if page["question"] != "batch":
+        return "at equal steps"
+    seen = [row["samples"] for row in rows if row[page["metric"]] is not None]
+    # a short batch that is left out is another one at each size
+    if not seen or page.get("last_batch") == "keep" or min(seen) == max(seen):
+        return "at equal samples"
+    return f"after {min(seen)} to {max(seen)} samples"
+
+
 def _equal_steps(
-    page: dict[str, Any], finals: Sequence[tuple[float, ...]], noise: Noise
+    page: dict[str, Any], finals: Sequence[tuple[float, ...]], noise: Noise, seen: str
 ) -> list[str]:
     known = _compared(page, finals)
     if len(known) < 2:
         return ["fewer than two of the arms are finished, so there is nothing to compare yet"]
     own = page["metric"], noise
     text = verdict(known, *own, is_rising=page["metric"] in page["rising"])
-    return [f"at equal {'samples' if page['question'] == 'batch' else 'steps'}: {text}"]
+    return [f"{seen}: {text}"]
 
 
 def _equal_time(

@@ -12,6 +12,7 @@ from hpctrain.errors import RenderError
 from hpctrain.provenance import Stamp, embed, stamp_run
 from hpctrain.provenance.run import file_digest, read_manifest, run_id
 from hpctrain.study.answer import Answer
+from hpctrain.study.record import Trained
 from hpctrain.sweep.write import POINTS
 
 NAMES = ("answer.csv", "answer.json", "answer.png", "answer.svg")
@@ -32,7 +33,7 @@ def write_answer(folder: Path, answer: Answer) -> Stamp:
         **{key: answer.page[key] for key in ("question", "asks", "equal", "job", "metric")},
         "answer": list(answer.sentences),
         "rows": list(answer.rows),
-        "runs": [_run(folder, run.name, run.state) for run in runs],
+        "runs": [_run(folder, run) for run in runs],
         "plot": answer.plot,
     }
     try:
@@ -50,9 +51,10 @@ def write_answer(folder: Path, answer: Answer) -> Stamp:
     return stamp
 
 
-def _run(folder: Path, name: str, state: str) -> dict[str, Any]:
-    run_dir = folder / POINTS / name
-    found = {"name": name, "state": state, "run_id": run_id(read_manifest(run_dir))}
+def _run(folder: Path, run: Trained) -> dict[str, Any]:
+    run_dir = folder / POINTS / run.name
+    found = {"name": run.name, "state": run.state, "precision": run.precision or None}
+    found["run_id"] = run_id(read_manifest(run_dir))
     return {**found, "config_digest": file_digest(run_dir / "config.yaml")}
 
 

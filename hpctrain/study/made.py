@@ -38,6 +38,26 @@ def states(runs: Sequence[Trained]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
+def precisions(runs: Sequence[Trained]) -> str:
+    """`float32`, or `float32, bfloat16`; empty: not known."""
+    return ", ".join(dict.fromkeys(run.precision for run in runs if run.precision))
+
+
+def unlike_arithmetic(labels: Sequence[str], runs: Sequence[Trained]) -> list[str]:
+    """A warning where runs that are compared do not compute alike."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        if run.precision:
+            found.setdefault(run.precision, {})[labels[run.arm]] = None
+    if len(found) < 2:
+        return []
+    parts = "; ".join(f"{name}: {', '.join(own)}" for name, own in found.items())
+    return [
+        f"not in the same arithmetic, by train.precision: auto ({parts}), which may be all of a "
+        "difference; give --set train.precision=float32, or another"
+    ]
+
+
 def rounded(value: float | None) -> float | None:
     """Six digits, which is more than a training has."""
     return None if value is None else float(f"{value:.6g}")

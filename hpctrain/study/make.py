@@ -14,7 +14,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.layers import Layers
 from hpctrain.config.load import Resolved
 from hpctrain.errors import ConfigError
-from hpctrain.study.arms import Arm, main_rate, make_arms
+from hpctrain.study.arms import Arm, main_rate, make_arms, whole_epoch
 from hpctrain.study.questions import QUESTIONS, Question, loss_of, metric_of, misfit
 from hpctrain.sweep.points import name_width
 from hpctrain.sweep.scaling import RULES, Rule
@@ -66,11 +66,16 @@ def make_study(resolved: Resolved, name: str, options: Options) -> tuple[Resolve
     for block in _blocks(job, name, question, options):
         base.add(Document(called, block))
     arms = make_arms(name, _with_epochs(job, options), options.values, options.rule)
+    samples = whole_epoch(job, arms) if name == "batch" else None
+    notes = []
+    if samples is not None:
+        base.add(Document(called, {"data": {"samples_per_epoch": samples}}))
+        notes.append(f"an epoch has {samples} samples in all runs, which the batches divide")
     seeds = [job.train.seed + i for i in range(options.seeds)]
     points = [arm.values for arm in arms if arm.values]
     base.add(Document(called, {"sweep": {"grid": {"train.seed": seeds}, "points": points}}))
     made = Resolved(base.validate(Job), resolved.site, base)
-    return made, _text(name, job, arms, seeds, options)
+    return made, _text(name, job, arms, seeds, options, notes)
 
 
 def _with_epochs(job: Job, options: Options) -> Job:
@@ -96,7 +101,14 @@ def _blocks(job: Job, name: str, question: Question, options: Options) -> list[d
     return found
 
 
-def _text(name: str, job: Job, arms: Sequence[Arm], seeds: Sequence[int], options: Options) -> str:
+def _text(
+    name: str,
+    job: Job,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    options: Options,
+    notes: Sequence[str],
+) -> str:
     """study.json: what was asked, what each run is, and how runs are compared."""
     question, metric = QUESTIONS[name], metric_of(job)
     runs = [(seed, arm) for seed in seeds for arm in range(len(arms))]
@@ -115,6 +127,8 @@ def _text(name: str, job: Job, arms: Sequence[Arm], seeds: Sequence[int], option
         "rate": main_rate(job)[1],
         "schedule": job.train.schedule.kind,
         "rule": RULES[options.rule] if name == "batch" else "",
+        "last_batch": job.train.last_batch,
+        "notes": [*notes],
         "arms": [asdict(arm) for arm in arms],
         "runs": [
             {"name": f"{number:0{width}}", "arm": arm, "seed": seed}

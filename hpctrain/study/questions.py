@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hpctrain.config.job import Job
+from hpctrain.config.words import nearest
+from hpctrain.errors import ConfigError
 
 View = Literal["curves", "rates", "range", "distance"]
 """curves: validation over samples, and over time; rates: over the learning rate, a curve a
@@ -123,7 +125,13 @@ def misfit(name: str, job: Job) -> str:
     return ""
 
 
-_METRICS = {"scroll_vae": "loss", "ink": "loss", "field_gan": "chi2/both"}
+_METRICS = {
+    "scroll_vae": "loss",
+    "ink": "loss",
+    "field_gan": "chi2/both",
+    "vicreg": "loss",
+    "dino": "r1_rgb_to_ir",  # its loss tells little of what is learned
+}
 
 
 def metric_of(job: Job) -> str:
@@ -132,6 +140,20 @@ def metric_of(job: Job) -> str:
     if best is not None:
         return best.removeprefix("validation/")
     return _METRICS.get(job.train.task, "rmse/generator")
+
+
+def check_metric(job: Job, metric: str) -> None:
+    """Refuse, before anything runs, a number that is not known to be in the task's validation.
+
+    Raises:
+        ConfigError: names those that there are.
+    """
+    known = [name.removeprefix("validation/") for name in job.train.validated]
+    if known and metric not in known:
+        raise ConfigError(
+            f"--metric: unknown {metric!r}; until runs have measured others, choose from "
+            f"{', '.join(known)}{nearest(metric, known)}"
+        )
 
 
 def loss_of(job: Job) -> str:

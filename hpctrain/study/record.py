@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +48,7 @@ class Trained:
         training: log lines.
         validation: validations.
         by_distance: error by distance, of the newest validation.
+        precision: of its arithmetic, which train.precision: auto may choose; empty: not known.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Trained:
     training: tuple[Moment, ...]
     validation: tuple[Moment, ...]
     by_distance: dict[str, list[float]]
+    precision: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -95,28 +97,43 @@ def state_of(run_dir: Path) -> str:
 
 
 def _read(run_dir: Path, run: dict[str, Any], clock: Clock) -> Trained:
-    try:
-        batch = read_resolved(run_dir / "config.yaml").train.global_batch_size
-    except ConfigError:
-        batch = 0
-    training, validation = _moments(run_dir, batch, clock)
-    steps = training[-1].samples // batch if training and batch else 0
+    training, validation = _moments(run_dir, _samples_by(run_dir), clock)
+    steps = training[-1].numbers["step"] if training else 0
     own = run["name"], run["arm"], run["seed"], state_of(run_dir)
-    return Trained(*own, steps, training, validation, _by_distance(run_dir))
+    precision = run_state.read(run_dir).text("precision") or ""
+    return Trained(*own, steps, training, validation, _by_distance(run_dir), precision)
+
+
+def _samples_by(run_dir: Path) -> Callable[[int], int]:
+    """Samples of all ranks after so many steps.
+
+    The last batch of an epoch, where it is kept, is as short as it is for scrolls; how many
+    samples other data have is not written down, and it counts as full.
+    """
+    try:
+        job = read_resolved(run_dir / "config.yaml")
+    except ConfigError:
+        return lambda _: 0
+    batch, epoch = job.train.global_batch_size, getattr(job.data, "samples_per_epoch", 0)
+    if job.train.last_batch == "drop" or not epoch:
+        return lambda step: step * batch
+    steps = -(-epoch // batch)
+    return lambda step: step // steps * epoch + step % steps * batch
 
 
 def _moments(
-    run_dir: Path, batch: int, clock: Clock
+    run_dir: Path, samples: Callable[[int], int], clock: Clock
 ) -> tuple[tuple[Moment, ...], tuple[Moment, ...]]:
     """Log lines and validations, each with the time of all log lines up to it."""
     training, validation, seconds, step = [], [], 0.0, 0
     for line in _lines(run_dir / "logs" / "metrics.jsonl"):
+        now = samples(line["step"])
         if line["kind"] == "train":
-            seconds += _seconds(line, (line["step"] - step) * batch, clock)
+            seconds += _seconds(line, now - samples(step), clock)
             step = line["step"]
-            training.append(Moment(step * batch, seconds, line))
+            training.append(Moment(now, seconds, line))
         elif line["kind"] == "validation":
-            validation.append(Moment(line["step"] * batch, seconds, line))
+            validation.append(Moment(now, seconds, line))
     return tuple(training), tuple(validation)
 
 

@@ -17,6 +17,16 @@ class Background:
         self._error: BaseException | None = None
         self.longest_s = 0.0
         """Seconds that the longest piece of work took."""
+        self._lock = threading.Lock()
+        self._clock: int | None = None
+        self._cpu_s = 0.0
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of all its work up to now; 0 where threads have no clock of their own."""
+        with self._lock:  # while it is held the thread cannot end, and its clock with it
+            now = 0.0 if self._clock is None else time.clock_gettime(self._clock)
+            return self._cpu_s + now
 
     @property
     def is_busy(self) -> bool:
@@ -69,8 +79,14 @@ class Background:
 
     def _run(self, work: Callable[[], Callable[[], None] | None]) -> None:
         begin = time.perf_counter()
+        if hasattr(time, "pthread_getcpuclockid"):
+            self._clock = time.pthread_getcpuclockid(threading.get_ident())
         try:
             self._done = work()
         except BaseException as e:  # raised by the loop
             self._error = e
         self.longest_s = max(self.longest_s, time.perf_counter() - begin)
+        with self._lock:
+            if self._clock is not None:
+                self._cpu_s += time.clock_gettime(self._clock)
+                self._clock = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,12 +21,24 @@ class Clock:
     not. On CUDA a step's end may come before its kernels', but no log line does.
     """
 
-    def __init__(self, global_batch_size: int, device: torch.device | None = None) -> None:
-        self._batch = global_batch_size
+    def __init__(
+        self,
+        global_batch_size: int,
+        device: torch.device | None = None,
+        beside: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Begin to measure.
+
+        Args:
+            global_batch_size: samples a full step.
+            device: where the models are; None: the CPU.
+            beside: CPU seconds up to now of threads whose work is no part of the steps.
+        """
+        self._batch, self._beside = global_batch_size, beside
         self._phases = Phases(device)
         self._mark = time.perf_counter()
         self._aside_s = 0.0
-        self._cpu_mark = time.process_time()
+        self._cpu_mark = self._now_cpu_s()
         self._cpu_s = 0.0
         self._steps = 0.0
         self._total_s = 0.0
@@ -40,7 +52,7 @@ class Clock:
     def start(self) -> None:
         """The loop begins."""
         self._mark, self._aside_s = time.perf_counter(), 0.0
-        self._cpu_mark = time.process_time()
+        self._cpu_mark = self._now_cpu_s()
         self._phases.begin()
 
     def mark(self, phase: Phase) -> None:
@@ -72,7 +84,7 @@ class Clock:
         try:
             yield
         finally:
-            self._cpu_mark = time.process_time()
+            self._cpu_mark = self._now_cpu_s()
             self._phases.begin()
             spent = time.perf_counter() - begin
             self._aside_s += spent
@@ -111,8 +123,10 @@ class Clock:
         return self._batch / self.mean_step_s if self.mean_step_s else 0.0
 
     def take_cpu_s(self) -> float:
-        """CPU seconds of all threads of this rank since the last call, less what is set aside.
+        """CPU seconds of this rank's steps since the last call, less what is set aside.
 
+        Those of torch's threads and of those that read data count; those of threads that write
+        checkpoints and look at files do not. The threads of TensorBoard and of the start-up do.
         Where others use the machine too, they say more of a training's cost than its seconds.
         """
         self._count_cpu()
@@ -120,9 +134,12 @@ class Clock:
         return spent
 
     def _count_cpu(self) -> None:
-        now = time.process_time()
+        now = self._now_cpu_s()
         self._cpu_s += now - self._cpu_mark
         self._cpu_mark = now
+
+    def _now_cpu_s(self) -> float:
+        return time.process_time() - self._beside()
 
     def take(self) -> tuple[float, dict[Phase, float]]:
         """Samples a second, and each phase's share of the time, since the last call."""

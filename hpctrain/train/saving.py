@@ -56,6 +56,11 @@ class Saver:
         return self._writer.longest_s
 
     @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the thread that copies and writes, up to now."""
+        return self._writer.cpu_s
+
+    @property
     def is_writing(self) -> bool:
         """True while a checkpoint is being written, or its end was not taken note of."""
         return self._writer.is_busy

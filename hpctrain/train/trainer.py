@@ -77,7 +77,12 @@ class Trainer:
                 step=saved["position"]["step"],
             )
             self._change = ScheduleChange.of(saved["schedule"], facts)
-        self.clock = Clock(self.settings.global_batch_size, comm.device)
+        self.files = DataFiles(run.read_index, is_main=comm.rank == 0)
+        self.clock = Clock(
+            self.settings.global_batch_size,
+            comm.device,
+            beside=lambda: self.saver.cpu_s + self.files.cpu_s,
+        )
         saved_precision = saved["precision"] if saved else None
         built = build(
             task, comm, self.data, self.course.total_steps, saved_precision, self.clock.mark
@@ -93,7 +98,6 @@ class Trainer:
             self.saver.saved_step = self.position.global_step
         self.meter = Meter()
         self.finite = FiniteCheck(self.data, folder, self.course.steps_in)
-        self.files = DataFiles(run.read_index, is_main=comm.rank == 0)
         self.leg = self.course.leg(self.position.epoch)
         self.reading = self._agree_on_reading()
         self.reporter = Reporter(

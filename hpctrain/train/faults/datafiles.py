@@ -26,6 +26,11 @@ class DataFiles:
         self._known: dict[Path, Stamp] = {}
         self._next = 0.0
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of comparing beside the training, up to now."""
+        return self._work.cpu_s
+
     def check(self) -> None:
         """Begin to compare, unless that is under way or was a moment ago."""
         if self._is_main and not self._work.is_busy and time.monotonic() >= self._next:

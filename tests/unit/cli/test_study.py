@@ -34,16 +34,18 @@ def test_study__without_a_name_lists_the_questions(capsys):
     assert [page["name"] for page in json.loads(capsys.readouterr().out)] == list(QUESTIONS)
 
 
-def finish(run_dir, loss, step_s=0.5):
+def finish(run_dir, loss, precision="float32"):
     """What a training of four steps leaves behind."""
     (run_dir / "logs").mkdir(exist_ok=True)
     lines = [
-        {"kind": "train", "step": 4, "samples_per_s": 2 / step_s, "cpu_s": 9.0},
+        {"kind": "train", "step": 4, "samples_per_s": 4.0, "cpu_s": 9.0},
         {"kind": "validation", "step": 4, "rmse/generator": loss, "other": 1.0},
     ]
     text = "".join(json.dumps({"epoch": 1, "time": 1.0, **line}) + "\n" for line in lines)
     (run_dir / "logs" / "metrics.jsonl").write_text(text)
-    (run_dir / "state.json").write_text(json.dumps({"status": "finished", "step": 4}))
+    (run_dir / "state.json").write_text(
+        json.dumps({"status": "finished", "step": 4, "precision": precision})
+    )
 
 
 def test_study__on_a_batch_machine_is_rendered_then_answered_by_the_same_line(folder, capsys):
@@ -59,10 +61,12 @@ def test_study__on_a_batch_machine_is_rendered_then_answered_by_the_same_line(fo
     out = capsys.readouterr().out
     assert "4 (1) has the lowest rmse/generator, before 2 (2.005)" in out
     assert "1 of 4 runs are not done: this may change" in out
-    finish(points / "003", 1.01)
+    finish(points / "003", 1.01, "bfloat16")
     assert run("study", "batch", "small-batch", "--json", "--clock", "cpu") == 0
     page = json.loads(capsys.readouterr().out)
     assert [row["cpu_s"] for row in page["rows"]] == [9.0, 9.0]
+    assert [row["precision"] for row in page["rows"]] == ["float32", "float32, bfloat16"]
+    assert any("(float32: 2, 4; bfloat16: 4)" in text for text in page["answer"])
     assert page["answer"][1].startswith("at equal time, 9 CPU s of training: 4 (1.005)")
     target = folder / "jobs" / "small-batch"
     assert (target / "answer.csv").read_text().splitlines()[0].startswith("batch,runs,steps")
@@ -77,6 +81,13 @@ def test_study__on_a_batch_machine_is_rendered_then_answered_by_the_same_line(fo
     assert "whose runs are what they are" in capsys.readouterr().err
     assert run(*line, "--epochs", "9") == 3
     assert "this sweep has started" in capsys.readouterr().err
+
+
+def test_study__on_a_batch_machine_standard_output_is_json_alone(folder, capsys):
+    assert run("study", "rate", "small.yaml", "--site", "generic-slurm", "--json", *SMALL) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"folder": "jobs/small-rate", "answer": None}
+    assert "then: hpctrain study rate jobs/small-rate" in err
 
 
 def test_study__render_only_starts_nothing(folder, capsys):
@@ -111,6 +122,10 @@ def test_study__says_which_runs_failed(folder, capsys, monkeypatch):
         (["batch", "small.yaml", "--values", "2,2"], "give each value once"),
         (["batch", "small.yaml", "--values", "3"], "3"),
         (["rate", "small.yaml", "--metric", "loss"], "compares no validation"),
+        (
+            ["batch", "small.yaml", "--metric", "rmse/generatr"],
+            "rmse/generator, log_spectrum_error/generator. Did you mean 'rmse/generator'?",
+        ),
         (["schedules", "small.yaml", "--clock", "sun"], "choose from wall, cpu"),
         (["schedules", "small.yaml", "--clock", "cpu"], "compares nothing at equal time"),
         (["rate", "small.yaml", "--json", "--render-only"], "makes none; leave one out"),

@@ -58,4 +58,5 @@ def trained(
         own.get("training", training),
         validation,
         own["by_distance"],
+        own.get("precision", ""),
     )

@@ -1,12 +1,16 @@
 """Tables and sentences of runs whose answer is known."""
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from hpctrain.errors import ConfigError
+from hpctrain.study.answer import answer
 from hpctrain.study.curves import answer_curves, value_at
 from hpctrain.study.distance import answer_distance
+from hpctrain.study.made import unlike_arithmetic
 from hpctrain.study.range_test import answer_range, read_range
 from hpctrain.study.record import Moment
 from hpctrain.study.schedules import answer_rates
@@ -42,6 +46,26 @@ def test_curves__equal_steps_and_equal_time_may_differ():
     assert found.sentences[-1] == "noise: from runs that differ in their seed alone"
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("psnr", "--metric: unknown 'psnr'; choose from loss"),
+        (None, "compared by 'mse', which no validation of them has; give --metric, one of loss"),
+    ],
+)
+def test_answer__of_a_metric_that_was_not_measured(tmp_path, metric, words):
+    own = page("blocks", ["plain"], metric="mse")
+    own["runs"] = [{"name": "000", "arm": 0, "seed": 0}]
+    logs = tmp_path / "points" / "000" / "logs"
+    logs.mkdir(parents=True)
+    line = {"kind": "validation", "step": 1, "loss": 1.0}
+    (logs / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(ConfigError, match=".") as info:
+        answer(tmp_path, own, metric)
+    assert words in str(info.value)
+    assert metric or not str(info.value).startswith("--metric")
+
+
 def test_curves__an_arm_without_a_validation_by_then_is_named():
     runs = [trained(0, [2.0, 1.0]), trained(1, [2.0, 1.0], step_s=9.0)]
     found = answer_curves(page("batch", ["64", "128"]), runs)
@@ -51,6 +75,16 @@ def test_curves__an_arm_without_a_validation_by_then_is_named():
 def test_curves__a_falling_rate_is_told_at_equal_time():
     found = answer_curves(page("blocks", ["a", "b"], schedule="cosine"), SLOW_AND_GOOD)
     assert any("schedule.kind: constant is fair" in text for text in found.sentences)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({}, "after 240 to 320 samples: "), ({"last_batch": "keep"}, "at equal samples: ")],
+)
+def test_curves__batches_that_leave_out_unlike_many_samples(more, words):
+    runs = [trained(0, [2.0, 1.0, 0.5, 0.4]), trained(1, [2.0, 1.0, 0.9])]
+    found = answer_curves(page("batch", ["64", "128"], **more), runs)
+    assert found.sentences[0].startswith(words)
 
 
 def test_curves__diverged_and_unfinished_runs_are_no_rivals():
@@ -65,6 +99,16 @@ def test_curves__diverged_and_unfinished_runs_are_no_rivals():
     assert "diverged, to a loss that is no number: wild" in found.sentences
     assert [row["loss"] for row in found.rows[2:]] == [None, None]
     assert found.rows[3]["runs"] == "1 running"
+
+
+def test_curves__the_arithmetic_of_each_run_is_shown_and_told_where_it_differs():
+    names = "float32", "float32", "bfloat16", "float32"
+    runs = [replace(run, precision=p) for run, p in zip(SLOW_AND_GOOD, names, strict=True)]
+    found = answer_curves(page("blocks", ["plain", "residual"]), runs)
+    assert [row["precision"] for row in found.rows] == ["float32", "bfloat16, float32"]
+    (text,) = unlike_arithmetic(["plain", "residual"], runs)
+    assert "(float32: plain, residual; bfloat16: residual)" in text
+    assert unlike_arithmetic(["plain", "residual"], runs[:2]) == []
 
 
 def test_curves__an_arm_that_only_got_worse_asks_for_more_epochs():

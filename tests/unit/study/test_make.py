@@ -6,9 +6,12 @@ import pytest
 
 from hpctrain.errors import ConfigError
 from hpctrain.study.make import Options, make_study
-from hpctrain.study.questions import QUESTIONS
+from hpctrain.study.questions import QUESTIONS, check_metric, metric_of
 from hpctrain.sweep.points import resolve_points
+from tests.jobs import REPO
 from tests.unit.study.builders import job
+
+KEPT = ("train.last_batch=keep", "train.network.block=plain")
 
 
 def made(name, task, *settings, **options):
@@ -48,6 +51,54 @@ def test_make_study__batches_keep_warmups_and_averages_in_samples():
     assert small.ema.decay**8 == pytest.approx(large.ema.decay, abs=1e-5)
     assert large.optimizer.learning_rate == pytest.approx(6e-4)
     assert "Krizhevsky" in page["rule"]
+
+
+JOBS = [path.stem for path in sorted((REPO / "jobs").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("task", JOBS)
+def test_metric_of__is_one_that_the_task_measures(task):
+    for settings in ((), ("train.checkpoints.best=null",)):
+        own = job(task, *settings).job
+        check_metric(own, metric_of(own))
+    known = {name.removeprefix("validation/") for name in own.train.validated}
+    assert metric_of(own) in known
+    with pytest.raises(ConfigError, match="choose from"):
+        check_metric(own, "els")
+
+
+def test_check_metric__of_neighbours_needs_a_column_that_they_tell():
+    check_metric(job("dino").job, "knn_rgb")
+    with pytest.raises(ConfigError, match="unknown 'knn_rgb'"):
+        check_metric(job("dino", "train.watch.column=null").job, "knn_rgb")
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "samples"),
+    [
+        (("data.samples_per_epoch=1500",), (), 2048),
+        (("data.samples_per_epoch=4096",), (), 4096),
+        (("data.samples_per_epoch=1500",), ("64", "96"), 1536),
+        (("data.samples_per_epoch=1500",), ("998", "1000"), 2000),  # of which one divides it
+        (("data.samples_per_epoch=1500", *KEPT), (), 1500),
+    ],
+)
+def test_make_study__batches_divide_an_epoch(settings, values, samples):
+    _, page, points = made("batch", "scroll", *settings, values=values, seeds=1)
+    assert {point.job.data.samples_per_epoch for point in points} == {samples}
+    told = [f"an epoch has {samples} samples in all runs, which the batches divide"]
+    assert page["notes"] == ([] if samples in (1500, 4096) else told)
+
+
+def test_make_study__batches_keep_the_teacher_as_slow_in_samples():
+    settings = ("train.global_batch_size=16", "train.teacher_momentum=0.99")
+    _, _, points = made("batch", "dino", *settings, values=("16", "64"), seeds=1)
+    own, large = (point.job.train for point in points)
+    assert own.teacher_momentum == 0.99
+    assert large.teacher_momentum == pytest.approx(0.99**4)
+    assert own.teacher_temperature == job("dino").job.train.teacher_temperature
+    assert large.teacher_temperature.warmup_steps == own.teacher_temperature.warmup_steps / 4
+    assert large.centring.momentum == pytest.approx(own.centring.momentum**4)
 
 
 def test_make_study__batches_of_other_data_are_around_the_jobs_own():

@@ -16,16 +16,16 @@ LINES = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(params=[()])
+def folder(tmp_path, request):
     run = tmp_path / "points" / "000"
     (run / "logs").mkdir(parents=True)
-    settings = job("scroll", "train.global_batch_size=32").job
+    settings = job("scroll", "train.global_batch_size=32", *request.param).job
     (run / "config.yaml").write_text(settings.model_dump_json())
     cut = '{"kind": "train", "step": 6, "sam'
     text = "".join(json.dumps(line) + "\n" for line in LINES) + cut
     (run / "logs" / "metrics.jsonl").write_text(text)
-    (run / "state.json").write_text(json.dumps({"status": "finished"}))
+    (run / "state.json").write_text(json.dumps({"status": "finished", "precision": "bfloat16"}))
     return tmp_path
 
 
@@ -33,8 +33,21 @@ def folder(tmp_path):
 def test_read_runs__adds_up_the_time_of_the_steps(folder, clock, seconds):
     own = page("blocks", ["plain"], runs=[{"name": "000", "arm": 0, "seed": 0}])
     (run,) = read_runs(folder, own, clock)
+    assert run.precision == "bfloat16"
     assert (run.steps, run.seconds) == (5, pytest.approx(seconds))
     assert run.curve("loss") == [(160, pytest.approx(seconds), 1.4)]
+
+
+SHORT = ("data.samples_per_epoch=50", "train.last_batch=keep", "train.network.block=plain")
+"""32 and 18 samples an epoch."""
+
+
+@pytest.mark.parametrize("folder", [SHORT], indirect=True)
+def test_read_runs__a_short_batch_that_is_kept_counts_as_short(folder):
+    own = page("batch", ["32"], runs=[{"name": "000", "arm": 0, "seed": 0}])
+    (run,) = read_runs(folder, own)
+    assert run.steps == 5
+    assert run.curve("loss") == [(132, pytest.approx(50 / 64 + 82 / 32), 1.4)]
 
 
 def test_read_runs__one_that_has_not_begun(tmp_path):
