@@ -39,8 +39,9 @@ class PairAlarms(LossAlarms):
     embedding_std: NonNegativeFloat = 0.02
     """Standard deviation of embeddings of length 1, times the root of their size: 1 where they fill
     the sphere; less than this, and all pictures look alike."""
-    effective_rank: NonNegativeFloat = 1.5
-    """Directions that embeddings fill (Roy and Vetterli 2007): fewer, and one number is left."""
+    effective_rank: NonNegativeFloat = 2.5
+    """Directions that embeddings fill (Roy and Vetterli 2007): fewer, and one number is left, whose
+    line has 1 and whose gentle curve about 2."""
 
 
 class DinoAlarms(PairAlarms):

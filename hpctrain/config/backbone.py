@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from hpctrain.config.schema import Schema
 from hpctrain.config.words import Line
@@ -58,8 +58,17 @@ class TransformersBackbone(Schema):
     """Of the model's configuration, such as hidden_size; num_channels and image_size, the longer
     side of the training's pictures, are set unless given."""
     weights: Line | None = None
-    """Folder of save_pretrained, config.json and weights; its options win. Relative to data.root.
-    null: random."""
+    """Folder of save_pretrained, config.json and weights, which says all options. Relative to
+    data.root. null: random."""
+
+    @model_validator(mode="after")
+    def _options_count(self) -> TransformersBackbone:
+        if self.weights is not None and self.options:
+            raise ValueError(
+                f"options ({', '.join(self.options)}) have no effect beside weights, whose "
+                "config.json says them; leave one of both out"
+            )
+        return self
 
 
 class TimmBackbone(Schema):

@@ -71,13 +71,15 @@ def load_encoders(
         CheckpointError: it holds other networks.
     """
     models = state.get("models") or {}
+    pages = (state.get("task") or {}).get("backbones", {})
     names = {modality: _name_of(modality, models, path) for modality in channels}
     made: dict[str, nn.Module] = {}
     for modality, name in names.items():
         if name in made:
             continue
         block = settings.modality_backbones[modality]
-        network = make_backbone(block, channels[modality], sizes[modality])
+        page = pages.get(modality)
+        network = make_backbone(block, channels[modality], sizes[modality], configuration=page)
         try:
             network.load_state_dict(models[name])
             averages = averages_of(state, name) if weights == "ema" else None

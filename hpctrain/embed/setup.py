@@ -20,7 +20,7 @@ from hpctrain.data.pairs.dataset import ALL
 from hpctrain.embed.encoders import Encoders, has_averages, load_encoders
 from hpctrain.embed.options import Options
 from hpctrain.embed.store import Store, is_store
-from hpctrain.embed.table import facts_of, rows_of, write_rows
+from hpctrain.embed.table import facts_of, rows_of, write_part
 from hpctrain.embed.thumbs import thumb_shape
 from hpctrain.embed.writer import make_store, make_thumbs, remove_store
 from hpctrain.errors import CheckpointError, ConfigError
@@ -186,7 +186,6 @@ def _make(run_dir: Path, options: Options, loaded: Loaded) -> None:
         remove_store(folder)
     folder.mkdir(parents=True, exist_ok=True)
     columns = facts_of(dataset.rows[0].columns)
-    write_rows(folder, columns, rows_of(dataset.rows, columns))
     sizes = {name: dataset.size(name) for name in dataset.channels}
     facts = {
         "run": run_dir.resolve().name,
@@ -197,11 +196,14 @@ def _make(run_dir: Path, options: Options, loaded: Loaded) -> None:
         "scale": options.scale,
         "sizes": {name: list(size) for name, size in sizes.items()},
     }
-    store = make_store(folder, len(dataset), loaded.encoders.dims, options.dtype, facts)
+    dims, dtype = loaded.encoders.dims, options.dtype
+    part = write_part(folder, columns, rows_of(dataset.rows, columns))
+    try:
+        store = make_store(folder, len(dataset), dims, dtype, facts, part)
+    finally:
+        part.unlink(missing_ok=True)
     shapes = {n: thumb_shape(*sizes[n], c) for n, c in dataset.channels.items()}
-    shown = shown_rows(dataset.sources, options.thumbs)
-    if len(shown):
-        make_thumbs(store, shown, shapes)
+    make_thumbs(store, shown_rows(dataset.sources, options.thumbs), shapes)
 
 
 def shown_rows(ids: Sequence[str], most: int) -> np.ndarray[Any, np.dtype[np.int64]]:

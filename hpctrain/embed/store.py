@@ -20,6 +20,7 @@ from hpctrain.embed.ranges import Range, merged, missing
 from hpctrain.embed.table import NAME as ROWS
 from hpctrain.embed.table import Table
 from hpctrain.errors import DataError
+from hpctrain.provenance.digest import digest_of
 
 PAGE = "store.json"
 EXPANDED = "_expanded"
@@ -200,6 +201,25 @@ class Store:
             raise DataError(
                 f"{self.folder}: {left} of {self.num_rows} rows are not embedded yet; go on with "
                 "the same `hpctrain embed` command"
+            )
+
+    def check_rows(self) -> None:
+        """Refuse a table that is not the one whose rows were embedded.
+
+        Raises:
+            DataError: it is another one, or missing.
+        """
+        path = self.folder / ROWS
+        try:
+            is_own = digest_of(path) == self.page.get("rows_digest")
+        except OSError as e:
+            raise DataError(
+                f"{path}: cannot be read ({e.strerror}); a store needs it, embed the run again"
+            ) from e
+        if not is_own:
+            raise DataError(
+                f"{path}: is not the table whose rows were embedded; embed the run again with "
+                "--overwrite"
             )
 
     def shown(self) -> NDArray[np.int64]:

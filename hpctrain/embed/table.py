@@ -24,12 +24,20 @@ def facts_of(columns: Columns) -> tuple[str, ...]:
 
 
 def write_rows(folder: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write the table as a whole.
+    """Write the table as a whole; see `write_part`."""
+    write_part(folder, columns, rows).replace(folder / NAME)
+
+
+def write_part(folder: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write a table beside the one that may be there.
 
     Args:
         folder: of the store.
         columns: `id` first.
         rows: cells of each row.
+
+    Returns:
+        The file, which the caller renames or takes away.
 
     Raises:
         OSError: it cannot be written.
@@ -42,9 +50,10 @@ def write_rows(folder: Path, columns: Sequence[str], rows: Iterable[Sequence[str
             writer.writerows(rows)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(folder / NAME)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
+    return part
 
 
 def rows_of(found: Iterable[Row], columns: Sequence[str]) -> Iterable[list[str]]:

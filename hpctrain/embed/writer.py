@@ -31,25 +31,31 @@ Array = NDArray[Any]
 
 
 def make_store(
-    folder: Path, num_rows: int, dims: Mapping[str, int], dtype: Dtype, facts: Mapping[str, Any]
+    folder: Path,
+    num_rows: int,
+    dims: Mapping[str, int],
+    dtype: Dtype,
+    facts: Mapping[str, Any],
+    rows: Path | None = None,
 ) -> Store:
     """Make an empty store, or go on with the one that is there; on one rank.
 
     Args:
-        folder: holds `rows.csv` already.
+        folder: of the store.
         num_rows: N.
         dims: D of each branch.
         dtype: of the numbers on disk.
         facts: what the rows are of, such as the checkpoint's digest.
+        rows: table in the folder that becomes `rows.csv`; None: that is there already.
 
     Raises:
-        ConfigError: it holds a store of something else.
+        ConfigError: it holds a store of something else, which stays as it is.
     """
     page: dict[str, Any] = {
         "num_rows": num_rows,
         "dims": dict(dims),
         "dtype": dtype,
-        "rows_digest": digest_of(folder / ROWS),
+        "rows_digest": digest_of(rows or folder / ROWS),
         "facts": dict(facts),
     }
     if is_store(folder):
@@ -60,8 +66,12 @@ def make_store(
                 f"{folder}: holds embeddings of something else ({', '.join(differs)} differ); "
                 "take --overwrite to replace them, or another --out"
             )
+        if rows is not None:
+            rows.replace(folder / ROWS)
         _note(store)
         return Store.open(folder)
+    if rows is not None:
+        rows.replace(folder / ROWS)
     for name, dim in dims.items():
         _make_file(folder / f"{name}.npy", (num_rows, dim), np.dtype(dtype))
     shutil.rmtree(folder / JOURNALS, ignore_errors=True)
@@ -98,8 +108,23 @@ def make_thumbs(store: Store, shown: Array, shapes: Mapping[str, tuple[int, int,
         store: whose.
         shown: (M,) numbers of rows, in order.
         shapes: (H, W, C) of each branch.
+
+    Raises:
+        ConfigError: rows are embedded already, and have other thumbnails.
     """
-    if (store.folder / SHOWN).is_file():
+    there = store.shown()
+    if np.array_equal(there, shown):
+        return
+    if store.page["done"]:
+        raise ConfigError(
+            f"{store.folder}: has thumbnails of {len(there)} pairs, and {len(shown)} are asked "
+            "for, which pairs that are embedded already would lack; take --overwrite to embed all "
+            "again, or the first --thumbs"
+        )
+    (store.folder / SHOWN).unlink(missing_ok=True)
+    for path in store.folder.glob("*_thumbs.npy"):
+        path.unlink()
+    if not len(shown):
         return
     for name, shape in shapes.items():
         _make_file(store.folder / f"{name}_thumbs.npy", (len(shown), *shape), np.dtype(np.uint8))

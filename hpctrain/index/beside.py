@@ -14,7 +14,9 @@ from hpctrain.index.table import File
 
 STYLES, WEIGHTS = "data.styles", "train.initial_weights.path"
 BACKBONES = "train.backbone", "train.ir_backbone"
-KEYS = (STYLES, WEIGHTS, *(f"{block}.weights" for block in BACKBONES))
+BEGINNINGS = (WEIGHTS, *(f"{block}.weights" for block in BACKBONES))
+"""Values of a job that name files which a run reads at its first start alone."""
+KEYS = (STYLES, *BEGINNINGS)
 """Values of a job that name such files; a relative path starts from the data's root."""
 _SAVED = "model.safetensors"
 """File of weights in a folder of the package transformers."""

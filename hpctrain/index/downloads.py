@@ -31,6 +31,8 @@ _FORMS = {
 """What the names of uploaded files look like, by the folder that they go to."""
 OTHERS = "no picture or thermal table of a Mobotix camera"
 CLIENT = "sage_data_client"
+PART = ".part"
+"""End of the name of a file until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,9 @@ def list_text(plan: Plan) -> str:
 
 
 def curl_text(plan: Plan) -> str:
-    """The list as a configuration of curl."""
-    return "".join(f'url = "{d.url}"\noutput = "{d.target}"\n' for d in plan.downloads)
+    """The list as a configuration of curl, which writes TARGET.part and tells of each that ends."""
+    files = (f'url = "{d.url}"\noutput = "{d.target}{PART}"\n' for d in plan.downloads)
+    return 'write-out = "%{exitcode} %{filename_effective}\\n"\n' + "".join(files)
 
 
 def hosts(plan: Plan) -> tuple[str, ...]:

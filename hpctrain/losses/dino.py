@@ -77,19 +77,26 @@ def sinkhorn_knopp(
 ) -> Tensor:
     """Probabilities that use all prototypes alike (Caron et al. 2020, section 3; Cuturi 2013).
 
+    In logarithms: a row far below the batch's best logit vanishes in exponentials.
+
     Args:
         logits: (B, K) of the teacher; B may be 0 on some rank.
         temperature: the teacher's.
         join: with the rows of the other ranks.
         iterations: of normalising prototypes and then samples; the paper has 3.
     """
-    scaled = wide(logits) / temperature
-    top = scaled.amax().reshape(1) if len(scaled) else scaled.new_full((1,), -math.inf)
-    weights = (scaled - join(top, "max")).exp_()
+    logs = wide(logits) / temperature
     for _ in range(iterations):
-        weights /= join(weights.sum(0), "sum").clamp_(min=torch.finfo(weights.dtype).tiny)
-        weights /= weights.sum(1, keepdim=True)
-    return weights
+        logs -= _joined_logsumexp(logs, join)
+        logs -= logs.logsumexp(1, keepdim=True)
+    return logs.exp_()
+
+
+def _joined_logsumexp(logs: Tensor, join: Join) -> Tensor:
+    """(K,) log of the sum of exp over the rows of all ranks."""
+    top = logs.amax(0) if len(logs) else logs.new_full(logs.shape[1:], -math.inf)
+    top = join(top, "max")
+    return join((logs - top).exp_().sum(0), "sum").log_().add_(top)
 
 
 def entropy(probabilities: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,11 @@ _MAP = 4
 
 
 def make_backbone(
-    settings: Backbone, channels: int, size: Sequence[int], weights: Path | None = None
+    settings: Backbone,
+    channels: int,
+    size: Sequence[int],
+    weights: Path | None = None,
+    configuration: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """The network of a block, in float32 on torch's current device.
 
@@ -40,13 +45,14 @@ def make_backbone(
         channels: of a picture.
         size: (H, W) of a picture in training.
         weights: where the block's `weights` are; None: random ones.
+        configuration: what `configuration_of` gave; None: of the weights, or the block's options.
 
     Raises:
         ConfigError: a package or model that is missing, options that it does not take, or weights
             of another network.
     """
     if isinstance(settings, TransformersBackbone):
-        return TransformersNetwork(settings, channels, size, weights)
+        return TransformersNetwork(settings, channels, size, weights, configuration)
     if isinstance(settings, TimmBackbone):
         network: nn.Module = TimmNetwork(settings, channels)
     elif isinstance(settings, ResnetBackbone):
@@ -57,6 +63,28 @@ def make_backbone(
         inner = network.model if isinstance(network, TimmNetwork) else network
         load_pretrained(inner, weights)
     return network
+
+
+def configuration_of(settings: Backbone, weights: Path) -> dict[str, Any] | None:
+    """All options of a network that says them beside its weights; None for other kinds.
+
+    Args:
+        settings: the block.
+        weights: where its `weights` are, which are not read.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if not isinstance(settings, TransformersBackbone):
+        return None
+    kind = _model_class(settings)
+    try:
+        return _page(kind.config_class.from_pretrained(weights, local_files_only=True))
+    except Exception as e:  # the package's own checks raise classes of their own
+        raise ConfigError(
+            f"backbone.weights: {weights}: {settings.model} of transformers refuses its "
+            f"config.json: {_first_line(e)}"
+        ) from e
 
 
 def _vit(settings: VitBackbone, channels: int, size: Sequence[int]) -> VisionTransformer:
@@ -82,6 +110,7 @@ class TransformersNetwork(nn.Module):
         channels: of a picture.
         size: (H, W) of a picture in training.
         weights: folder of save_pretrained; None: random weights.
+        configuration: see `make_backbone`.
 
     Raises:
         ConfigError: see `make_backbone`.
@@ -93,21 +122,18 @@ class TransformersNetwork(nn.Module):
         channels: int,
         size: Sequence[int],
         weights: Path | None = None,
+        configuration: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        package = _package("transformers")
-        kind = getattr(package, settings.model, None)
-        if not (isinstance(kind, type) and hasattr(kind, "config_class")):
-            raise ConfigError(
-                f"backbone.model: transformers has no model {settings.model!r}; give a class such "
-                "as ViTModel, Dinov2Model or ConvNextModel"
-            )
+        kind = _model_class(settings)
         _check_options(settings.options, kind.config_class())
         # a square: those of the package that interpolate positions take them for one
         own = {"num_channels": channels, "image_size": max(size)}
         try:
             if weights is not None:
-                self.model = kind.from_pretrained(weights, local_files_only=True)  # type: ignore[attr-defined]
+                self.model = kind.from_pretrained(weights, local_files_only=True).float()
+            elif configuration is not None:
+                self.model = kind(kind.config_class.from_dict(dict(configuration)))
             else:
                 self.model = kind(kind.config_class(**{**own, **settings.options}))
         except Exception as e:  # the package's own checks raise classes of their own
@@ -118,8 +144,8 @@ class TransformersNetwork(nn.Module):
         found = int(getattr(self.model.config, "num_channels", channels))
         if found != channels:
             raise ConfigError(
-                f"backbone.weights: {weights}: takes {found} channels, and the pictures have "
-                f"{channels}; choose channels that it takes, or weights: null"
+                f"backbone.weights: {weights or settings.weights}: takes {found} channels, and the "
+                f"pictures have {channels}; choose channels that it takes, or weights: null"
             )
         takes = inspect.signature(self.model.forward).parameters
         # positions of other sizes: some models interpolate when asked to, others always
@@ -128,6 +154,11 @@ class TransformersNetwork(nn.Module):
             self.eval()
             self.dim = int(self(torch.zeros(1, channels, *size)).shape[1])
             self.train()
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """All options, from which `make_backbone` makes the same network again."""
+        return _page(self.model.config)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K)."""
@@ -165,6 +196,22 @@ class TimmNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K)."""
         return self.model(x)  # type: ignore[no-any-return]
+
+
+def _model_class(settings: TransformersBackbone) -> Any:
+    kind = getattr(_package("transformers"), settings.model, None)
+    if not (isinstance(kind, type) and hasattr(kind, "config_class")):
+        raise ConfigError(
+            f"backbone.model: transformers has no model {settings.model!r}; give a class such "
+            "as ViTModel, Dinov2Model or ConvNextModel"
+        )
+    return kind
+
+
+def _page(configuration: Any) -> dict[str, Any]:
+    """A configuration of transformers as plain values, which a checkpoint may hold."""
+    page: dict[str, Any] = json.loads(configuration.to_json_string(use_diff=False))
+    return page
 
 
 def _package(name: str) -> Any:

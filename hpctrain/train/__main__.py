@@ -19,7 +19,7 @@ from hpctrain.comm import Communicator, Ranks, start
 from hpctrain.comm.control import let_all_connect
 from hpctrain.errors import EXIT_STOPPED, BusyError, HpctrainError
 from hpctrain.index import verify_index
-from hpctrain.index.beside import WEIGHTS, verify_beside
+from hpctrain.index.beside import BEGINNINGS, verify_beside
 from hpctrain.provenance.run import read_manifest
 from hpctrain.registry import resolve, tasks
 from hpctrain.train import proof
@@ -158,7 +158,7 @@ def _verify_data(run: Run) -> None:
     verify_index(index, content=has_content)
     # of a run that goes on, nobody reads the weights that it began with
     is_resumed = next((run.path / "checkpoints").glob("state_*.pt"), None) is not None
-    not_needed = (WEIGHTS,) if is_resumed else ()
+    not_needed = BEGINNINGS if is_resumed else ()
     verify_beside(run.job, read_manifest(run.path), index.home, content=has_content, but=not_needed)
 
 

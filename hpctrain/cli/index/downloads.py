@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from hpctrain.index.downloads import Plan
 
 _CURL = "curl --fail --location --create-dirs --retry 5"
+_RENAME = (
+    "{ while read -r code part; do "
+    '[ "$code" = 0 ] && mv -f "$part" "${part%.part}" || bad=1; done; [ -z "$bad" ]; }'
+)
+"""What curl tells of each file that ends; one that was cut short keeps its name in parts."""
 
 
 def command(
@@ -99,13 +104,15 @@ def _tell(plan: Plan, out: Path, curl: Path, root: Path) -> None:
         typer.echo(f"        {count} left out: {reason}")
     if not plan.downloads:
         return
-    go, config = f"cd {shlex.quote(str(root.resolve()))} &&", shlex.quote(str(curl.resolve()))
+    go = f"(set -o pipefail; cd {shlex.quote(str(root.resolve()))} && {_CURL}"
+    end = f"--config {shlex.quote(str(curl.resolve()))} | {_RENAME})"
+    typer.echo("for bash and curl from 7.75 on; each file ends in .part until it is whole")
     typer.echo("fetch open data, or with users and passwords of ~/.netrc:")
-    typer.echo(f"  {go} {_CURL} --netrc-optional --config {config}")
+    typer.echo(f"  {go} --netrc-optional {end}")
     machines = hosts(plan)
     if len(machines) > 1:  # none of them shall see the password of another
         typer.echo(f"the files are on {', '.join(machines)}: only ~/.netrc tells passwords apart")
         return
     login = '<(printf \'user = "%s:%s"\\n\' "$SAGE_USER" "$SAGE_PASSWORD")'
     typer.echo(f"fetch with SAGE_USER and SAGE_PASSWORD, sent to {machines[0]} alone (bash):")
-    typer.echo(f"  {go} {_CURL} --config {login} --config {config}")
+    typer.echo(f"  {go} --config {login} {end}")

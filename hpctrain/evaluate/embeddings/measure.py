@@ -58,10 +58,11 @@ class Measures:
         """Open it.
 
         Raises:
-            DataError: it is not complete, or torn, or has fewer than 4 rows.
+            DataError: it is not complete, or torn, of another table, or has fewer than 4 rows.
             ConfigError: a column that is no column of classes.
         """
         store.check_complete()
+        store.check_rows()
         table = store.table
         self.store, self.choice, self._say = store, choice, say
         self.branches: dict[str, Branch] = {n: store.branch(n) for n in encoders_of(store)}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from hpctrain.config.dino import Dino
 from hpctrain.models.heads import DinoHead
-from hpctrain.tasks.pairs.networks import Size, make_backbones
+from hpctrain.tasks.pairs.networks import Origin, Size, make_backbones
 
 TEACHER, STUDENT = "teacher", "student"
 
@@ -48,10 +47,10 @@ def make_networks(
     settings: Dino,
     channels: Mapping[str, int],
     sizes: Mapping[str, Size],
-    find: Callable[[str], Path] | None = None,
+    origin: Origin | None = None,
 ) -> dict[str, nn.Module]:
     """All networks by name; the teacher begins as the student. See `make_backbones`."""
-    backbones = make_backbones(settings, channels, sizes, find)
+    backbones = make_backbones(settings, channels, sizes, origin)
     head, made = settings.head, {}
     for end, net in backbones.items():
         dim = int(net.dim)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from hpctrain.tasks.dino.plan import plan_of, validation_plans
 from hpctrain.tasks.dino.step import Student
 from hpctrain.tasks.dino.teacher import Answers, Teacher
 from hpctrain.tasks.pairs.evaluation import PairEvaluation
-from hpctrain.tasks.pairs.networks import MODALITIES, ends_of
+from hpctrain.tasks.pairs.networks import MODALITIES, Origin, configurations, ends_of
 from hpctrain.tasks.pairs.samples import Samples, open_samples
 from hpctrain.tasks.pairs.watch import Watched
 from hpctrain.train.alarms import teacher_entropy
@@ -49,7 +49,7 @@ class DinoTask(Task):
 
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
         """Open both splits; what is measured is measured once, on the first start of the run."""
-        self._is_resumed = saved is not None
+        self._saved = saved
         self.samples: Samples = open_samples(self.job, self.place, saved, share)
         data = self.samples.data
         self.evaluation = PairEvaluation(Watched(data.validation, self.settings.watch))
@@ -60,10 +60,17 @@ class DinoTask(Task):
     def build_models(self) -> dict[str, nn.Module]:
         """Student and teacher with their heads; the teacher's centre."""
         train = self.samples.data.train
-        home = self.place.read_index().home
-        find = None if self._is_resumed else lambda path: place_of(path, home)
+        home, saved = self.place.read_index().home, self._saved
+        origin = Origin(
+            lambda path: place_of(path, home),
+            is_loaded=saved is None,
+            kept=(saved or {}).get("backbones", {}),
+        )
         sizes = {m: train.size(m) for m in MODALITIES}
-        return make_networks(self.settings, train.channels, sizes, find)
+        made = make_networks(self.settings, train.channels, sizes, origin)
+        own = {m: made[f"student{end}"] for m, end in self.ends.items()}
+        self._configurations = configurations(self.settings, own)
+        return made
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
         """The student's."""
@@ -144,8 +151,8 @@ class DinoTask(Task):
         return self.evaluation.curves(epoch)
 
     def state(self) -> dict[str, Any]:
-        """What was measured at the start."""
-        return self.samples.state()
+        """What was measured at the start, and how large backbones with weights are."""
+        return {**self.samples.state(), "backbones": self._configurations}
 
     def encoders(self) -> dict[str, nn.Module]:
         """The teacher's network of each modality, whose forward pass gives the embedding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,20 +12,23 @@ from hpctrain.config.backbone import Backbone
 from hpctrain.config.dino import Dino
 from hpctrain.config.pair_data import NUM_CHANNELS, Pairs
 from hpctrain.config.vicreg import Vicreg
+from hpctrain.index.beside import place_of
+from hpctrain.index.fields.build import root_of
 from hpctrain.models.cost import cost
 from hpctrain.tasks.dino.networks import make_networks as make_dino
-from hpctrain.tasks.pairs.networks import ends_of
+from hpctrain.tasks.pairs.networks import Origin, ends_of
 from hpctrain.tasks.vicreg.networks import make_networks as make_vicreg
 
 Row = dict[str, Any]
 
 
-def pair_rows(settings: Vicreg | Dino, data: Pairs) -> list[Row]:
+def pair_rows(settings: Vicreg | Dino, data: Pairs, cwd: Path) -> list[Row]:
     """One row a network that learns, with the keys of the other tasks' rows.
 
     Args:
         settings: the `train:` block.
         data: what is read, for channels and crops.
+        cwd: folder that relative paths start from.
 
     Raises:
         ConfigError: a network that cannot be made.
@@ -33,11 +37,12 @@ def pair_rows(settings: Vicreg | Dino, data: Pairs) -> list[Row]:
     channels = {name: NUM_CHANNELS[m.channels] for name, m in modalities.items()}
     sizes = {name: m.crop for name, m in modalities.items()}
     is_vicreg = isinstance(settings, Vicreg)
+    origin = Origin(lambda path: place_of(path, root_of(data, cwd)), is_loaded=False)
     with torch.device("meta"):
         made = (
-            make_vicreg(settings, channels, sizes)
+            make_vicreg(settings, channels, sizes, origin)
             if isinstance(settings, Vicreg)
-            else make_dino(settings, channels, sizes)
+            else make_dino(settings, channels, sizes, origin)
         )
     body, head = ("backbone", "expander") if is_vicreg else ("student", "student_head")
     rows, seen = [], set[str]()

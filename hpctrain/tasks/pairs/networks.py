@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hpctrain.config.backbone import Backbone
 from hpctrain.config.pair_training import PairTraining
-from hpctrain.models.backbones import make_backbone
+from hpctrain.models.backbones import TransformersNetwork, configuration_of, make_backbone
 from hpctrain.models.vit import VisionTransformer
 from hpctrain.train.draws import sample_seeds
 
@@ -18,6 +20,18 @@ MODALITIES = ("rgb", "ir")
 DROP_STREAM = 4
 """First of the streams of left-out branches; each forward pass of a step has one of its own."""
 Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What backbones with `weights` are made from."""
+
+    find: Callable[[str], Path]
+    """Where a file of weights is."""
+    is_loaded: bool
+    """They begin with these weights; else they are only made as large."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """Their `configurations` at the start of the run."""
 
 
 def ends_of(settings: PairTraining) -> dict[str, str]:
@@ -29,7 +43,7 @@ def make_backbones(
     settings: PairTraining,
     channels: Mapping[str, int],
     sizes: Mapping[str, Size],
-    find: Callable[[str], Path] | None,
+    origin: Origin | None = None,
 ) -> dict[str, nn.Module]:
     """Networks by the ends of their names.
 
@@ -37,7 +51,7 @@ def make_backbones(
         settings: the `train:` block.
         channels: of each modality.
         sizes: (H, W) of each modality's crops in training.
-        find: where a file of weights is; None: all begin with random ones.
+        origin: of those with weights; None: all begin with random ones.
 
     Raises:
         ConfigError: see `make_backbone`.
@@ -46,9 +60,38 @@ def make_backbones(
     for modality, end in ends_of(settings).items():
         if end not in made:
             block: Backbone = settings.modality_backbones[modality]
-            path = find(block.weights) if find and block.weights else None
-            made[end] = make_backbone(block, channels[modality], sizes[modality], path)
+            path, page = _beginning(block, modality, origin)
+            made[end] = make_backbone(block, channels[modality], sizes[modality], path, page)
     return made
+
+
+def _beginning(
+    block: Backbone, modality: str, origin: Origin | None
+) -> tuple[Path | None, Mapping[str, Any] | None]:
+    """Weights to begin with, and the configuration of a network without them."""
+    if origin is None or block.weights is None:
+        return None, None
+    if origin.is_loaded:
+        return origin.find(block.weights), None
+    kept = origin.kept.get(modality)
+    return None, kept or configuration_of(block, origin.find(block.weights))
+
+
+def configurations(
+    settings: PairTraining, networks: Mapping[str, nn.Module]
+) -> dict[str, dict[str, Any]]:
+    """What a checkpoint must remember of backbones whose weights said how large they are.
+
+    Args:
+        settings: the `train:` block.
+        networks: of each modality.
+    """
+    blocks = settings.modality_backbones
+    return {
+        m: net.configuration
+        for m, net in networks.items()
+        if isinstance(net, TransformersNetwork) and blocks[m].weights is not None
+    }
 
 
 def embed(

@@ -121,8 +121,15 @@ def spectrum(x: Tensor) -> Tensor:
 
 
 def effective_rank(x: Tensor) -> float:
-    """E to the entropy of the variance's shares (Roy and Vetterli 2007), of centred rows."""
-    return float(torch.exp(torch.special.entr(spectrum(x)).sum()))
+    """Exp of the entropy of the singular values' shares, of centred rows.
+
+    Source: Roy and Vetterli 2007, "The effective rank", definition 1. 0 where all rows are equal.
+    """
+    values = torch.linalg.svdvals(x - x.mean(0))
+    total = values.sum()
+    if not total > 0:
+        return 0.0
+    return float(torch.exp(torch.special.entr(values / total).sum()))
 
 
 def neighbour_share(x: Tensor, labels: Tensor, neighbours: int) -> float:

@@ -71,7 +71,7 @@ def list_models(
             raise ConfigError(
                 "--crop and --channels: the job's data.modalities say them; change these with --set"
             )
-        return pair_rows(job.train, job.pairs)
+        return pair_rows(job.train, job.pairs, cwd)
     if upscale_factor is not None:
         raise ConfigError("--factor: the job says it; give --set train.upscale_factor=...")
     sys.path[:0] = [str((cwd / Path(folder).expanduser()).resolve()) for folder in job.code]

@@ -15,7 +15,7 @@ from hpctrain.index.beside import place_of
 from hpctrain.losses.vicreg import VicregLoss, vicreg
 from hpctrain.losses.wide import wide
 from hpctrain.tasks.pairs.evaluation import PairEvaluation
-from hpctrain.tasks.pairs.networks import MODALITIES, embed, ends_of
+from hpctrain.tasks.pairs.networks import MODALITIES, Origin, configurations, embed, ends_of
 from hpctrain.tasks.pairs.samples import Samples, open_samples
 from hpctrain.tasks.pairs.watch import Watched
 from hpctrain.tasks.vicreg.networks import expand, make_networks
@@ -36,7 +36,7 @@ class VicregTask(Task):
 
     def build_data(self, saved: Mapping[str, Any] | None, share: Any) -> Data:
         """Open both splits; what is measured is measured once, on the first start of the run."""
-        self._is_resumed = saved is not None
+        self._saved = saved
         self.samples: Samples = open_samples(self.job, self.place, saved, share)
         data = self.samples.data
         self.evaluation = PairEvaluation(Watched(data.validation, self.settings.watch))
@@ -45,10 +45,17 @@ class VicregTask(Task):
     def build_models(self) -> dict[str, nn.Module]:
         """A backbone and an expander of each modality, or of both."""
         train = self.samples.data.train
-        home = self.place.read_index().home
-        find = None if self._is_resumed else lambda path: place_of(path, home)
+        home, saved = self.place.read_index().home, self._saved
+        origin = Origin(
+            lambda path: place_of(path, home),
+            is_loaded=saved is None,
+            kept=(saved or {}).get("backbones", {}),
+        )
         sizes = {m: train.size(m) for m in MODALITIES}
-        return make_networks(self.settings, train.channels, sizes, find)
+        made = make_networks(self.settings, train.channels, sizes, origin)
+        own = {m: made[f"backbone{end}"] for m, end in self.ends.items()}
+        self._configurations = configurations(self.settings, own)
+        return made
 
     def build_optimizers(self, models: Mapping[str, nn.Module]) -> dict[str, Optimizer]:
         """One for all."""
@@ -92,8 +99,8 @@ class VicregTask(Task):
         return self.evaluation.curves(epoch)
 
     def state(self) -> dict[str, Any]:
-        """What was measured at the start."""
-        return self.samples.state()
+        """What was measured at the start, and how large backbones with weights are."""
+        return {**self.samples.state(), "backbones": self._configurations}
 
     def encoders(self) -> dict[str, nn.Module]:
         """The network of each modality whose forward pass gives the embedding."""

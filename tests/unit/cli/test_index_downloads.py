@@ -111,10 +111,13 @@ class Storage(BaseHTTPRequestHandler):
         import base64
 
         wanted = "Basic " + base64.b64encode(b"me:s3cret").decode()
-        self.send_response(200 if self.headers.get("Authorization") == wanted else 401)
+        is_known, content = self.headers.get("Authorization") == wanted, self.path.encode()
+        content = content.rpartition(b"/")[2]
+        self.send_response(200 if is_known else 401)
+        self.send_header("Content-Length", str(len(content) if is_known else 0))
         self.end_headers()
-        if self.headers.get("Authorization") == wanted:
-            self.wfile.write(self.path.rpartition("/")[2].encode())
+        if is_known:
+            self.wfile.write(content[:9] if "/torn/" in self.path else content)
 
     def log_message(self, *args):
         pass
@@ -139,7 +142,7 @@ def test_commands__fetch_with_credentials_that_stand_nowhere(tmp_path, run, stor
     home.mkdir()
     saved(tmp_path / "query.json", [record(RGB, base=storage), record(THERMAL, base=storage)])
     _, out, _ = run("query.json", "--root", root)
-    commands = [line.strip() for line in out.splitlines() if line.startswith("  cd")]
+    commands = [line.strip() for line in out.splitlines() if line.startswith("  (")]
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "no_proxy": "127.0.0.1"}
     if way == "environment":
         env |= {"SAGE_USER": "me", "SAGE_PASSWORD": "s3cret"}
@@ -153,8 +156,29 @@ def test_commands__fetch_with_credentials_that_stand_nowhere(tmp_path, run, stor
     written = [path.read_text() for path in tmp_path.glob("downloads.*")]
     assert len(written) == 2
     assert not any("s3cret" in text for text in (*written, out, done.stdout, done.stderr))
+    assert not list(root.rglob("*.part"))
     refused = subprocess.run(["bash", "-c", commands[0]], env={**env, "HOME": "/none"}, check=False)
     assert refused.returncode != 0
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_commands__take_no_part_for_a_file(tmp_path, run, storage) -> None:
+    parts = [record(THERMAL, base=f"{storage}/torn"), record(RGB, NS + 1, f"{storage}/torn")]
+    saved(tmp_path / "query.json", [record(RGB, base=storage), *parts])
+    _, out, _ = run("query.json")
+    (command,) = [line.strip() for line in out.splitlines() if 'SAGE_USER"' in line]
+    env = {"PATH": os.environ["PATH"], "no_proxy": "127.0.0.1"}
+    env |= {"SAGE_USER": "me", "SAGE_PASSWORD": "s3cret"}
+    done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True)
+    assert done.returncode != 0
+    found = sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "rgb").rglob("*.*"))
+    assert found == [f"rgb/W02D/{NS}-{RGB}", f"rgb/W02D/{NS + 1}-{RGB}.part"]
+    _, out, _ = run("query.json")
+    assert "1 left out: there already" in out
+    assert set(listed(tmp_path / "downloads.csv")) == {
+        f"rgb/W02D/{NS + 1}-{RGB}",
+        f"thermal/W02D/{NS}-{THERMAL}",
+    }
 
 
 def test_commands__of_several_machines_give_no_password_to_another(tmp_path, run) -> None:

@@ -122,6 +122,30 @@ def test_another_checkpoint__does_not_mix_with_what_is_there(sky: Path, tmp_path
     np.testing.assert_allclose(store.branch("rgb")[:], expected, rtol=2e-3, atol=1e-3)
 
 
+def test_another_run__leaves_the_store_that_it_does_not_fit(sky: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    embed(sky, Options(out=out))
+    own = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(ConfigError, match="holds embeddings of something else"):
+        embed(make_run(tmp_path / "other", 4), Options(out=out))
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == own
+    Store.open(out).check_rows()
+
+
+def test_other_thumbnails__of_rows_that_are_done_are_refused(sky: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store"
+    embed(sky, Options(out=out, thumbs=5))
+    embed(sky, Options(out=out, thumbs=5))
+    for thumbs in (0, 3):
+        match = rf"thumbnails of 5 pairs, and {thumbs} are asked.*--overwrite"
+        with pytest.raises(ConfigError, match=match):
+            embed(sky, Options(out=out, thumbs=thumbs))
+    embed(sky, Options(out=out, thumbs=3, overwrite=True))
+    thumbs = Store.open(out).thumbs("rgb")
+    assert thumbs is not None
+    assert thumbs.any(axis=(1, 2, 3)).tolist() == [True] * 3
+
+
 def test_teacher__goes_before_student(tmp_path: Path) -> None:
     run = make_run(tmp_path, 4, epochs=())
     own, other = networks(3), networks(4)

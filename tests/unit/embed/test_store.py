@@ -121,6 +121,29 @@ def test_thumbs__lie_at_their_rows(tmp_path: Path) -> None:
     assert thumbs[:, 0, 0, 0].tolist() == [0, 7, 8]
 
 
+def test_thumbs__of_others_are_made_anew_while_no_row_is_done(tmp_path: Path) -> None:
+    store, shape = empty_store(tmp_path, 10, DIMS), {"rgb": (2, 3, 3)}
+    make_thumbs(store, np.array([1, 4, 8]), shape)
+    make_thumbs(store, np.array([2, 9]), shape)
+    assert store.shown().tolist() == [2, 9]
+    assert np.load(store.path("rgb_thumbs")).shape == (2, 2, 3, 3)
+    make_thumbs(store, np.array([], np.int64), shape)
+    assert store.thumbs("rgb") is None
+    assert not len(store.shown())
+
+
+def test_rows__of_another_table_are_refused(tmp_path: Path) -> None:
+    store = full_store(tmp_path, rows(3))
+    store.check_rows()
+    table = tmp_path / "rows.csv"
+    table.write_text(table.read_text().replace("s1", "s7"))
+    with pytest.raises(DataError, match=r"is not the table whose rows were embedded"):
+        store.check_rows()
+    table.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        store.check_rows()
+
+
 def test_table__gives_columns_as_codes(tmp_path: Path) -> None:
     store = empty_store(tmp_path, 7, DIMS)
     codes, values = store.table.codes("node")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from hpctrain.embed.store import Store
-from hpctrain.errors import ConfigError
+from hpctrain.errors import ConfigError, DataError
 from hpctrain.evaluate.embeddings.choice import Choice
 from hpctrain.evaluate.embeddings.columns import classes_of, usual_classes
 from hpctrain.evaluate.embeddings.evolution import curves_of
@@ -79,6 +80,15 @@ def test_whole__has_maps_clusters_and_components(tmp_path: Path) -> None:
     lines = dict(flat(done.numbers))
     assert lines["spread.rgb.effective_rank"] == done.numbers["spread"]["rgb"]["effective_rank"]
     assert len(page_tables(done.numbers)) == 4
+
+
+def test_store__with_the_table_of_another_is_refused(tmp_path: Path) -> None:
+    own = DRAW.standard_normal((8, 3))
+    store = full_store(tmp_path / "own", {"rgb": own, "ir": own})
+    other = full_store(tmp_path / "other", {"rgb": own, "ir": own}, {"node": "ABCDEFGH"})
+    shutil.copy(other.folder / "rows.csv", store.folder)
+    with pytest.raises(DataError, match="is not the table whose rows were embedded"):
+        Measures(store, Choice())
 
 
 def test_unequal_dimensions__have_no_retrieval_but_all_else(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -106,6 +108,43 @@ def test_sinkhorn__equals_the_published_rounds_and_uses_all_prototypes_alike() -
     torch.testing.assert_close(many.sum(1), torch.ones(6, dtype=torch.float64))
     torch.testing.assert_close(many.sum(0), torch.full((4,), 1.5, dtype=torch.float64))
     assert dino.sinkhorn_knopp(logits[:0], 0.3).shape == (0, 4)
+
+
+def test_sinkhorn__of_rows_and_prototypes_far_below_the_best_logit() -> None:
+    logits = randn(6, 4)
+    logits[1] -= 60
+    logits[4, 2] += 60
+    logits[:, 3] -= 70
+    # what float32 loses is still there in exponentials of float64
+    q = torch.exp((logits - logits.max()) / 0.3)
+    for _ in range(3):
+        q = q / q.sum(0)
+        q = q / q.sum(1, keepdim=True)
+    torch.testing.assert_close(dino.sinkhorn_knopp(logits, 0.3), q, rtol=1e-10, atol=0)
+    narrow = dino.sinkhorn_knopp(logits.float(), 0.3)
+    torch.testing.assert_close(narrow, q.float(), rtol=1e-3, atol=1e-30)
+    wild = dino.sinkhorn_knopp(1000 * logits, 0.04)
+    torch.testing.assert_close(wild.sum(1), torch.ones(6, dtype=torch.float64))
+
+
+def test_sinkhorn__of_rows_on_three_ranks_is_that_of_all() -> None:
+    logits = 300 * randn(5, 4)
+    parts = [logits[:2], logits[2:2], logits[2:]]
+    meeting, told = threading.Barrier(3), [torch.empty(0)] * 3
+
+    def rank(number: int) -> Tensor:
+        def join(tensor: Tensor, op: str) -> Tensor:
+            told[number] = tensor.clone()
+            meeting.wait()
+            both = torch.stack(told)
+            meeting.wait()
+            return tensor.copy_(both.sum(0) if op == "sum" else both.amax(0))
+
+        return dino.sinkhorn_knopp(parts[number], 0.3, join)
+
+    with ThreadPoolExecutor(3) as ranks:
+        found = torch.cat(list(ranks.map(rank, range(3))))
+    torch.testing.assert_close(found, dino.sinkhorn_knopp(logits, 0.3), rtol=1e-10, atol=1e-300)
 
 
 def test_entropy__of_certain_and_of_uniform_answers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from hpctrain.config.backbone import (
@@ -18,7 +20,7 @@ from hpctrain.config.backbone import (
     VitBackbone,
 )
 from hpctrain.errors import ConfigError
-from hpctrain.models.backbones import make_backbone
+from hpctrain.models.backbones import configuration_of, make_backbone
 from hpctrain.models.vit import VisionTransformer
 
 VIT = VitBackbone(size="tiny", patch_size=8, depth=1)
@@ -134,6 +136,36 @@ def test_transformers__any_size_and_a_local_folder(tmp_path: Path) -> None:
     with torch.no_grad():
         assert network(x).shape == (2, 24)
         torch.testing.assert_close(again(x), network(x))
+
+
+def test_transformers__is_made_again_without_its_folder(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    small = TransformersBackbone(kind="transformers", model="ViTModel", options=SMALL_VIT)
+    make_backbone(small, 1, (32, 48)).half().model.save_pretrained(tmp_path / "saved")  # type: ignore[union-attr, operator]
+    block = TransformersBackbone(kind="transformers", model="ViTModel", weights="saved")
+    first = make_backbone(block, 1, (32, 48), tmp_path / "saved").eval()
+    page = configuration_of(block, tmp_path / "saved")
+    assert page is not None
+    assert first.configuration["hidden_size"] == page["hidden_size"] == 24
+    x = torch.randn(2, 1, 64, 48)
+    for own in (page, json.loads(json.dumps(first.configuration))):
+        again = make_backbone(block, 1, (32, 48), configuration=own).eval()
+        again.load_state_dict(first.state_dict())
+        assert next(again.parameters()).dtype == next(first.parameters()).dtype == torch.float32
+        with torch.no_grad():
+            torch.testing.assert_close(again(x), first(x), rtol=0, atol=0)
+    assert configuration_of(VIT, tmp_path) is None
+    with pytest.raises(ConfigError, match=r"none: ViTModel of transformers refuses its config"):
+        configuration_of(block, tmp_path / "none")
+
+
+def test_transformers__options_beside_weights_are_refused() -> None:
+    with pytest.raises(
+        ValidationError, match=r"options \(hidden_size\) have no effect beside weights"
+    ):
+        TransformersBackbone(
+            kind="transformers", model="ViTModel", weights="saved", options={"hidden_size": 24}
+        )
 
 
 def test_transformers__maps_are_pooled() -> None:

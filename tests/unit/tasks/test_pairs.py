@@ -12,8 +12,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from hpctrain.analysis.embeddings import spread
+from hpctrain.analysis.embeddings.moments import moments
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
+from hpctrain.config.alarms import PairAlarms
 from hpctrain.config.dino import Dino
 from hpctrain.config.vicreg import Vicreg
 from hpctrain.data.pairs import PairBatch
@@ -228,7 +231,23 @@ def test_measures__of_perfect_of_equal_and_of_flat_embeddings() -> None:
     assert watch.effective_rank(x) > 5
     assert watch.relative_std(equal) == 0
     assert watch.relative_std(x) == pytest.approx(1, abs=0.1)
-    assert watch.effective_rank(equal) == pytest.approx(1, abs=1e-6)
+    assert watch.effective_rank(equal) == 0
+
+
+def test_effective_rank__is_that_of_the_evaluation_and_tells_one_number_from_two() -> None:
+    source = torch.manual_seed(0)
+    ranks = []
+    for numbers in (1, 2):
+        told = torch.randn(256, numbers, generator=source, dtype=torch.float64)
+        maps = torch.randn(1 + numbers, 96, generator=source, dtype=torch.float64)
+        x = torch.tanh(0.3 * told @ maps[1:] + maps[0])
+        ranks.append(watch.effective_rank(x))
+        judged = spread.effective_rank(moments({"rgb": x.numpy()}), "rgb")
+        assert judged == pytest.approx(ranks[-1], rel=1e-5)
+    limit = PairAlarms().effective_rank
+    assert 1.5 < ranks[0] < limit < 2 * limit < ranks[1]
+    equal = torch.ones(9, 4, dtype=torch.float64)
+    assert spread.effective_rank(moments({"rgb": equal.numpy()}), "rgb") == 0
 
 
 @pytest.mark.parametrize(("rows", "neighbours"), [(4, 50), (12, 3), (12, 1)])
