@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -173,8 +172,8 @@ def test_dino__killed_goes_on_bit_by_bit(dino: SmallRun) -> None:
 
 @requires(mpi=True)
 def test_dino__a_longer_schedule_is_refused_and_on_request_drawn(dino: SmallRun) -> None:
-    run = dino.folder / "jobs" / dino.unique("longer")
-    shutil.copytree(dino.finished(*ALONE), run, symlinks=True)
+    run = dino.render(dino.unique("longer"), *ALONE)
+    dino.finish(run)
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("epochs: 4\n", "epochs: 5\n", 1))
     text = dino.finish(run, expected=6)
