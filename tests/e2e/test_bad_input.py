@@ -180,7 +180,7 @@ def test_folder__of_somebody_elses_is_not_touched(folder: Path) -> None:
         (["status", "nosuch"], "nosuch: no such run directory"),
         (
             ["init", "mantel"],
-            "init: unknown example 'mantel'; choose from cosmogan, field-to-field",
+            "init: unknown example 'mantel'; choose from cosmogan, dino, field-to-field",
         ),
         (["sample", "mantle", "--size", "3,4"], "--size: found '3,4'; allowed: three whole"),
         (["site", "show", "frontera"], "site: unknown site 'frontera'; choose from"),

@@ -160,7 +160,7 @@ def fill(path: Path) -> None:
 def test_full_disk__under_everything_is_told_without_traceback(small: SmallRun) -> None:
     jobs = small.folder / "jobs"
     jobs.mkdir()
-    with small_disk(jobs, 1 << 23):
+    with small_disk(jobs, 1 << 24):
         run = small.render("run", ALONE, "launch.comm=single", *ENDLESS)
         env = environment(PYTHONPATH=str(run / "code"))
         command = [sys.executable, "-m", "hpctrain.train", str(run)]
