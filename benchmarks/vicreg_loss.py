@@ -11,13 +11,10 @@ processor's are shown; where other programs share the machine trust the processo
 
 from __future__ import annotations
 
-import argparse
-import statistics
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import torch
-from own_process import Measured, OwnProcess
+from loss_sides import compare_losses
 from torch import Tensor
 
 from hpctrain.losses.vicreg import vicreg
@@ -59,45 +56,9 @@ def make(kind: str, rows: int, columns: int) -> Callable[[], tuple[float, list[f
     return step
 
 
-def compare(rows: int, columns: int, rounds: int, threads: int) -> None:
-    """Print the line of one size."""
-    with ExitStack() as stack:
-        sides = {
-            kind: stack.enter_context(OwnProcess(make, kind, rows, columns, threads=threads))
-            for kind in ("published", "ours")
-        }
-        first = {kind: side() for kind, side in sides.items()}
-        found: dict[str, list[Measured]] = {kind: [] for kind in sides}
-        for _ in range(rounds):
-            for kind, side in sides.items():
-                found[kind].append(side())
-    (loss, slope), (own_loss, own_slope) = (first[k].value for k in ("published", "ours"))
-    scale = max(map(abs, slope))
-    apart = max(abs(a - b) / scale for a, b in zip(slope, own_slope, strict=True))
-    assert abs(loss - own_loss) < 1e-5 * abs(loss), (loss, own_loss)
-    assert apart < 1e-5, apart
-    wall = {k: statistics.median(m.seconds for m in ms) for k, ms in found.items()}
-    cpu = {k: statistics.median(m.cpu_seconds for m in ms) for k, ms in found.items()}
-    peak = {k: ms[-1].megabytes for k, ms in found.items()}
-    print(
-        f"{rows:4} x {columns:<6}"
-        + "".join(f"{1e3 * wall[k]:10.1f}{1e3 * cpu[k]:9.1f}{peak[k]:8.0f}" for k in sides)
-        + "".join(f"{t['published'] / t['ours']:8.1f}" for t in (wall, cpu, peak))
-    )
-
-
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    print(f"forward and backward, float32, {options.threads} thread(s), {options.rounds} rounds")
-    head = "".join(f"{word:>{n}}" for word, n in (("wall ms", 10), ("cpu ms", 9), ("MB", 8)))
-    print(f"{'N x D':13}{head}{head}    ratios: wall, cpu, memory")
-    print(f"{'':13}{'published':>27}{'ours':>27}")
-    for rows, columns in SIZES:
-        compare(rows, columns, options.rounds, options.threads)
+    compare_losses(make, "N x D", SIZES, __doc__.splitlines()[0], rounds=5)
 
 
 if __name__ == "__main__":
