@@ -22,7 +22,7 @@ ifeq ($(MPI),auto)
 endif
 
 # the environment's own programs first, mpirun of the wheel among them
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
 # Open MPI refuses root without these two; containers and CI run as root
 ifeq ($(shell id -u),0)
   export OMPI_ALLOW_RUN_AS_ROOT = 1
