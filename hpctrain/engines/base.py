@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 
 from hpctrain.shell_words import ShellVariable
 
+HOST_PREFIXES = ("OPAL_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX")
+"""Where an Open MPI that was moved finds its parts; its mpirun sets them for every rank."""
 LIBRARY_PATH = ShellVariable("library_path")
 """Variable of the run script with the folders that go first among the image's libraries."""
 
