@@ -14,8 +14,9 @@ from pydantic import (
 )
 
 from hpctrain.config.schema import Schema
+from hpctrain.config.site_container import SiteContainer
 from hpctrain.config.walltime import Walltime
-from hpctrain.config.words import ContainerArg, Environment, Line, Name, Variable, Word, Words
+from hpctrain.config.words import Environment, Line, Name, Variable, Word, Words
 
 
 class LauncherSpec(Schema):
@@ -117,44 +118,6 @@ class Charge(Schema):
     """How many of them an hour of one node costs."""
     min_nodes: PositiveInt = 1
     """Smaller jobs are charged for so many nodes."""
-
-
-class SiteBuild(Schema):
-    """How images for this machine are built; null: as containers/versions.yaml says."""
-
-    base: Line | None = None
-    """What they begin with: docker://IMAGE, debian12, or the path of an image that is there."""
-    mirror: Line | None = None
-    """Mirror of Debian, for a base of its packages."""
-    mpi_from: Literal["source", "distribution"] | None = None
-    """Compile the MPI, or take the distribution's package."""
-    mpi_version: Line | None = None
-    """Release of the MPI that is compiled; one whose ABI the host's MPI stands for."""
-    pip_index: Line | None = None
-    """Index of Python packages."""
-    torch_index: Line | None = None
-    """Index that has torch for this machine's devices; `pip`: the one of the other packages."""
-    modules: list[Words] = []
-    """Words after `module` before an image is built, such as "load apptainer"."""
-    binds: list[Line] = []
-    """Folders of the host that are there while an image is built, as SOURCE[:TARGET]."""
-
-
-class SiteContainer(Schema):
-    """What a container needs on this machine."""
-
-    mpi: Literal["openmpi", "mpich"] = "openmpi"
-    """ABI family of the host's MPI; the image must hold the same."""
-    gpu_flag: Literal["--nv", "--rocm"] = "--nv"
-    """Flag that lets the image see the GPUs."""
-    args: list[ContainerArg] = []
-    """More words of `apptainer exec`, none that clears the environment."""
-    binds: list[Line] = []
-    """Folders of the host that MPI needs."""
-    setup: list[Line] = []
-    """Shell lines before the launch, written as they are."""
-    build: SiteBuild = SiteBuild()
-    """How images are built for this machine."""
 
 
 class Source(Schema):

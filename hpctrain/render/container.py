@@ -40,10 +40,10 @@ def site_options(site: Site) -> dict[str, str | None]:
 
 def site_notes(site: Site) -> tuple[str, ...]:
     """What whoever builds an image for a site has to do there first."""
-    own, family = site.container.build, site.container.mpi
+    own = site.container.build
     lines = [f"On this machine first: module {words}" for words in own.modules]
     lines += [f"and bind while it is built: --bind {bind}" for bind in own.binds]
-    if family == "mpich" and site.container.binds:
+    if site.container.abi == "bind":
         lines.append("The host's MPI of the same ABI replaces the one in here at run time.")
     return tuple(lines)
 
@@ -51,6 +51,13 @@ def site_notes(site: Site) -> tuple[str, ...]:
 def job_recipe(job: Job, site: Site) -> Recipe:
     """The image that a job wants."""
     return recipe(**job_options(job, site), notes=site_notes(site))  # type: ignore[arg-type]
+
+
+def builder_of(job: Job | None, site: Site | None) -> str:
+    """The program that builds the job's image; other engines take what Apptainer has built."""
+    own = job.container.engine if job and job.container else None
+    name = own or (site.container.engine if site else "apptainer")
+    return "singularity" if name == "singularity" else "apptainer"
 
 
 def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
@@ -65,7 +72,7 @@ def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
         version=inputs.version,
         revision=inputs.code.revision,
         title=f"Image for job {job.name} on {site.title}.",
-        engine=job.container.engine if job.container else "apptainer",
+        engine=builder_of(job, site),
         script=script.decode() if script is not None else None,
     )
 

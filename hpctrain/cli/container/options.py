@@ -78,7 +78,7 @@ def make(
     from hpctrain.container import definition, recipe
     from hpctrain.errors import ConfigError
     from hpctrain.render.code import revision_of
-    from hpctrain.render.container import job_options, site_notes, site_options
+    from hpctrain.render.container import builder_of, job_options, site_notes, site_options
 
     job: Job | None = None
     site: Site | None = None
@@ -101,6 +101,6 @@ def make(
         version=__version__,
         revision=revision_of(),
         title=title,
-        engine=job.container.engine if job and job.container else "apptainer",
+        engine=builder_of(job, site),
     )
     return Wanted(text, options.get("device") or "cpu", Path.cwd(), job, site)

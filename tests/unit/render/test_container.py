@@ -19,6 +19,8 @@ container:
   gpu_flag: --rocm
   mpi: mpich
   binds: [/opt/cray]
+  abi: bind
+  library_path: [/opt/cray/lib]
   build:
     mpi_version: 4.1.2
     base: debian12
