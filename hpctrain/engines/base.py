@@ -64,6 +64,10 @@ class Engine(ABC):
     def inspect(self, image: str) -> list[str]:
         """Words of the command that prints the image's labels."""
 
+    def escaped(self, value: str) -> str:
+        """A value such that the inside gets it as it is, where the name has the prefix."""
+        return value
+
     def read_labels(self, text: str) -> dict[str, str]:
         """Labels in what `inspect` printed.
 

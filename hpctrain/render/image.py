@@ -65,7 +65,8 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
     copied = _copied(job, site, engine.takes_files)
     if copied:
         words = ["/bin/sh", _script(), "run", *copied, *words]
-    own = site.container.env if engine.prefix else {}
+    own = {name: engine.escaped(value) for name, value in site.container.env.items()}
+    own = own if engine.prefix else {}
     exports = [f"{engine.prefix}{name}" for name in own]
     if engine.prefix and site.container.abi == "bind":
         exports.insert(0, f"{engine.prefix}LD_LIBRARY_PATH")
