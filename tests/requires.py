@@ -21,6 +21,8 @@ import pytest
 BIN = Path(sys.executable).parent
 ROC_VALIDATOR = BIN.parent / "roc-validator" / "bin" / "python"
 """An environment of its own, because the validator wants an older rich than this one has."""
+MPICH = BIN.parent / "mpich" / "bin" / "mpiexec.hydra"
+"""Another MPI than the environment's, with a launcher of its own."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -60,6 +62,12 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         "no Slurm daemons (tests/integration/slurm/install.sh installs them), or not root",
         lambda: _can_slurm(),
     ),
+    "apptainer": (
+        "no Apptainer, or no ordinary user for it (tests/integration/container/install.sh)",
+        lambda: _can_build_images(),
+    ),
+    "charliecloud": ("no ch-run (Debian: charliecloud-runtime)", lambda: shutil.which("ch-run")),
+    "mpich": ("no MPICH beside the environment (make test installs it)", MPICH.is_file),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
@@ -83,6 +91,12 @@ def _can_slurm() -> bool:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     programs = ("slurmctld", "slurmd", "munged", "sbatch")
     return os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs)
+
+
+def _can_build_images() -> bool:
+    from tests.integration.container.user import can_build
+
+    return can_build()
 
 
 def find_shellcheck() -> str | None:

@@ -14,6 +14,7 @@ from hpctrain import __version__
 from hpctrain.cli import (
     cancel,
     check,
+    container,
     convert,
     cost,
     embed,
@@ -54,7 +55,7 @@ _ORDER = (
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
     *("predict", "generate", "embed", "evaluate", "report", "profile", "table"),
-    *("schema", "site", "template"),
+    *("schema", "site", "template", "container"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
 
@@ -114,6 +115,7 @@ app.command("schema")(schema.command)
 app.add_typer(index.app, name="index")
 app.add_typer(site.app, name="site")
 app.add_typer(template.app, name="template")
+app.add_typer(container.app, name="container")
 
 
 def _version(is_asked: bool) -> None:

@@ -33,7 +33,7 @@ COMMANDS = [
         "evaluate",
         "report",
     ),
-    *("profile", "table", "schema", "site", "template"),
+    *("profile", "table", "schema", "site", "template", "container"),
 ]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")
 
