@@ -243,7 +243,8 @@ class Pairs(DataBlock):
             )
         blocks = {"colour": OPTICAL, "thermal": THERMAL}
         for name, own in blocks.items():
-            if name in self.views.model_fields_set and not kinds & set(own):
+            # by its value: a run's config.yaml says all fields, also those that nobody gave
+            if getattr(self.views, name) != getattr(Views(), name) and not kinds & set(own):
                 raise ValueError(f"views.{name} has no effect on {' and '.join(sorted(kinds))}")
         for name in ("cache_dir", "cache_limit_gb"):
             if getattr(self, name) is not None and not self.cache:
