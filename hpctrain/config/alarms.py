@@ -41,7 +41,8 @@ class PairAlarms(LossAlarms):
     the sphere; less than this, and all pictures look alike."""
     effective_rank: NonNegativeFloat = 2.5
     """Directions that embeddings fill (Roy and Vetterli 2007): fewer, and one number is left, whose
-    line has 1 and whose gentle curve about 2."""
+    line has 1 and whose gentle curve about 2. Of very many watched pairs; of n the limit is
+    1 + (this - 1)(1 - 2 / n), as few pairs fill few directions."""
 
 
 class DinoAlarms(PairAlarms):

@@ -206,6 +206,9 @@ class Pairs(DataBlock):
     cache_dir: Line | None = None
     """Absolute path of a folder for them that several runs may share; variables such as $TMPDIR are
     expanded on the node; null: cache/ in the run directory."""
+    cache_limit_gb: PositiveFloat | None = None
+    """Most room that they may take, in 10^9 bytes; pairs beyond it are decoded each time. null: no
+    limit, and a warning where the disk has less free than all of them need."""
 
     @property
     def order(self) -> Order:
@@ -240,10 +243,12 @@ class Pairs(DataBlock):
             )
         blocks = {"colour": OPTICAL, "thermal": THERMAL}
         for name, own in blocks.items():
-            if name in self.views.model_fields_set and not kinds & set(own):
+            # by its value: a run's config.yaml says all fields, also those that nobody gave
+            if getattr(self.views, name) != getattr(Views(), name) and not kinds & set(own):
                 raise ValueError(f"views.{name} has no effect on {' and '.join(sorted(kinds))}")
-        if self.cache_dir is not None and not self.cache:
-            raise ValueError("cache_dir has no effect with cache: false; leave one of them out")
+        for name in ("cache_dir", "cache_limit_gb"):
+            if getattr(self, name) is not None and not self.cache:
+                raise ValueError(f"{name} has no effect with cache: false; leave one of them out")
         if self.cache_dir is not None and self.cache_dir[0] not in "/$":
             raise ValueError(
                 f"cache_dir: found {self.cache_dir!r}; allowed: an absolute path, or one that "

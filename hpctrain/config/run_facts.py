@@ -22,7 +22,7 @@ _FREE = {
 }
 """Settings that change neither the samples nor the updates; precision has its own rule."""
 _FREE_DATA = {"root", "workers", "prefetch_batches", "stage", "stage_dir"}
-_FREE_OF_PAIRS = {"augment_on", "cache", "cache_dir"}
+_FREE_OF_PAIRS = {"augment_on", "cache", "cache_dir", "cache_limit_gb"}
 _LATER: dict[tuple[str, ...], Any] = {
     ("adversary", "critic_batches"): "separate",
     ("adversary", "spectral_weight"): 0.0,

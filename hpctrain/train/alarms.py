@@ -162,20 +162,26 @@ def like_embeddings(modality: str, std: float, limit: float) -> list[Alarm]:
     return [Alarm(f"like_embeddings_{modality}", text, std)]
 
 
-def few_directions(modality: str, rank: float, limit: float) -> list[Alarm]:
+def few_directions(modality: str, rank: float, limit: float, rows: int) -> list[Alarm]:
     """Whether embeddings fill more than a line.
+
+    A few rows span few directions whatever was learned, so that the limit is lower for them: at
+    1 + (limit - 1)(1 - 2 / rows) curves of one number still lie below it for any number of rows,
+    and surfaces of two numbers above (tests draw both).
 
     Args:
         modality: whose.
         rank: effective rank (Roy and Vetterli 2007).
-        limit: smallest value that is no alarm; 0: none is raised.
+        limit: smallest value of very many rows that is no alarm; 0: none is raised.
+        rows: embeddings that it was measured of.
     """
-    if not limit or rank >= limit:
+    own = 1 + (limit - 1) * (1 - 2 / rows) if limit > 1 else limit
+    if not limit or rank >= own:
         return []
     text = (
-        f"few directions of {modality}: embeddings have the effective rank {rank:.2f} (alarm below "
-        f"{limit:g}); they tell about one number of a picture: a lower rate, a larger batch or "
-        "more varied crops may help"
+        f"few directions of {modality}: {rows} embeddings have the effective rank {rank:.2f} "
+        f"(alarm below {own:.2f}); they tell about one number of a picture: a lower rate, a larger "
+        "batch or more varied crops may help"
     )
     return [Alarm(f"few_directions_{modality}", text, rank)]
 

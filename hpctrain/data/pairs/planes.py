@@ -20,7 +20,7 @@ from hpctrain.data.pairs.decode import (
     thermal_plane,
     values_of,
 )
-from hpctrain.data.pairs.store import PlaneStore
+from hpctrain.data.pairs.store import PlaneStore, slot_bytes
 from hpctrain.errors import DataError
 from hpctrain.index.table import Index, Row
 from hpctrain.log import logger
@@ -45,17 +45,16 @@ class Planes:
         self._stores: dict[tuple[str, Size], PlaneStore] = {}
         if folder is None:
             return
-        for _, modality in pairs.modalities.items():
-            for kind in kinds_of(modality):
-                shape = (*modality.size, 3) if kind == "rgb" else modality.size
-                names = self._set_digest(kind, modality.size)
-                recipe = {"kind": kind, "set": names, "decoder": _VERSION}
-                try:
-                    store = PlaneStore(folder, recipe, shape, len(index.rows))
-                except OSError as e:
-                    logger.warning("%s: %s; pictures are decoded each time", folder, e.strerror)
-                    return
-                self._stores[kind, modality.size] = store
+        count = len(index.rows)
+        kept = kept_pairs(pairs, count)
+        for (kind, size), shape in plane_shapes(pairs).items():
+            recipe = {"kind": kind, "set": self._set_digest(kind, size), "decoder": _VERSION}
+            try:
+                store = PlaneStore(folder, recipe, shape, count, kept)
+            except OSError as e:
+                logger.warning("%s: %s; pictures are decoded each time", folder, e.strerror)
+                return
+            self._stores[kind, size] = store
 
     def read(self, row: Row, kind: str, size: Size) -> NDArray[np.generic]:
         """A plane of a row.
@@ -116,6 +115,26 @@ class Planes:
         name = row[column] if column in row.columns.modalities else ""
         mount = row["mount"] if "mount" in row.columns.places else ""
         return cut_of(self._pairs.optical, mount or row["node"], PurePosixPath(name).name)
+
+
+def plane_shapes(pairs: Pairs) -> dict[tuple[str, Size], tuple[int, ...]]:
+    """Shapes of the planes of a pair, by kind and size."""
+    return {
+        (kind, modality.size): (*modality.size, 3) if kind == "rgb" else modality.size
+        for _, modality in pairs.modalities.items()
+        for kind in kinds_of(modality)
+    }
+
+
+def pair_bytes(pairs: Pairs) -> int:
+    """Most bytes that a pair takes in the stores."""
+    return sum(map(slot_bytes, plane_shapes(pairs).values()))
+
+
+def kept_pairs(pairs: Pairs, count: int) -> int:
+    """How many of the first pairs of an index `cache_limit_gb` lets be kept."""
+    limit = pairs.cache_limit_gb
+    return count if limit is None else min(count, int(limit * 1e9 // pair_bytes(pairs)))
 
 
 def kinds_of(modality: PairModality) -> tuple[str, ...]:

@@ -41,7 +41,12 @@ class PlaneStore:
     """Slots for the planes of one kind; safe for threads and for processes."""
 
     def __init__(
-        self, folder: Path, recipe: Mapping[str, Any], shape: tuple[int, ...], count: int
+        self,
+        folder: Path,
+        recipe: Mapping[str, Any],
+        shape: tuple[int, ...],
+        count: int,
+        kept: int | None = None,
     ) -> None:
         """Open the files, or make them.
 
@@ -50,6 +55,7 @@ class PlaneStore:
             recipe: everything that the bytes follow from, beside the sources' own digests.
             shape: of a plane.
             count: of pictures.
+            kept: so many of them, the first ones, are written; None: all.
 
         Raises:
             OSError: the files cannot be made here.
@@ -59,9 +65,7 @@ class PlaneStore:
         self.folder = folder / hashlib.sha256(text.encode()).hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._shape, self._cells = shape, int(np.prod(shape))
-        # colours are never larger than a byte each
-        largest = self._cells * (1 if len(shape) == 3 else 4)
-        self._slot = -(-largest // _PAGE) * _PAGE
+        self._slot, self._kept = slot_bytes(shape), count if kept is None else kept
         self._planes, self._planes_fd = _mapped(self.folder / "planes", self._slot * count)
         self._marks, self._marks_fd = _mapped(self.folder / "marks", _MARK.size * count)
         self._is_seen = np.zeros(count, bool)
@@ -89,7 +93,8 @@ class PlaneStore:
         plane = np.ascontiguousarray(decode())
         if plane.shape != self._shape:
             raise DataError(f"decoded {list(plane.shape)} where {list(self._shape)} was asked for")
-        self._put(number, key, plane)
+        if number < self._kept:
+            self._put(number, key, plane)
         return plane
 
     def _find(self, number: int, key: bytes) -> Plane | None:
@@ -128,6 +133,12 @@ class PlaneStore:
                         "%s: %s; further pictures are decoded each time", self.folder, e.strerror
                     )
                 self._is_full = True
+
+
+def slot_bytes(shape: tuple[int, ...]) -> int:
+    """Most bytes on the disk that a plane takes: colours are never larger than a byte each."""
+    largest = int(np.prod(shape)) * (1 if len(shape) == 3 else 4)
+    return -(-largest // _PAGE) * _PAGE
 
 
 def _mapped(path: Path, size: int) -> tuple[mmap.mmap, int]:

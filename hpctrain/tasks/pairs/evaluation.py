@@ -59,7 +59,7 @@ class PairEvaluation:
             "chance": self.watched.chances(),
             "variance_by_axis": {m: [float(v) for v in x] for m, x in self._spectra.items()},
         }
-        own = [*alarms, *alarms_of(found, limits)]
+        own = [*alarms, *alarms_of(found, limits, len(self.watched.numbers))]
         return Validation(found, {"summary.json": summary}, alarms=own)
 
     def curves(self, epoch: int) -> Sequence[tuple[str, Any]]:

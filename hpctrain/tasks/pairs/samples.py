@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from hpctrain.config.job import Job
 from hpctrain.config.pair_data import Pairs
 from hpctrain.data.pairs import PairDataset, PairScales
+from hpctrain.data.pairs.planes import kept_pairs, pair_bytes
 from hpctrain.data.pairs.scales import measure_edges
 from hpctrain.errors import StagingError
 from hpctrain.log import logger
@@ -51,6 +53,10 @@ def open_samples(
     cache = cache_folder(pairs, place.run_dir)
     train = PairDataset(pairs, index, "train", seed, cache=cache)
     validation = PairDataset(pairs, index, "validation", seed, cache=cache)
+    if cache is not None and not place.rank:
+        told = cache_warning(pairs, len(index.rows), cache)
+        if told:
+            logger.warning("%s", told)
     if saved is not None:
         page = saved["scales"]
     else:
@@ -75,6 +81,30 @@ def cache_folder(pairs: Pairs, run_dir: Path) -> Path | None:
     except StagingError as e:
         logger.warning("data.cache_dir: %s; pictures are decoded each time", e)
         return None
+
+
+def cache_warning(pairs: Pairs, count: int, folder: Path) -> str | None:
+    """What is to be said of the room that decoded pictures take; None: there is enough.
+
+    Args:
+        pairs: the `data:` block.
+        count: pairs of the index.
+        folder: of their stores, which exists.
+    """
+    whole, kept = count * pair_bytes(pairs), kept_pairs(pairs, count)
+    if kept < count:
+        return (
+            f"data.cache_limit_gb {pairs.cache_limit_gb:g}: {kept} of {count} pairs are kept, as "
+            f"all take up to {whole / 1e9:.2g} GB; the others are decoded each time"
+        )
+    there = sum(path.stat().st_blocks * 512 for path in folder.glob("*/planes"))
+    free = shutil.disk_usage(folder).free
+    if whole - there <= free:
+        return None
+    return (
+        f"{folder}: decoded pictures take up to {whole / 1e9:.2g} GB, and {free / 1e9:.2g} GB are "
+        "free there; give data.cache_limit_gb, another data.cache_dir, or data.cache: false"
+    )
 
 
 def measure_scales(train: PairDataset) -> PairScales:

@@ -91,12 +91,18 @@ class Watched:
         return found
 
 
-def alarms_of(scalars: Mapping[str, float], limits: PairAlarms) -> list[Alarm]:
-    """What the numbers of `Watched.scalars` say of a collapse."""
+def alarms_of(scalars: Mapping[str, float], limits: PairAlarms, rows: int) -> list[Alarm]:
+    """What the numbers of `Watched.scalars` say of a collapse.
+
+    Args:
+        scalars: these numbers.
+        limits: thresholds.
+        rows: pairs that they were measured of.
+    """
     found = []
     for m in MODALITIES:
         found += like_embeddings(m, scalars[f"std_{m}"], limits.embedding_std)
-        found += few_directions(m, scalars[f"effective_rank_{m}"], limits.effective_rank)
+        found += few_directions(m, scalars[f"effective_rank_{m}"], limits.effective_rank, rows)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hpctrain.embed.store import Store
 from tests.e2e.commands import hpctrain
 from tests.integration.mpi.test_resume import assert_equal_bits, ranks_of
 from tests.integration.mpi.test_scrolls import scalars
 from tests.requires import requires
 from tests.runs import SmallRun, newest, wait_until
+from tests.unit.tasks.test_pair_weights import saved_vit
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +55,7 @@ JOB: dict[str, Any] = {
         "optimizer": {"name": "SGD", "learning_rate": 0.01, "weight_decay": 0.01},
     },
 }
+DIMS = {"resnet": 512, "transformers": 24}
 ALONE = ("resources.ranks_per_node=1", "launch.comm=single")
 
 
@@ -140,6 +144,64 @@ def test_vicreg__one_and_two_ranks_agree_and_tell_the_same(sky: SmallRun) -> Non
     assert {"pair_likeness", "embedding_spectrum"} <= set(events.Tags()["images"])
     page = json.loads((two / "eval" / "summary.json").read_text())
     assert page["chance"]["r1"] == pytest.approx(1 / 6)
+
+
+@requires(mpi=True, horovod=True)
+def test_vicreg__four_ranks_end_with_the_parameters_of_one(sky: SmallRun) -> None:
+    # with half the batch rounding grows to parts in a hundred: BatchNorm of nearly equal rows
+    gentle = ("train.global_batch_size=16", "train.epochs=4", "train.optimizer.learning_rate=0.003")
+    one = sky.finished(*ALONE, *gentle)
+    four = ("resources.ranks_per_node=4", "launch.comm=horovod")
+    many = sky.finished(*four, *gentle)
+    assert "--oversubscribe" in (many / "run.sh").read_text()
+    assert json.loads((many / "state.json").read_text())["world_size"] == 4
+    agree(one, many)
+    tell_the_same(one, many)
+    began = torch.load(one / "checkpoints" / "state_2.pt", weights_only=True)["models"]
+    for name, value in began["expander_ir"].items():
+        if value.ndim == 2:  # it has learned much more than the tolerance
+            far = torch.linalg.vector_norm(newest(one)[f"expander_ir.{name}"] - value)
+            assert far > 2e-3 * torch.linalg.vector_norm(value), name
+
+
+@requires(mpi=True)
+@pytest.mark.parametrize("kind", ["resnet", "transformers"])
+def test_vicreg__other_backbones_train_go_on_and_embed(
+    sky: SmallRun, tmp_path: Path, kind: str
+) -> None:
+    """ResNet-18, and a saved model of transformers whose folder is gone after the first start."""
+    plain: dict[str, Any] = {"kind": "resnet", "depth": 18, "stem": "3x3"}
+    own = plain
+    if kind == "transformers":
+        pytest.importorskip("transformers")
+        folder = str(saved_vit(tmp_path / "weights"))
+        own = {"kind": "transformers", "model": "ViTModel", "weights": folder}
+    data = {**JOB["data"], "root": f"../{ROOT}", "index": f"../{ROOT}/index.csv"}
+    train = {**JOB["train"], "epochs": 4, "backbone": own, "ir_backbone": plain}
+    train["checkpoints"] = {"every_steps": 1, "keep_last": 100}
+    desk = SmallRun(sky.folder / kind)
+    desk.folder.mkdir()
+    page = {**JOB, "data": data, "train": train}
+    (desk.folder / "small.yaml").write_text(yaml.safe_dump(page, sort_keys=False))
+    whole = desk.finished()
+    killed = desk.render(desk.unique("killed"))
+    process = desk.start(killed)
+    wait_until(lambda: (killed / "checkpoints" / "state_0_step_1.pt").exists())
+    os.kill(ranks_of(killed)[1], signal.SIGKILL)
+    assert process.wait(timeout=60) not in (0, 75)
+    wait_until(lambda: not ranks_of(killed), 60)
+    shutil.rmtree(tmp_path / "weights", ignore_errors=True)
+    assert "resuming from state_" in desk.finish(killed)
+    assert_equal_bits(whole, killed)
+    done = hpctrain("embed", str(killed), cwd=desk.folder)
+    assert done.returncode == 0, done.stderr
+    (place,) = (path.parent for path in (killed / "embeddings").glob("*/store.json"))
+    store = Store.open(place)
+    assert store.dims == {"rgb": DIMS[kind], "ir": 512, "rgb_expanded": 32, "ir_expanded": 32}
+    for name in store.dims:
+        vectors = store.branch(name)[:]
+        assert len(vectors) == 24
+        assert vectors.std(0).max() > 1e-3
 
 
 @requires(mpi=True)

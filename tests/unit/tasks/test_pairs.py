@@ -250,6 +250,21 @@ def test_effective_rank__is_that_of_the_evaluation_and_tells_one_number_from_two
     assert spread.effective_rank(moments({"rgb": equal.numpy()}), "rgb") == 0
 
 
+@pytest.mark.parametrize("rows", [4, 6, 8, 12, 16, 64, 256])
+def test_few_directions__is_told_of_one_number_by_any_count_of_rows(rows: int) -> None:
+    """Curves of one number raise it in nine draws of ten, surfaces of two in one of ten."""
+    source, limit = torch.manual_seed(0), PairAlarms().effective_rank
+    told = {1: 0, 2: 0}
+    for numbers in told:
+        for _ in range(40):
+            own = torch.randn(rows, numbers, generator=source, dtype=torch.float64)
+            maps = torch.randn(1 + numbers, 96, generator=source, dtype=torch.float64)
+            rank = watch.effective_rank(torch.tanh(0.3 * own @ maps[1:] + maps[0]))
+            told[numbers] += bool(few_directions("rgb", rank, limit, rows))
+    assert told[1] >= 36
+    assert told[2] <= 4
+
+
 @pytest.mark.parametrize(("rows", "neighbours"), [(4, 50), (12, 3), (12, 1)])
 def test_neighbours__any_number_of_rows_and_labels(rows: int, neighbours: int) -> None:
     labels = torch.arange(rows) % 2
@@ -306,8 +321,12 @@ def test_watched__rows_add_up_over_batches() -> None:
 def test_alarms__tell_their_number() -> None:
     assert kinds(like_embeddings("rgb", 0.01, 0.02)) == {"like_embeddings_rgb"}
     assert like_embeddings("rgb", 0.03, 0.02) == []
-    assert kinds(few_directions("ir", 1.2, 1.5)) == {"few_directions_ir"}
-    assert few_directions("ir", 1.2, 0) == []
+    (alarm,) = few_directions("ir", 1.2, 1.5, 64)
+    assert alarm.kind == "few_directions_ir"
+    assert "64 embeddings have the effective rank 1.20 (alarm below 1.48)" in alarm.text
+    assert few_directions("ir", 1.2, 0, 64) == []
+    assert few_directions("ir", 1.2, 1, 64) == []
+    assert kinds(few_directions("ir", 0.9, 1, 4)) == {"few_directions_ir"}
     assert kinds(teacher_entropy(math.log(8), 1.0, 8, 0.02)) == {"uniform_teacher"}
     assert kinds(teacher_entropy(0.01, 0.01, 8, 0.02)) == {"constant_teacher"}
     assert teacher_entropy(0.5, 1.5, 8, 0.02) == []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hpctrain.data.pairs import PairDataset
+from hpctrain.data.pairs import PairDataset, planes
+from hpctrain.data.pairs.planes import pair_bytes
 from hpctrain.data.pairs.store import PlaneStore
+from hpctrain.tasks.pairs.samples import cache_warning
 from tests.unit.data.pairs import builders
 from tests.unit.data.pairs.builders import camera_pair, pairs
 
@@ -118,6 +121,44 @@ def test_dataset__keeps_counts_and_reads_no_file_again(tmp_path) -> None:
     for name in ("rgb", "ir"):
         assert np.array_equal(first.crops[name][0], second.crops[name][0])
     assert {p.name for p in cache.glob("*/*")} == {"planes", "marks", "recipe.json"}
+
+
+def test_dataset__keeps_no_more_pairs_than_the_limit_allows(tmp_path, monkeypatch) -> None:
+    index = builders.write(tmp_path, [camera_pair(n, size=(80, 60)) for n in range(4)])
+    cache, each = tmp_path / "cache", pair_bytes(pairs())
+    limited = pairs(cache_limit_gb=2.5 * each / 1e9)
+    first = PairDataset(limited, index, "train", 0, cache=cache)
+    wanted = first.read_batch(builders.whole_share(first))
+    again = PairDataset(limited, index, "train", 0, cache=cache)
+    decoded = []
+    for name in ("optical_plane", "thermal_plane"):
+        own = getattr(planes, name)
+
+        def counted(path, *rest, own=own, **more):
+            decoded.append(path.name)
+            return own(path, *rest, **more)
+
+        monkeypatch.setattr(planes, name, counted)
+    found = again.read_batch(builders.whole_share(again))
+    assert len(decoded) == 4  # both pictures of the two pairs that there is no room for
+    for name in ("rgb", "ir"):
+        assert np.array_equal(found.crops[name][0], wanted.crops[name][0])
+    used = sum(path.stat().st_blocks * 512 for path in cache.glob("*/planes"))
+    assert each < used <= 2.5 * each
+    assert "2 of 4 pairs are kept, as all take up to" in (cache_warning(limited, 4, cache) or "")
+
+
+def test_cache__a_disk_that_is_too_small_is_told_of_beforehand(tmp_path, monkeypatch) -> None:
+    index = builders.write(tmp_path, [camera_pair(n, size=(80, 60)) for n in range(3)])
+    cache = tmp_path / "cache"
+    data = PairDataset(pairs(), index, "train", 0, cache=cache)
+    whole = 3 * pair_bytes(pairs())
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=whole - 1))
+    told = cache_warning(pairs(), 3, cache) or ""
+    assert f"{cache}: decoded pictures take up to" in told
+    assert told.endswith("give data.cache_limit_gb, another data.cache_dir, or data.cache: false")
+    data.read_batch(builders.whole_share(data))  # what is there needs no room
+    assert cache_warning(pairs(), 3, cache) is None
 
 
 def test_dataset__only_runs_of_equal_cuts_and_files_share_slots(tmp_path) -> None:
