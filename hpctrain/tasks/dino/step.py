@@ -98,7 +98,7 @@ class Student:
             others = hidden.get(end, [])
             logits: Tensor = self.models[f"student_head{end}"](torch.cat([*rows, *others]))
             if others:
-                logits, *own = logits.split([sum(map(len, rows)), *map(len, others)])
+                logits, *own = torch.split(logits, [sum(map(len, rows)), *map(len, others)])
                 guesses += own
             groups.append(logits)
         return groups, guesses
