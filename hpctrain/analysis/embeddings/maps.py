@@ -10,12 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from openTSNE import TSNE
+from openTSNE import TSNE, TSNEEmbedding
+from openTSNE.affinity import PerplexityBasedNN
 from sklearn.neighbors import NearestNeighbors
 
 from hpctrain.analysis.embeddings.blocks import Array, sample_rows
 
 MOST = 20_000
+_MOVED = 100_000
+"""Points up to which t-SNE moves those beyond the sample, too."""
+_ROUNDS = 100
 _PLACED_BY = 10
 _FEWEST = 8
 _UMAP_NEIGHBOURS = 15
@@ -42,8 +46,9 @@ def t_sne(
         threads: of openTSNE.
         seed: of its first places and of approximate neighbours.
 
-    Points beyond those are put to the median of their 10 nearest ones; so they follow the map and
-    do not shape it.
+    Points beyond those begin at the median of their 10 nearest ones, and all are moved together by
+    100 iterations: the map has its shape by then, and neighbours find each other. Beyond 100,000
+    they stay where they began.
     """
     if len(points) < _FEWEST:
         return None
@@ -51,7 +56,20 @@ def t_sne(
     own = np.asarray(points[fitted], np.float32)
     perplexity = min(30.0, (len(own) - 1) / 4)
     model = TSNE(perplexity=perplexity, n_jobs=threads, random_state=seed)
-    return _with_others(points, fitted, np.asarray(model.fit(own.astype(np.float64)), np.float32))
+    found = _with_others(points, fitted, np.asarray(model.fit(own.astype(np.float64)), np.float32))
+    if len(fitted) < len(points) <= _MOVED:
+        return Map(_moved(points, found.places, perplexity, threads, seed), fitted)
+    return found
+
+
+def _moved(points: Array, places: Array, perplexity: float, threads: int, seed: int) -> Array:
+    """Places after some iterations with the neighbours of all points."""
+    wide = np.asarray(points, np.float64)
+    near = PerplexityBasedNN(wide, perplexity=perplexity, n_jobs=threads, random_state=seed)
+    first = places.astype(np.float64)
+    begun = TSNEEmbedding(first, near, n_jobs=threads, random_state=seed)
+    moved = begun.optimize(n_iter=_ROUNDS, momentum=0.8)
+    return np.asarray(moved, np.float32)
 
 
 def u_map(points: Array, fitted: Array | None = None, *, seed: int = 0) -> Map | None:

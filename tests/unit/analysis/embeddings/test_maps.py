@@ -36,3 +36,14 @@ def test_t_sne__of_few_points_is_none() -> None:
 def test_kept_neighbours__of_the_same_and_of_others() -> None:
     assert kept_neighbours(POINTS, POINTS) == 1
     assert kept_neighbours(POINTS, DRAW.standard_normal((90, 2))) < 0.4
+
+
+def test_t_sne__points_beyond_find_their_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they begin, at medians, they have the right group and others beside them."""
+    points = DRAW.standard_normal((600, 3)).astype(np.float32)
+    kept = []
+    for most in (100_000, 0):
+        monkeypatch.setattr("hpctrain.analysis.embeddings.maps._MOVED", most)
+        found: Any = t_sne(points, np.arange(300))
+        kept.append(kept_neighbours(points, found.places, 10))
+    assert kept[0] > 1.2 * kept[1], kept
