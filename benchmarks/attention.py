@@ -21,7 +21,8 @@ import torch
 from own_process import Measured, OwnProcess
 from torch import Tensor, nn
 
-from hpctrain.models.vit import SIZES, Attention, VisionTransformer
+from hpctrain.models.vit import SIZES, VisionTransformer
+from hpctrain.models.vit_block import Attention
 
 PUBLISHED, OURS, BF16 = "published", "hpctrain float32", "hpctrain bfloat16"
 
@@ -33,7 +34,7 @@ class PublishedAttention(nn.Module):
         super().__init__()
         self.heads, self.qkv, self.proj = own.heads, own.qkv, own.proj
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, _: bool = False) -> Tensor:
         """(B, N, K) to (B, N, K)."""
         b, n, k = x.shape
         parts = self.qkv(x).reshape(b, n, 3, self.heads, k // self.heads).permute(2, 0, 3, 1, 4)
@@ -58,7 +59,8 @@ def make(kind: str, size: tuple[int, int], patch: int, batch: int) -> Callable[[
         is_wide = kind != BF16
         context = contextlib.nullcontext() if is_wide else torch.autocast("cpu", torch.bfloat16)
         with context:
-            y = network(x)
+            # the paper's code takes all tokens through the last block, too
+            y = network.tokens(x)[:, 0] if kind == PUBLISHED else network(x)
         y.float().square().sum().backward()
         slope = network.patch_embed.proj.weight.grad
         return torch.cat([y.detach().float().flatten(), slope.flatten()])

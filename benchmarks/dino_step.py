@@ -28,7 +28,7 @@ from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.dino import Dino
 from hpctrain.data.pairs import PairBatch
-from hpctrain.models.vit import Attention
+from hpctrain.models.vit_block import Attention
 from hpctrain.tasks.dino.networks import make_networks
 from hpctrain.tasks.dino.task import DinoTask
 from hpctrain.tasks.dino.teacher import Teacher
@@ -65,13 +65,19 @@ class Bench(DinoTask):
         self.models = make_networks(block, {"rgb": 3, "ir": 3}, sizes)
 
 
-def plain_attention(self: Attention, x: Tensor) -> Tensor:
+def plain_attention(self: Attention, x: Tensor, _: bool = False) -> Tensor:
     """Attention as the paper's code has it, with its matrix."""
     b, n, k = x.shape
     qkv = self.qkv(x).reshape(b, n, 3, self.heads, k // self.heads).permute(2, 0, 3, 1, 4)
     query, key, value = qkv[0], qkv[1], qkv[2]
     weights = (query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5
     return self.proj((weights.softmax(dim=-1) @ value).transpose(1, 2).reshape(b, n, k))
+
+
+def _classes(network: Any, crops: list[Tensor]) -> Tensor:
+    """Class tokens; all tokens go through the last block, too."""
+    found: Tensor = network.tokens(torch.cat(crops))[:, 0]
+    return found
 
 
 class Published:
@@ -95,9 +101,9 @@ class Published:
         """One step; returns the loss."""
         models = self.models
         with torch.no_grad():
-            teacher = models["teacher_head"](models["teacher"](torch.cat(self.crops[:2])))
+            teacher = models["teacher_head"](_classes(models["teacher"], self.crops[:2]))
         sizes = (self.crops[:2], self.crops[2:])
-        vectors = torch.cat([models["student"](torch.cat(own)) for own in sizes])
+        vectors = torch.cat([_classes(models["student"], own) for own in sizes])
         student = models["student_head"](vectors)
         loss = self._loss(student, teacher)
         self.optimizer.zero_grad()

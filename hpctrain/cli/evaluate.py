@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from hpctrain.errors import ConfigError
 from hpctrain.registry import EVALUATE, EVALUATE_CHOICE, EVALUATE_EMBEDDINGS, resolve
 
 _FIELDS = "members", "fields", "memory_mb"
-_EMBEDDINGS = "columns", "neighbours", "folds", "queries", "points", "attention"
+_EMBEDDINGS = "columns", "neighbours", "folds", "queries", "points", "projection", "attention"
 _TAKES = {
     "super_resolution": _FIELDS,
     "field_to_field": _FIELDS,
@@ -27,6 +28,13 @@ _WRITES = {"ink": "segments.json", "scroll_vae": "cubes.json"}
 _OPTIONS = {"columns": "--column"}
 _STORE = "store.json"
 _MEMBERS = 8
+
+
+class Projection(str, Enum):
+    """What places points in the plane."""
+
+    tsne = "tsne"
+    umap = "umap"
 
 
 def command(
@@ -83,6 +91,12 @@ def command(
         int | None,
         typer.Option("--points", min=1, help="Of embeddings: most pairs on the page (10000)."),
     ] = None,
+    projection: Annotated[
+        Projection | None,
+        typer.Option(
+            help="Of embeddings: what places them in the plane (tsne); umap wants hpctrain[umap]."
+        ),
+    ] = None,
     attention: Annotated[
         int | None,
         typer.Option(
@@ -110,6 +124,7 @@ def command(
         "folds": folds,
         "queries": queries,
         "points": points,
+        "projection": projection and projection.value,
         "attention": attention,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hpctrain.models.vit import Block, VisionTransformer
+from hpctrain.models.vit import VisionTransformer
+from hpctrain.models.vit_block import Block
 
 _ROWS = 512
 

@@ -1,7 +1,6 @@
 """Vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) in the form of DINO.
 
-Weights have DINO's and timm's names. Attention never keeps its N x N matrix (Dao et al. 2022, arXiv
-2205.14135), so that memory grows with the tokens and not with their square.
+Weights have DINO's and timm's names.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_EPSILON = 1e-6
+from hpctrain.models.vit_block import EPSILON, Block
+
 _DEVIATION = 0.02
-_RATIO = 4
-"""Width of the hidden layer, relative to the tokens'."""
-_SHORT = 256
-"""Tokens up to which the N x N matrix is small beside the rest."""
 
 
 class VitSize(NamedTuple):
@@ -46,94 +42,6 @@ class PatchEmbedding(nn.Module):
         if bottom or right:
             x = F.pad(x, (0, right, 0, bottom), mode="replicate")
         return self.proj(x).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017, section 3.2)."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, K) to (B, N, K)."""
-        query, key, value = self._parts(x)
-        is_half_on_cpu = x.device.type == "cpu" and query.dtype is torch.bfloat16
-        if is_half_on_cpu and x.shape[1] <= _SHORT and query.requires_grad:
-            # torch's own backward pass takes six times as long there
-            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-            y = scores.softmax(-1).to(value.dtype) @ value
-        else:
-            y = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-    def weights(self, x: Tensor, rows: slice = slice(None)) -> Tensor:
-        """(B, heads, M, N) in float32: how much the M tokens of `rows` take from each token."""
-        query, key, _ = self._parts(x)
-        query = query[:, :, rows].float() * query.shape[-1] ** -0.5
-        return (query @ key.float().transpose(-1, -2)).softmax(-1)  # type: ignore[no-any-return]
-
-    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        b, n, k = x.shape
-        parts = self.qkv(x).view(b, n, 3, self.heads, k // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = parts
-        return query, key, value
-
-
-class Mlp(nn.Module):
-    """Two dense layers with a GELU between them."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, _RATIO * dim)
-        self.fc2 = nn.Linear(_RATIO * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, K) to (B, N, K)."""
-        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
-
-
-class LayerScale(nn.Module):
-    """A learned scale of each channel (Touvron et al. 2021, arXiv 2103.17239)."""
-
-    def __init__(self, dim: int, start: float) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.full((dim,), start))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, N, K) to (B, N, K)."""
-        return x * self.gamma
-
-
-class Block(nn.Module):
-    """Attention and dense layers, each beside a shortcut and behind a norm."""
-
-    def __init__(self, dim: int, heads: int, layer_scale: float | None = None) -> None:
-        super().__init__()
-
-        def scale() -> nn.Module:
-            return nn.Identity() if layer_scale is None else LayerScale(dim, layer_scale)
-
-        self.norm1 = nn.LayerNorm(dim, eps=_EPSILON)
-        self.attn = Attention(dim, heads)
-        self.ls1 = scale()
-        self.norm2 = nn.LayerNorm(dim, eps=_EPSILON)
-        self.mlp = Mlp(dim)
-        self.ls2 = scale()
-
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Tokens to tokens.
-
-        Args:
-            x: (B, N, K).
-            kept: (2, B) factors of both branches, 0 where one is left out; None: all stay.
-        """
-        first = self.ls1(self.attn(self.norm1(x)))
-        x = x + (first if kept is None else first * kept[0, :, None, None])
-        second = self.ls2(self.mlp(self.norm2(x)))
-        return x + (second if kept is None else second * kept[1, :, None, None])  # type: ignore[no-any-return]
 
 
 class VisionTransformer(nn.Module):
@@ -177,7 +85,7 @@ class VisionTransformer(nn.Module):
         if num_registers:
             self.reg_token = nn.Parameter(torch.zeros(1, num_registers, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, layer_scale) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=_EPSILON)
+        self.norm = nn.LayerNorm(dim, eps=EPSILON)
         self._draw_weights()
 
     def grid(self, size: Sequence[int]) -> tuple[int, int]:
@@ -185,8 +93,15 @@ class VisionTransformer(nn.Module):
         return -(-size[0] // self.patch_size), -(-size[1] // self.patch_size)
 
     def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) to (B, K); `kept` as in `tokens`."""
-        return self.tokens(x, kept=kept)[:, 0]
+        """(B, C, H, W) to (B, K); `kept` as in `tokens`.
+
+        The last block computes the class token alone, as nobody asks for the others behind it.
+        """
+        x = self._begin(x)
+        last = len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            x = block(x, None if kept is None else kept[i].to(x.dtype), i == last)
+        return self.norm(x)[:, 0]  # type: ignore[no-any-return]
 
     def tokens(
         self,

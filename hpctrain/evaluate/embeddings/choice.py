@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Choice:
     """Rows that are looked for and judged, drawn where there are more; all others are searched."""
     points: int = 10_000
     """Pairs on the page."""
+    projection: Literal["tsne", "umap"] = "tsne"
+    """What places them in the plane, beside principal components."""
     attention: int = 6
     """Pictures whose attention is drawn, where the run is there and its encoders have any."""
     threads: int = 1

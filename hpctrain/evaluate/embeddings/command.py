@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,9 +49,14 @@ def evaluate(place: Path, choice: Choice, say: Say = lambda _: None) -> list[Pat
         What to look at: the page, and of several stores the figure of the evolution.
 
     Raises:
-        ConfigError: there is no store, or a column does not fit.
+        ConfigError: there is no store, a column does not fit, or UMAP is asked for and not there.
         DataError: a store is not complete, or torn.
     """
+    if choice.projection == "umap" and importlib.util.find_spec("umap") is None:
+        raise ConfigError(
+            "--projection umap: umap-learn is not installed; pip install 'hpctrain[umap]', or "
+            "leave the option out for t-SNE"
+        )
     if is_store(place):
         return [evaluate_store(place, place / "evaluation", choice, say)]
     stores = stores_of(place)

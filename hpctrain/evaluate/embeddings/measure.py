@@ -25,6 +25,7 @@ _AXES = 50
 """Principal components that clusters and maps are made of."""
 _CLUSTER_AXES = 10
 _FEWEST = 4
+_PROJECTIONS = {"tsne": "t-SNE", "umap": "UMAP"}
 _CONTROLS = 2000
 """Queries of what stands beside the number that counts."""
 JOINT = "joint"
@@ -230,7 +231,7 @@ class Measures:
         done.numbers["clusters"] = numbers
 
     def _map(self, done: Measured) -> None:
-        """Places of the shown rows: components of each branch, of both, and t-SNE of both."""
+        """Places of the shown rows: components of each branch, of both, and a map of both."""
         done.shown = self._shown()
         rows = {name: own[done.shown] for name, own in self.branches.items()}
         for name in self.branches:
@@ -240,18 +241,22 @@ class Measures:
             joint, title = done.pca[JOINT], f"both{self.space.title}"
             own = {name: joint.project(x[done.shown]) for name, x in self.compared.items()}
             done.places = {f"PCA of {title}": {n: x[:, :2] for n, x in own.items()}, **done.places}
-            self._say("t-SNE")
-            self._tsne(done, f"t-SNE of {title}", own)
+            self._say(_PROJECTIONS[self.choice.projection])
+            self._project(done, title, own)
         else:
             for name, x in rows.items():
-                self._tsne(done, f"t-SNE of {name}", {name: done.pca[name].project(x)})
+                self._project(done, name, {name: done.pca[name].project(x)})
 
-    def _tsne(self, done: Measured, title: str, points: Mapping[str, Array]) -> None:
+    def _project(self, done: Measured, what: str, points: Mapping[str, Array]) -> None:
         together = np.concatenate(list(points.values()))
         threads, seed = self.choice.threads, self.choice.seed
-        found = maps.t_sne(together, threads=threads, seed=seed)
+        if self.choice.projection == "umap":
+            found = maps.u_map(together, seed=seed)
+        else:
+            found = maps.t_sne(together, threads=threads, seed=seed)
         if found is None:
             return
+        title = f"{_PROJECTIONS[self.choice.projection]} of {what}"
         parts = np.split(found.places, len(points))
         done.places = {title: dict(zip(points, parts, strict=True)), **done.places}
         done.numbers.setdefault("map", {})[title] = {

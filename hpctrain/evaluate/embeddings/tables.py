@@ -62,7 +62,7 @@ def _retrieval(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "rows": rows,
         "note": f"Compared are {of['vectors']}; searched for, and among: {of['rows']}. "
         "An encoder that learnt only where the camera points finds no more among all than "
-        "the line `pointing known, nothing else`, and within one pointing what chance finds.",
+        "the line “pointing known, nothing else”, and within one pointing what chance finds.",
     }
 
 

@@ -39,19 +39,26 @@ class Student:
         self, part: PairBatch, answers: Answers, plan: Plan, update: Update
     ) -> dict[str, Tensor]:
         """The weighted sum and its parts, with the entropy of the teacher's answers."""
-        groups, spread, masked = [], [], []
+        classes: dict[str, list[Tensor]] = {}
+        hidden: dict[str, list[Tensor]] = {}
+        spread = []
         for m in plan.student:
+            end = self.ends[m]
             for crops, first in self._sizes(part, m):
                 masks = answers.masks.get(m) if first == 0 else None
                 x, patches = self._embedded(part, m, torch.cat(crops), first, masks)
-                groups.append(self._head(m)(x).view(len(crops), len(part.ids), -1))
+                classes.setdefault(end, []).append(x)
                 if masks is not None:
-                    logits = self._head(m)(patches[masks])
-                    own = answers.patches[m], masks, self.settings.student_temperature
-                    masked.append(ibot_loss(logits, *own))
+                    hidden.setdefault(end, []).append(patches[masks])
                 if self.settings.koleo_weight and first == 0:
                     for v, rows in enumerate(wide(x).chunk(len(crops))):
                         spread.append(koleo(update.gather(f"koleo.{m}.{v}", rows, part)))
+        groups, guesses = self._asked(classes, hidden)
+        groups = [x.view(-1, len(part.ids), x.shape[-1]) for x in groups]
+        masked = [
+            ibot_loss(x, answers.patches[m], answers.masks[m], self.settings.student_temperature)
+            for x, m in zip(guesses, [m for m in plan.student if m in answers.masks], strict=True)
+        ]
         total = len(part.crops[plan.student[0]])
         same = plan.same(part.num_global_crops, total)
         pictures = answers.pictures(plan)
@@ -78,6 +85,23 @@ class Student:
         """Crops of one size each, with the number of the first."""
         count, crops = part.num_global_crops, part.crops[m]
         return [(own, at) for own, at in ((crops[:count], 0), (crops[count:], count)) if own]
+
+    def _asked(
+        self, classes: Mapping[str, list[Tensor]], hidden: Mapping[str, list[Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits of class tokens, a tensor of each head, and of the hidden patches one by one.
+
+        Each head is asked once: its prototypes are many and brought to their length each time.
+        """
+        groups, guesses = [], []
+        for end, rows in classes.items():
+            others = hidden.get(end, [])
+            logits: Tensor = self.models[f"student_head{end}"](torch.cat([*rows, *others]))
+            if others:
+                logits, *own = torch.split(logits, [sum(map(len, rows)), *map(len, others)])
+                guesses += own
+            groups.append(logits)
+        return groups, guesses
 
     def _head(self, m: str) -> nn.Module:
         return self.models[f"student_head{self.ends[m]}"]

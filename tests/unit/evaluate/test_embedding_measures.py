@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hpctrain.embed.store import Store
 from hpctrain.errors import ConfigError, DataError
 from hpctrain.evaluate.embeddings.choice import Choice
 from hpctrain.evaluate.embeddings.columns import classes_of, usual_classes
+from hpctrain.evaluate.embeddings.command import evaluate
 from hpctrain.evaluate.embeddings.evolution import curves_of
 from hpctrain.evaluate.embeddings.measure import Measures
 from hpctrain.evaluate.embeddings.tables import flat, page_tables
@@ -80,6 +82,23 @@ def test_whole__has_maps_clusters_and_components(tmp_path: Path) -> None:
     lines = dict(flat(done.numbers))
     assert lines["spread.rgb.effective_rank"] == done.numbers["spread"]["rgb"]["effective_rank"]
     assert len(page_tables(done.numbers)) == 4
+
+
+def test_umap__places_what_t_sne_would(tmp_path: Path) -> None:
+    pytest.importorskip("umap", reason="needs umap-learn: pip install 'hpctrain[umap]'")
+    own = DRAW.standard_normal((COUNT, DIM)).astype(np.float32)
+    store = full_store(tmp_path, {"rgb": own, "ir": own + 1}, COLUMNS)
+    done = Measures(store, Choice(points=50, projection="umap")).whole()
+    assert list(done.places)[0] == "UMAP of both"
+    assert done.numbers["map"]["UMAP of both"]["fitted"] == 100
+
+
+def test_umap__that_is_not_there_is_told_before_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ConfigError, match=r"--projection umap: .* pip install 'hpctrain\[umap\]'"):
+        evaluate(tmp_path, Choice(projection="umap"))
 
 
 def test_store__with_the_table_of_another_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hpctrain.models.vit import Attention, VisionTransformer
+from hpctrain.models.vit import VisionTransformer
+from hpctrain.models.vit_block import Attention
 
 Array = NDArray[np.float64]
 
@@ -151,12 +152,30 @@ def test_registers__have_no_place_in_what_comes_out() -> None:
     assert (network.cls_attention(x).sum(-1) < 1).all()
 
 
+@pytest.mark.parametrize("registers", [0, 2])
+def test_forward__is_the_class_token_with_its_slopes(registers: int) -> None:
+    """The last block computes it alone; branches are left out as for all tokens."""
+    network = small(num_registers=registers, layer_scale=0.5, drop_path=0.3)
+    x, kept = (
+        pictures(2, 2, 16, 24),
+        torch.tensor([[[1.0, 0.5], [2.0, 0.0]], [[0.0, 3.0], [1.5, 1]]]),
+    )
+    found = []
+    for give in (lambda: network(x, kept), lambda: network.tokens(x, kept=kept)[:, 0]):
+        network.zero_grad()
+        y = give()
+        y.pow(3).sum().backward()
+        found.append([y.detach(), *(p.grad.clone() for p in network.parameters())])
+    for own, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(own, wanted, rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("longest", [0, 256])
 def test_attention__half_precision_has_the_slopes_of_float32(
     monkeypatch: pytest.MonkeyPatch, longest: int
 ) -> None:
     """Both ways of a CPU: torch's own, and the formula for few tokens."""
-    monkeypatch.setattr("hpctrain.models.vit._SHORT", longest)
+    monkeypatch.setattr("hpctrain.models.vit_block._SHORT", longest)
     torch.manual_seed(0)
     attention = Attention(24, 3)
     slopes = []

@@ -110,6 +110,19 @@ def test_implementations__agree(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Adam", "Adagrad"])
+def test_auto__is_fused_on_cpus(name: str) -> None:
+    made = build_optimizer(Optimizer.model_validate({"name": name}), parameters())
+    assert made.param_groups[0]["fused"]
+    plain = Optimizer.model_validate({"name": name, "implementation": "for_loop"})
+    assert not build_optimizer(plain, parameters()).param_groups[0]["fused"]
+
+
+def test_auto__stays_torchs_where_nothing_is_fused() -> None:
+    assert "fused" not in build_optimizer(Optimizer(name="RMSprop"), parameters()).param_groups[0]
+    assert "fused" not in build_optimizer(Optimizer(name="LARS"), parameters()).param_groups[0]
+
+
 def test_exclude_1d__spares_biases_the_weight_decay() -> None:
     groups = build_optimizer(
         Optimizer(name="AdamW", weight_decay=0.1, exclude_1d=True), parameters()
