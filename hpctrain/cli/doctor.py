@@ -31,6 +31,9 @@ def command(
     site: SiteName = None,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of all run directories.")] = RUNS,
+    limit: Annotated[
+        int, typer.Option("--limit", min=5, metavar="SECONDS", help="How long the ranks may take.")
+    ] = 120,
     json_file: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +50,7 @@ def command(
     from hpctrain.doctor.examine import examine
 
     _refuse_folder(json_file)
-    topics = examine(_patient(job, site, overrides or [], out), _say)
+    topics = examine(_patient(job, site, overrides or [], out, limit), _say)
     counts = _tell(topics, json_file)
     if counts["error"]:
         raise typer.Exit(LaunchError.exit_code)
@@ -63,7 +66,9 @@ def _refuse_folder(json_file: str | None) -> None:
         raise ConfigError(f"--json: {json_file!r} {what}; name a file, or - for standard output")
 
 
-def _patient(job: str | None, site: str | None, overrides: list[str], out: Path) -> Patient:
+def _patient(
+    job: str | None, site: str | None, overrides: list[str], out: Path, limit: int
+) -> Patient:
     from hpctrain.config.load import AUTO, read_site
     from hpctrain.doctor.examine import Patient
     from hpctrain.doctor.place import find_allocation
@@ -73,17 +78,17 @@ def _patient(job: str | None, site: str | None, overrides: list[str], out: Path)
         if overrides:
             raise ConfigError("--set has no effect without a job; add --job JOB, or leave it out")
         machine, _ = read_site(this_site() if site in (None, AUTO) else str(site))
-        return Patient(None, machine, allocation, python, out)
+        return Patient(None, machine, allocation, python, out, limit)
     run_dir = _run_dir(job, out)
     if run_dir is None:
         resolved = load(job, overrides, site)
-        return Patient(resolved.job, resolved.site, allocation, python, out)
+        return Patient(resolved.job, resolved.site, allocation, python, out, limit)
     if overrides or site:
         raise ConfigError(
             f"{run_dir}: --set and --site have no effect on a run that is rendered; give the job "
             "file, or leave them out"
         )
-    return _of_run(run_dir, python)
+    return _of_run(run_dir, python, limit)
 
 
 def _run_dir(name: str, out: Path) -> Path | None:
@@ -102,7 +107,7 @@ def _run_dir(name: str, out: Path) -> Path | None:
     return None
 
 
-def _of_run(run_dir: Path, python: str) -> Patient:
+def _of_run(run_dir: Path, python: str, limit: int) -> Patient:
     from hpctrain.config.load import read_resolved, read_site
     from hpctrain.doctor.examine import Patient
     from hpctrain.doctor.place import find_allocation
@@ -112,7 +117,7 @@ def _of_run(run_dir: Path, python: str) -> Patient:
     recorded = inputs.get("python") if isinstance(inputs, dict) else None
     machine, _ = read_site(str(run_dir / "site.yaml"))
     job = read_resolved(run_dir / "config.yaml")
-    return Patient(job, machine, find_allocation(), str(recorded or python), run_dir.parent)
+    return Patient(job, machine, find_allocation(), str(recorded or python), run_dir.parent, limit)
 
 
 def _say(what: str) -> None:

@@ -46,6 +46,7 @@ class Patient:
         allocation: the job that the doctor runs in.
         python: interpreter of the ranks, where the job names none.
         runs: folder of the run directories.
+        limit_s: how long the ranks may take.
     """
 
     job: Job | None
@@ -53,6 +54,7 @@ class Patient:
     allocation: Allocation | None
     python: str
     runs: Path
+    limit_s: float
 
 
 def examine(patient: Patient, say: Say) -> list[Topic]:
@@ -70,7 +72,8 @@ def examine(patient: Patient, say: Say) -> list[Topic]:
     environment = environment_topic(os.environ, masker, is_in_job=patient.allocation is not None)
     ranks: Ranks | None = None
     try:
-        with folder(existing(patient.runs), plan.job, patient.site, patient.python) as own:
+        place = existing(patient.runs)
+        with folder(place, plan.job, patient.site, patient.python, patient.limit_s) as own:
             topics, ranks = _started(own, patient, plan, gpus, say)
             found += topics
     except RenderError as e:

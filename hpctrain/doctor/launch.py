@@ -23,8 +23,8 @@ from hpctrain.render.texts import with_absolute_paths
 
 SIZES = [1 << power for power in range(10, 27, 2)]
 """Bytes of an allreduce: 1 KiB to 64 MiB."""
-START_S = 75.0
-"""How long ranks may take to start, meet and leave."""
+LIMIT_S = 120.0
+"""How long ranks may take in all, where nobody says otherwise."""
 MEASURE_S = 6.0
 """How long they may measure."""
 
@@ -47,9 +47,9 @@ class Ranks:
 class Folder:
     """A run directory of the doctor's own, which goes away again."""
 
-    def __init__(self, path: Path, job: Job, site: Site, python: str) -> None:
+    def __init__(self, path: Path, job: Job, site: Site, python: str, limit_s: float) -> None:
         self.path, self._comm = path, job.launch.comm
-        self.limit_s = START_S + MEASURE_S
+        self.limit_s = limit_s
         job = with_absolute_paths(job, Path.cwd())
         inputs = draft_inputs(job, path, Path.cwd(), python)
         files = probe_files(job, site, inputs, sys.executable, int(self.limit_s))
@@ -69,8 +69,8 @@ class Folder:
     def launch(self) -> Ranks:
         """Start the ranks, for `limit_s` at most."""
         # a little before the launcher's time is up, the ranks end themselves and say where they are
-        asked = {"comm": self._comm, "sizes": SIZES, "budget_s": MEASURE_S}
-        page = json.dumps({**asked, "limit_s": self.limit_s - 5})
+        asked = {"comm": self._comm, "sizes": SIZES, "budget_s": min(MEASURE_S, self.limit_s / 10)}
+        page = json.dumps({**asked, "limit_s": self.limit_s * 0.8})
         (self.path / "probe.json").write_text(page)
         outcome = watch(["bash", str(self.path / "launch.sh")], self.limit_s, cwd=self.path)
         return Ranks(outcome, list(self._notes()), self.limit_s)
@@ -87,7 +87,9 @@ class Folder:
 
 
 @contextmanager
-def folder(parent: Path, job: Job, site: Site, python: str) -> Iterator[Folder]:
+def folder(
+    parent: Path, job: Job, site: Site, python: str, limit_s: float = LIMIT_S
+) -> Iterator[Folder]:
     """A folder beside the run directories, as all nodes must see it.
 
     Raises:
@@ -101,7 +103,7 @@ def folder(parent: Path, job: Job, site: Site, python: str) -> Iterator[Folder]:
             "see; call doctor in one, or name one with --out"
         ) from e
     try:
-        yield Folder(path.parent.resolve() / path.name, job, site, python)
+        yield Folder(path.parent.resolve() / path.name, job, site, python, limit_s)
     except OSError as e:
         raise RenderError(f"{path}: cannot be written: {e.strerror}") from e
     finally:

@@ -141,7 +141,7 @@ def _library(
     if mpi.family != started.family or _major(mpi) != _major(started):
         text = f"{text}: the launcher is {started}, so that each rank would be alone or not start"
         say(name, text, _MENDING)
-    elif mpi.version != started.version:
+    elif mpi.family == "Open MPI" and mpi.version != started.version:
         topic.warning(name, f"{text}: the launcher is {started}", _MENDING)
     else:
         topic.ok(name, f"{text}, as the launcher")

@@ -57,7 +57,9 @@ def _silent(topic: Topic, text: str, is_used: bool) -> None:
 
 def offered_pmi(words: str) -> list[str]:
     """Names out of `srun --mpi=list`: "MPI plugin types are... none pmix pmi2 specific ..."."""
-    plain, _, special = words.partition("specific pmix plugin versions available:")
+    plain, _, special = words.replace(",", " ").partition(
+        "specific pmix plugin versions available:"
+    )
     names = plain.partition("are...")[2].replace("srun: ", " ").split()
     return sorted({n for n in [*names, *special.split()] if re.fullmatch(r"[a-z0-9_]+", n)})
 

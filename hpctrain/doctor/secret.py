@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _NAME = re.compile(
-    r"TOKEN|SECRET|PASS(WD|WORD|PHRASE|_|$)|CREDENTIAL|COOKIE|API_?KEY|ACCESS_?KEY|PRIVATE|AUTH"
+    r"TOKEN|SECRET|PASS(WD|WORD|PHRASE|$)|(^|_)PASS_|CREDENTIAL|COOKIE|API_?KEY|ACCESS_?KEY|PRIVATE|AUTH"
     r"|(^|_)KEY($|_)|SIGNATURE|SESSION",
     re.IGNORECASE,
 )

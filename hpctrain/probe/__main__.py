@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpctrain import log
-from hpctrain.comm.ranks import Ranks
 from hpctrain.errors import HpctrainError, LaunchError
 from hpctrain.probe.notes import Notes
 
 if TYPE_CHECKING:
-    from hpctrain.comm.base import Communicator
+    from hpctrain.comm import Communicator, Ranks
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,12 +40,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _probe(folder: Path, asked: dict[str, Any], notes: Notes) -> None:
-    ranks = Ranks.from_environment()
-    log.setup(str(ranks))
-    notes.at("importing torch", ranks=vars(ranks))
+    notes.at("importing torch")  # minutes, where thousands read it from one file system
+    from hpctrain.comm import Ranks
     from hpctrain.probe.devices import devices
 
-    notes.at("looking at the devices")
+    ranks = Ranks.from_environment()
+    log.setup(str(ranks))
+    notes.at("looking at the devices", ranks=vars(ranks))
     notes.at(f"opening launch.comm: {asked['comm']}", devices=devices())
     comm = _open(asked["comm"], ranks, folder)
     notes.at("meeting the other ranks", comm=comm.kind, mpi=_mpi(comm))
@@ -56,7 +56,7 @@ def _probe(folder: Path, asked: dict[str, Any], notes: Notes) -> None:
 
 
 def _open(kind: str, ranks: Ranks, folder: Path) -> Communicator:
-    from hpctrain.comm.start import start
+    from hpctrain.comm import start
 
     return start(kind, ranks, folder)
 
