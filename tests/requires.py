@@ -60,6 +60,10 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         "no Slurm daemons (tests/integration/slurm/install.sh installs them), or not root",
         lambda: _can_slurm(),
     ),
+    "apptainer": (
+        "no Apptainer, or no ordinary user for it (tests/integration/container/install.sh)",
+        lambda: _can_build_images(),
+    ),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
@@ -83,6 +87,12 @@ def _can_slurm() -> bool:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     programs = ("slurmctld", "slurmd", "munged", "sbatch")
     return os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs)
+
+
+def _can_build_images() -> bool:
+    from tests.integration.container.user import can_build
+
+    return can_build()
 
 
 def find_shellcheck() -> str | None:

@@ -14,6 +14,7 @@ from hpctrain import __version__
 from hpctrain.cli import (
     cancel,
     check,
+    container,
     convert,
     cost,
     doctor,
@@ -55,7 +56,7 @@ _ORDER = (
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
     *("predict", "generate", "embed", "evaluate", "report", "profile", "table"),
-    *("schema", "site", "doctor", "template"),
+    *("schema", "site", "doctor", "template", "container"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
 
@@ -116,6 +117,7 @@ app.command("doctor", short_help="Examine this machine: MPI, GPUs, speeds, limit
 app.add_typer(index.app, name="index")
 app.add_typer(site.app, name="site")
 app.add_typer(template.app, name="template")
+app.add_typer(container.app, name="container")
 
 
 def _version(is_asked: bool) -> None:

@@ -233,7 +233,7 @@ def _image_note(job: Job, target: Path, cwd: Path) -> str:
             f"note: container.image: {container.image}: no such file yet; hpctrain has no tested "
             "versions for this kind of GPU, so build it from a definition of your own"
         )
-    build = shlex.join([container.engine, "build", container.image, "container.def"])
+    build = shlex.join(["apptainer", "build", container.image, "container.def"])
     return (
         f"note: container.image: {container.image}: no such file yet; build it before the job "
         f"starts: cd {shlex.quote(str(target))} && {build}"

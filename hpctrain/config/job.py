@@ -11,6 +11,7 @@ from hpctrain.config.chain import Chain
 from hpctrain.config.crops import crop_misfit
 from hpctrain.config.data import Data, Fields, Pairs, Scroll
 from hpctrain.config.schema import Schema
+from hpctrain.config.site_container import Engine
 from hpctrain.config.sweep import Sweep
 from hpctrain.config.task import Task
 from hpctrain.config.walltime import Walltime
@@ -69,11 +70,15 @@ class Container(Schema):
     """Run every rank inside an image."""
 
     image: Line
-    """Image file; relative to where `render` is called."""
-    engine: Literal["apptainer", "singularity"] = "apptainer"
-    """Program that starts the image."""
+    """Image file; relative to where `render` is called. For podman-hpc docker://NAME, as it lists
+    it."""
+    engine: Engine | None = None
+    """Program that starts the image; null: the site's."""
     binds: list[Line] = []
     """Folders of the host to mount, as SOURCE[:TARGET[:OPTIONS]]; run and data are there anyway."""
+    copy_to_node: bool | None = None
+    """Copy the image file to each node's own disk (the site's `scratch`) before the ranks start,
+    and remove it afterwards; null: as the site says."""
 
 
 class Job(Schema):

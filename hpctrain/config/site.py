@@ -14,8 +14,9 @@ from pydantic import (
 )
 
 from hpctrain.config.schema import Schema
+from hpctrain.config.site_container import SiteContainer
 from hpctrain.config.walltime import Walltime
-from hpctrain.config.words import ContainerArg, Environment, Line, Name, Variable, Word, Words
+from hpctrain.config.words import Environment, Line, Name, Variable, Word, Words
 
 
 class LauncherSpec(Schema):
@@ -117,21 +118,6 @@ class Charge(Schema):
     """How many of them an hour of one node costs."""
     min_nodes: PositiveInt = 1
     """Smaller jobs are charged for so many nodes."""
-
-
-class SiteContainer(Schema):
-    """What a container needs on this machine."""
-
-    mpi: Literal["openmpi", "mpich"] = "openmpi"
-    """ABI family of the host's MPI; the image must hold the same."""
-    gpu_flag: Literal["--nv", "--rocm"] = "--nv"
-    """Flag that lets the image see the GPUs."""
-    args: list[ContainerArg] = []
-    """More words of `apptainer exec`, none that clears the environment."""
-    binds: list[Line] = []
-    """Folders of the host that MPI needs."""
-    setup: list[Line] = []
-    """Shell lines before the launch, written as they are."""
 
 
 class Source(Schema):

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
-_CLEANING = ("--cleanenv", "-e", "--containall", "-C")
+_CLEANING = ("--cleanenv", "-e", "--containall", "-C", "--unset-env")
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
@@ -82,7 +82,8 @@ def _not_ours(env: dict[str, str]) -> dict[str, str]:
 
 
 def _keeps_environment(word: str) -> str:
-    # pflag, the parser of both engines, takes --cleanenv=true and -e=true for these, too
+    # pflag, apptainer's parser, takes --cleanenv=true and -e=true for these, too; --unset-env is
+    # charliecloud's, which takes globs
     if word.partition("=")[0] in _CLEANING:
         raise ValueError(
             f"found {word!r}, which would strip the rank variables and the GPU mask; remove it"
@@ -105,4 +106,4 @@ Words = Annotated[str, AfterValidator(_words)]
 Environment = Annotated[dict[Variable, Value], AfterValidator(_not_ours)]
 """Environment variables, none of them the run script's own."""
 ContainerArg = Annotated[Line, AfterValidator(_keeps_environment)]
-"""A word of `apptainer exec` that leaves the environment alone."""
+"""A word of a container engine that leaves the environment alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hpctrain.config.job import Job, Resources
 from hpctrain.config.site import Site
@@ -95,8 +96,11 @@ def _room(job: Job, site: Site, allocation: Allocation | None, num_gpus: int) ->
 
 def _with(job: Job, changes: dict[str, int]) -> Job:
     resources: Resources = job.resources.model_copy(update=changes)
+    own: dict[str, Any] = {"resources": resources}
+    if job.container:  # read in its place: a copy on each node takes longer than all the rest
+        own["container"] = job.container.model_copy(update={"copy_to_node": False})
     # a batch that the ranks divide is no matter here
-    return job.model_copy(update={"resources": resources})
+    return job.model_copy(update=own)
 
 
 def own_job(site: str, root: str = ".") -> Job:

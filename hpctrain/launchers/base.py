@@ -8,10 +8,7 @@ from typing import ClassVar
 
 from hpctrain.config.job import Resources
 from hpctrain.config.site import LauncherSpec
-
-
-class ShellVariable(str):
-    """A word that the script must expand: rendered as `"$NAME"`, where all others are quoted."""
+from hpctrain.shell_words import ShellVariable as ShellVariable
 
 
 class Launcher(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TIMEOUT_S = 30.0
@@ -32,9 +32,18 @@ class SilentError(Exception):
 
 
 def ask(
-    argv: Sequence[str], timeout_s: float | None = None, cwd: str | None = None
+    argv: Sequence[str],
+    timeout_s: float | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Answer | None:
     """Run a program, for TIMEOUT_S at most; None where there is no such program.
+
+    Args:
+        argv: the command.
+        timeout_s: another patience.
+        cwd: where it runs.
+        env: more variables of its environment.
 
     Raises:
         SilentError: it did not answer in time, or could not be started.
@@ -50,7 +59,7 @@ def ask(
             timeout=patience,
             stdin=subprocess.DEVNULL,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**os.environ, "LC_ALL": "C", **(env or {})},
         )
     except subprocess.TimeoutExpired as e:
         raise SilentError(f"`{argv[0]}` did not answer within {patience:g} s") from e

@@ -1,99 +1,80 @@
-"""The container image: there, and made for this machine's MPI and GPUs."""
+"""The container image of a job: there, and made for this machine's MPI and GPUs."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.finding import Finding, error, note, warning
-from hpctrain.config.job import Container, Job
+from hpctrain.config.job import Job
 from hpctrain.config.site import Site
-from hpctrain.launchers import choose_launcher
-from hpctrain.preflight.ask import SilentError, ask
-
-_FITTING_PMI = {
-    "openmpi": ("pmix",),
-    "pals": ("pmi1", "pmi2", "cray"),
-    "hydra": ("pmi1", "pmi2"),
-    "aprun": ("pmi1", "pmi2", "cray"),
-}
-"""Launcher to the process-management interfaces by which its ranks find each other."""
-_SRUN = {"pmi2": ("pmi1", "pmi2"), "cray_shasta": ("pmi1", "pmi2", "cray")}
+from hpctrain.engines import Engine, choose_engine, make_box
+from hpctrain.errors import RenderError
+from hpctrain.preflight.ask import SilentError
+from hpctrain.preflight.here import is_of
+from hpctrain.preflight.images import fit_findings, read_image
+from hpctrain.preflight.images.check import wanted_by
+from hpctrain.preflight.images.host import host_facts
+from hpctrain.preflight.images.place import place_findings
+from hpctrain.preflight.images.targets import target_findings
 
 
 def image_findings(job: Job, site: Site, run_dir: Path) -> Iterator[Finding]:
-    """Look at the image of a job with absolute paths, and at its labels."""
+    """Look at the image of a job with absolute paths, at its labels, and inside."""
     container, where = job.container, "container.image"
     if container is None:
         return
-    if "://" in container.image:
-        text = f"{container.image} would be fetched by every rank; build a file of it first"
-        yield warning(where, text)
-        return
-    if not os.path.exists(container.image):
-        words = [container.engine, "build", container.image, "container.def"]
-        build = f"cd {shlex.quote(str(run_dir))} && {shlex.join(words)}"
-        yield error(where, f"{container.image}: no such file; build it: {build}")
-        return
     try:
-        labels = read_labels(container)
-    except (SilentError, ValueError) as e:
-        yield warning(where, f"{container.image}: its labels cannot be read: {e}")
+        engine = choose_engine(job, site)
+    except RenderError as e:
+        yield error("container.engine", str(e).removeprefix("container: "))
         return
-    if labels is None:
-        text = f"{container.engine} is not in PATH here, so labels of the image are not compared"
-        yield note("container.engine", text)
-    elif not any(name.startswith("hpctrain.") for name in labels):
-        yield note(where, "has no labels of hpctrain; whether its MPI fits is not known")
+    image = container.image
+    if not engine.takes_files:
+        if "://" not in image:
+            text = f"{image} is a file, and {engine.program} starts images of its own store"
+            yield error(where, f"{text}; name one as docker://NAME:TAG ({engine.program} images)")
+            return
+    elif "://" in image:
+        yield warning(where, f"{image} would be fetched by every rank; build a file of it first")
+        return
+    elif not os.path.exists(image):
+        yield error(where, f"{image}: no such file; build it: {build_words(image, run_dir)}")
+        return
     else:
-        yield from label_findings(labels, job, site)
+        yield from place_findings(image, engine, site, where, is_here=is_of(site))
+    yield from _inside(job, site, engine, run_dir)
 
 
-def read_labels(container: Container) -> dict[str, str] | None:
-    """Labels of an image; None where the engine is not here.
+def build_words(image: str, run_dir: Path) -> str:
+    """The command that builds an image of a run's own definition; charliecloud builds none."""
+    words = shlex.join(["apptainer", "build", image, "container.def"])
+    return f"cd {shlex.quote(str(run_dir))} && {words}"
 
-    Raises:
-        SilentError: the engine did not answer.
-        ValueError: it refused, or answered nonsense.
-    """
-    answer = ask([container.engine, "inspect", "--labels", "--json", container.image], 60.0)
-    if answer is None:
-        return None
-    if answer.code:
-        raise ValueError(f"{container.engine} inspect: {answer.words[-300:]}")
-    page = json.loads(answer.out)
+
+def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Finding]:
+    where = "container.image"
+    if job.container is None:
+        return
+    binds = bind_texts(job, site.container.binds, stage_folder(job, site.scratch))
+    yield from target_findings(engine, job.container.image, [*binds, str(run_dir)])
+    there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
+    box = make_box(job, site, there, "/", [])
     try:
-        labels = page["data"]["attributes"]["labels"] or {}
-        return {str(name): str(value) for name, value in labels.items()}
-    except (LookupError, TypeError, AttributeError) as e:
-        raise ValueError(f"{container.engine} inspect answered {answer.out[:80]!r}") from e
-
-
-def label_findings(labels: Mapping[str, str], job: Job, site: Site) -> Iterator[Finding]:
-    """Compare labels with the site's MPI, the launcher's PMI and the GPUs that are asked for."""
-    where, family = "container.image", labels.get("hpctrain.mpi", "").partition(":")[0]
-    if family and family != site.container.mpi:
-        text = f"holds {labels['hpctrain.mpi']}, and site {site.name} has MPI of the family"
-        yield error(where, f"{text} {site.container.mpi}; build it again from this container.def")
-    launcher = choose_launcher(job, site).spec
-    pmi, fitting = labels.get("hpctrain.pmi", ""), _fitting_pmi(launcher.kind, launcher.args)
-    if pmi and fitting and pmi not in fitting:
-        text = f"its MPI starts by {pmi}, and {launcher.kind} offers {' or '.join(fitting)}"
-        yield error(where, f"{text}; every rank would be rank 0 of 1; build it for this site")
-    device, asks = labels.get("hpctrain.device", ""), bool(job.resources.gpus_per_rank)
-    wanted = "rocm" if site.container.gpu_flag == "--rocm" else "cuda"
-    if asks and device and device != wanted:
-        text = f"is built for {device}, and the job asks for GPUs of the kind {wanted}"
-        yield error(where, f"{text}; build it again from this container.def")
-    if job.launch.comm == "horovod" and "hpctrain.horovod" not in labels:
-        yield warning(where, "has no label hpctrain.horovod, and launch.comm is horovod")
-
-
-def _fitting_pmi(kind: str, args: list[str]) -> tuple[str, ...]:
-    if kind != "srun":
-        return _FITTING_PMI.get(kind, ())
-    asked = next((arg.partition("=")[2] for arg in args if arg.startswith("--mpi=")), "")
-    return ("pmix",) if asked.startswith("pmix") else _SRUN.get(asked, ())
+        look = read_image(engine, box, job.launch.python or "python3")
+    except SilentError as e:
+        yield warning(where, f"{box.image}: cannot be read: {e}")
+        return
+    if look is None:
+        text = f"{engine.program} is not in PATH here, so the image is not compared with the site"
+        yield note("container.engine", text)
+    elif look.facts is None:
+        text = f"{box.image}: whether its MPI fits is not known, as it cannot be read"
+        yield warning(where, f"{text}: {look.reason}")
+    else:
+        wanted = wanted_by(job, site)
+        host = host_facts(wanted.launcher) if is_of(site) else None
+        yield from fit_findings(look.facts, host, wanted, site, where)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.launchers import Launcher
+from hpctrain.render.image import SCRIPT as IMAGE_SCRIPT
+from hpctrain.render.image import needs_script
 from hpctrain.render.inputs import Inputs
 from hpctrain.render.script import (
     _command_lines,
-    _image_words,
+    _image,
+    _names,
     _refuse_separators,
     choose_launcher,
     context,
@@ -48,7 +51,7 @@ def probe_files(
     launcher = choose_launcher(job, site)
     common = context(job, site, inputs)
     common |= {"limit_s": limit_s, "needs_pbs_rsh": needs_pbs_rsh(job, site)}
-    image = pack(_image_words(job, job.container, site)) if job.container else []
+    image, _ = _image(job, site, _names(job, site))
     lines = {
         "launch.sh": _command_lines(job, site, inputs, launcher, [PROBE]),
         "host.sh": pack([host_python, "-", *_programs(launcher)]),
@@ -59,6 +62,8 @@ def probe_files(
         for name, words in lines.items()
     }
     files["rank.sh"] = rank_script(job, site)
+    if needs_script(job, site):
+        files[IMAGE_SCRIPT] = fill("schedulers/image.sh.j2", {})
     if needs_pbs_rsh(job, site):
         files["pbs_rsh.sh"] = fill("schedulers/pbs_rsh.sh.j2", {})
     return files

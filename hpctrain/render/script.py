@@ -6,18 +6,21 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hpctrain.config.binds import bind_texts, stage_folder
-from hpctrain.config.job import Container, Job
+from hpctrain.config.binds import stage_folder
+from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.config.walltime import format_walltime
 from hpctrain.errors import RenderError
-from hpctrain.launchers import Launcher, ShellVariable
+from hpctrain.launchers import Launcher
 from hpctrain.launchers import choose_launcher as choose_launcher
 from hpctrain.launchers.torchrun import agent_resources, agent_words
+from hpctrain.render.image import RUN as _RUN
+from hpctrain.render.image import image_start, library_path
 from hpctrain.render.inputs import Inputs
 from hpctrain.render.shell import fill, pack
 from hpctrain.render.template import script_template
 from hpctrain.render.undefined import Macros
+from hpctrain.shell_words import ShellText, ShellVariable
 
 SCRIPTS = {"pbs": "run.pbs", "slurm": "run.slurm", "cobalt": "run.cobalt", "local": "run.sh"}
 """Scheduler to the name of its run script."""
@@ -30,8 +33,6 @@ _OURS = [
     *("HPCTRAIN_NODES", "HPCTRAIN_RANKS_PER_NODE"),
     *("OMP_NUM_THREADS", "PYTHONPATH", "PATH", "LD_LIBRARY_PATH"),
 ]
-
-_RUN = ShellVariable("run")
 
 
 def run_script(job: Job, site: Site, inputs: Inputs) -> str:
@@ -98,6 +99,7 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         "launcher": _launcher_facts(job, launcher),
         "command_lines": _command_lines(job, site, inputs, launcher, ["hpctrain.train"]),
         "unstage_lines": _unstage_lines(job, site, inputs, launcher),
+        "image": _image_facts(job, site, inputs, launcher),
         "gpus_per_node": _gpus_per_node(job, site),
         "filesystems": _filesystems(job, site),
         "pbs_name": _pbs_name(job.name),
@@ -152,10 +154,9 @@ def _unstage_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> 
 def _command_lines(
     job: Job, site: Site, inputs: Inputs, launcher: Launcher, module: list[str]
 ) -> list[str]:
-    scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
-    horovod = ["HOROVOD_FUSION_THRESHOLD"] if _is_horovod_likely(job) else []
-    env = [*_OURS, *scratch, *horovod, *sorted({*job.launch.env, *site.env})]
-    image = pack(_image_words(job, job.container, site)) if job.container else []
+    env = _names(job, site)
+    image, names = _image(job, site, env)
+    env += names
     python = "python3" if job.container and not job.launch.python else inputs.python
     rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", *module, _RUN])
     if job.launch.launcher != "torchrun":
@@ -169,24 +170,57 @@ def _command_lines(
     return [*agents, rank, *train]
 
 
+def _image_facts(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> dict[str, Any] | None:
+    if job.container is None:
+        return None
+    start = image_start(job, site, [])
+    return {
+        "path": job.container.image,
+        "program": start.program,
+        "exports": start.exports,
+        "needs_user": start.needs_user,
+        "library_path": library_path(site),
+        "copy_lines": _copy_lines(job, site, inputs, launcher, "copy"),
+        "remove_lines": _copy_lines(job, site, inputs, launcher, "remove"),
+    }
+
+
+def _names(job: Job, site: Site) -> list[str]:
+    """Variables that every rank must get."""
+    scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
+    horovod = ["HOROVOD_FUSION_THRESHOLD"] if _is_horovod_likely(job) else []
+    return [*_OURS, *scratch, *horovod, *sorted({*job.launch.env, *site.env})]
+
+
+def _image(job: Job, site: Site, env: list[str]) -> tuple[list[str], list[str]]:
+    """Lines in front of the program, and variables that must reach every rank for them."""
+    if job.container is None:
+        return [], []
+    start = image_start(job, site, env)
+    return pack(start.words), start.names
+
+
+def _copy_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher, verb: str) -> list[str]:
+    """The command by which one process of each node copies the image there, or removes it."""
+    copied = image_start(job, site, []).copied if job.container else ()
+    if not copied:
+        return []
+    digest = [ShellVariable("image_digest")] if verb == "copy" else []
+    script = ShellText(_RUN, "/image.sh")
+    words = pack(["/bin/sh", script, verb, *copied, *digest])
+    ask, rank = job.resources, ['/bin/sh "$run/rank.sh"']
+    if job.launch.launcher == "torchrun":
+        rank = []
+        ask = agent_resources(ask, launcher) if ask.nodes > 1 else ask
+    return [*pack(launcher.command(ask, _names(job, site))), *rank, *words]
+
+
 def _slot_hosts(launcher: Launcher) -> list[str]:
     """Keeps a run to its share of a job's nodes; started by itself it has all of its own job's."""
     option = SLOT_OPTIONS.get(launcher.spec.kind)
     if option is None or launcher.spec.hostfile_variable:
         return []  # a variable does it
     return [f'${{HPCTRAIN_HOSTFILE:+{option} "$HPCTRAIN_HOSTFILE"}}']
-
-
-def _image_words(job: Job, container: Container, site: Site) -> list[str]:
-    words = [container.engine, "exec"]
-    if job.resources.gpus_per_rank:
-        words.append(site.container.gpu_flag)
-    words += site.container.args
-    # never --cleanenv: it would strip the rank variables and the mask
-    scratch = stage_folder(job, site.scratch)
-    for bind in bind_texts(job, site.container.binds, scratch):
-        words += ["--bind", bind]
-    return [*words, "--bind", _RUN, "--pwd", _RUN, container.image]
 
 
 def _filesystems(job: Job, site: Site) -> str:

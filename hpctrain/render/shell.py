@@ -23,8 +23,8 @@ from jinja2 import (
 
 from hpctrain.config.paths import shared_dirs
 from hpctrain.errors import RenderError
-from hpctrain.launchers import ShellVariable
 from hpctrain.render.undefined import Missing, advice
+from hpctrain.shell_words import ShellText, ShellVariable
 
 _WIDTH = 96
 
@@ -38,12 +38,23 @@ def shquote(value: Any) -> str:
     text = str(value)
     if isinstance(value, ShellVariable):
         return f'"${text}"'
+    if isinstance(value, ShellText):
+        return f'"{"".join(map(_part, value.parts))}"'
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise RenderError(f"{text!r} holds a control character, which no script can carry safely")
     if "$" in text or "`" in text:
         # in single quotes shellcheck takes these for a mistake (SC2016); escaped they are none
-        return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+        return f'"{_escaped(text)}"'
     return shlex.quote(text)
+
+
+def _part(part: str) -> str:
+    return f"${part}" if isinstance(part, ShellVariable) else _escaped(part)
+
+
+def _escaped(text: str) -> str:
+    """As it may stand between double quotes."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
 
 
 def shwords(value: str) -> str:

@@ -15,6 +15,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.index.beside import record
 from hpctrain.render.container import definition, has_definition
+from hpctrain.render.image import SCRIPT, needs_script
 from hpctrain.render.inputs import Inputs, digest
 from hpctrain.render.order import with_parts
 from hpctrain.render.script import SCRIPTS, needs_pbs_rsh, rank_script, run_script
@@ -49,6 +50,8 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
     }
     if has_definition(job, site):
         files["container.def"] = _text(definition(job, site, inputs))
+    if needs_script(job, site):
+        files[SCRIPT] = _script(fill("schedulers/image.sh.j2", {}))
     if needs_pbs_rsh(job, site):
         files["pbs_rsh.sh"] = _script(fill("schedulers/pbs_rsh.sh.j2", {}))
     if inputs.code.diff:

@@ -17,6 +17,10 @@ VARIABLES: dict[str, tuple[str, str]] = {
         "list of texts",
         "Lines of the command that takes copies of the data off the nodes; empty: there are none.",
     ),
+    "image": (
+        "block or none",
+        "The job's image: `path`, `program`, `exports`, `copy_lines`, ...; none: no container.",
+    ),
     "launcher": ("block", "What starts the ranks: `kind`, `program`, `is_torchrun`, ..."),
     "is_horovod_likely": ("true or false", "Whether Horovod may send the gradients, in buckets."),
     "chain": ("block or none", "`max_jobs` and `how` of a chain; none: a single job."),

@@ -15,9 +15,14 @@ JOBS = sorted(path.stem for path in (REPO / "jobs").glob("*.yaml"))
 SITES = sorted(path.stem for path in (REPO / "templates" / "sites").glob("*.yaml"))
 
 CHAIN = "chain.max_jobs=5"
+OWN = str(REPO / "tests" / "golden" / "sites")
+"""Machines for what no shipped one has."""
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mantle.polaris.container": ("polaris", ("container.image=hpctrain.sif",)),
     "mantle.frontier.container": ("frontier", ("container.image=hpctrain.sif",)),
+    "mantle.charliecloud": (f"{OWN}/charliecloud.yaml", ("container.image=hpctrain.sqfs",)),
+    "mantle.podman-hpc": (f"{OWN}/podman.yaml", ("container.image=docker://hpctrain:1",)),
+    "mantle.bound": (f"{OWN}/bound.yaml", ("container.image=hpctrain.sif", CHAIN)),
     "mantle.local.chain": ("local", (CHAIN,)),
     "mantle.generic-pbs.chain": ("generic-pbs", (CHAIN,)),
     "mantle.generic-slurm.chain": ("generic-slurm", (CHAIN,)),

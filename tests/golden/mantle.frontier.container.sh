@@ -50,7 +50,10 @@ export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 
 # Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
 module load cray-mpich-abi
-export APPTAINERENV_LD_LIBRARY_PATH="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH"
+# The host's MPI goes before the image's own; an empty name would mean the current folder.
+library_path="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH"
+library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')
+export APPTAINERENV_LD_LIBRARY_PATH="$library_path"
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {

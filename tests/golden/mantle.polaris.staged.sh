@@ -72,7 +72,10 @@ module use /soft/modulefiles
 module load spack-pe-base apptainer
 module load cray-mpich-abi
 pals_lib=$(echo /opt/cray/pe/pals/*/lib | tr ' ' ':')
-export APPTAINERENV_LD_LIBRARY_PATH="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH:$pals_lib"
+# The host's MPI goes before the image's own; an empty name would mean the current folder.
+library_path="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH:$pals_lib"
+library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')
+export APPTAINERENV_LD_LIBRARY_PATH="$library_path"
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {

@@ -1,0 +1,55 @@
+"""What a container needs on a machine: the engine, and how the host's MPI gets into the image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from hpctrain.config.schema import Schema
+from hpctrain.config.words import ContainerArg, Environment, Line
+
+Engine = Literal["apptainer", "singularity", "charliecloud", "podman-hpc"]
+
+
+class SiteContainer(Schema):
+    """What a container needs on this machine."""
+
+    engine: Literal[Engine, "none"] = "apptainer"
+    """Program that starts images here; none: there is none, and jobs with an image are refused."""
+    mpi: Literal["openmpi", "mpich"] = "openmpi"
+    """ABI family of the host's MPI; the image must hold the same."""
+    abi: Literal["hybrid", "bind"] = "hybrid"
+    """hybrid: ranks use the image's own MPI; bind: the host's, which `binds` shows in the image and
+    `library_path` puts before the image's own."""
+    library_path: list[Line] = []
+    """With abi: bind, folders of the host's libraries, the first ones first; $NAMES are expanded by
+    the run script, after `setup`."""
+    env: Environment = {}
+    """Variables that are set inside the image alone, such as LD_PRELOAD of a host's library."""
+    gpu_flag: Literal["--nv", "--rocm"] = "--nv"
+    """Flag that lets the image see the GPUs, in the words of apptainer; others translate it."""
+    args: list[ContainerArg] = []
+    """More words of the engine, none that clears the environment."""
+    binds: list[Line] = []
+    """Folders of the host that MPI needs."""
+    setup: list[Line] = []
+    """Shell lines before the launch, written as they are."""
+    one_namespace: bool = False
+    """All ranks of a node in one user namespace, or they cannot read each other's memory (CMA,
+    XPMEM): needed where the engine is not installed setuid; apptainer 1.3 or newer."""
+    copy_to_node: bool = False
+    """Copy the image file to `scratch` of each node before the ranks start; a job may differ."""
+
+    @model_validator(mode="after")
+    def _path_is_for_bind(self) -> SiteContainer:
+        if self.abi == "bind" and not self.library_path:
+            raise ValueError("abi: bind needs library_path, the folders of the host's MPI")
+        if self.abi == "hybrid" and self.library_path:
+            raise ValueError("library_path has an effect with abi: bind alone; leave it out")
+        if self.one_namespace and self.engine == "singularity":
+            raise ValueError(
+                "one_namespace needs apptainer, charliecloud or podman-hpc; singularity starts "
+                "every rank in a namespace of its own"
+            )
+        return self

@@ -1,0 +1,56 @@
+"""podman-hpc: NERSC's podman for many users and nodes."""
+
+from __future__ import annotations
+
+from hpctrain.engines.base import LIBRARY_PATH, Box, Engine
+from hpctrain.shell_words import ShellText, ShellVariable
+
+_LAUNCHERS = ("OMPI_*", "PMIX_*", "PMI_*", "PALS_*", "MPI_LOCAL*", "SLURM_*", "SLURMD_*")
+_OURS = ("HPCTRAIN_*", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+_SKIPPED = ("PATH", "LD_LIBRARY_PATH")
+
+
+class PodmanHpcEngine(Engine):
+    """`podman-hpc run`, or `shared-run` for all ranks of a node in one container.
+
+    NERSC/podman-hpc, podman_hpc.py and etc/modules.d. It hands on no variable by itself, so each
+    is named; a name alone takes the host's value, and a star stands for any end of it
+    (podman-run(1)). MPI of the host comes by its own flags, such as `--mpi` or `--openmpi-pmix`,
+    in the site's `args`.
+    """
+
+    program = "podman-hpc"
+    reads_image_environment = False
+    takes_files = False
+
+    def command(self, box: Box) -> list[str]:
+        """Ranks share the host's network, memory and process numbers, as MPI wants it."""
+        words = [self.program, *(["shared-run"] if box.ranks_per_node else ["run", "--rm"])]
+        words += ["--gpu"] if box.device == "cuda" else []
+        # AMD's devices, as ROCm documents it for docker
+        words += ["--device=/dev/kfd", "--device=/dev/dri"] if box.device == "rocm" else []
+        words += ["--network=host", "--ipc=host", "--pid=host", *box.args]
+        for bind in box.binds:
+            words += ["--volume", _with_target(bind)]
+        if box.workdir:
+            words += ["--workdir", box.workdir]
+        names = [*_LAUNCHERS, *_OURS, *(name for name in box.passed if name not in _SKIPPED)]
+        for name in dict.fromkeys(n for n in names if n in _OURS or not n.startswith("HPCTRAIN_")):
+            words += ["--env", name]
+        if box.library_path:
+            words += ["--env", ShellText("LD_LIBRARY_PATH=", LIBRARY_PATH)]
+        for name, value in sorted(box.env.items()):
+            words += ["--env", ShellText(f"{name}={value}")]
+        return [*words, box.image.removeprefix("docker://")]
+
+    def inspect(self, image: str) -> list[str]:
+        """Of the store of this user."""
+        name = image.removeprefix("docker://")
+        return [self.program, "image", "inspect", "--format", "{{json .Labels}}", name]
+
+
+def _with_target(bind: str) -> str:
+    """`--volume` wants a target, where others take the source for one."""
+    if isinstance(bind, ShellVariable):
+        return ShellText(bind, ":", bind)
+    return bind if ":" in bind else f"{bind}:{bind}"

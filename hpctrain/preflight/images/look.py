@@ -1,0 +1,111 @@
+"""Read an image: its labels, and where they say too little, what a rank would find inside."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hpctrain.engines import Box, Engine
+from hpctrain.engines.base import LIBRARY_PATH
+from hpctrain.preflight.ask import ask
+from hpctrain.preflight.images.facts import ImageFacts, from_labels, from_probe
+from hpctrain.shell_words import ShellText, ShellVariable
+
+_PATIENCE_S = 120.0
+"""A large image on a shared file system takes its time to start."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What came of reading an image.
+
+    Attributes:
+        facts: None: nothing is known.
+        labels: all of them.
+        reason: why something could not be read; empty: it could.
+    """
+
+    facts: ImageFacts | None
+    labels: Mapping[str, str]
+    reason: str = ""
+
+
+def read_image(
+    engine: Engine, box: Box, python: str = "python3", *, is_entered: bool = False
+) -> Look | None:
+    """Read labels, and look inside where they are not hpctrain's; None: the engine is not here.
+
+    Args:
+        engine: what starts the image.
+        box: as the ranks start in it.
+        python: the ranks' interpreter.
+        is_entered: look inside also where the labels say all.
+
+    Raises:
+        SilentError: the engine did not answer.
+    """
+    answer = ask(engine.inspect(box.image), _PATIENCE_S)
+    if answer is None:
+        return None
+    labels: dict[str, str] = {}
+    reason = f"{engine.program}: {answer.words[-300:]}" if answer.code else ""
+    if not reason:
+        try:
+            labels = engine.read_labels(answer.out)
+        except ValueError as e:
+            reason = str(e)
+    facts = from_labels(labels) if "hpctrain.mpi" in labels else None
+    if facts is None or is_entered:
+        inside, why = _enter(engine, box, python)
+        if inside is None:
+            return Look(facts, labels, reason or why)
+        facts = _merged(inside, facts)
+    return Look(facts, labels)
+
+
+def _enter(engine: Engine, box: Box, python: str) -> tuple[ImageFacts | None, str]:
+    """Facts from inside, or why there are none."""
+    probe = (Path(__file__).parent / "probe.py").read_text()
+    known = {str(LIBRARY_PATH): library_path(box)}
+    words = [_expanded(word, known) for word in engine.command(replace(box, ranks_per_node=0))]
+    answer = ask([*words, python, "-c", probe], _PATIENCE_S, env=own_environment(engine, box))
+    if answer is None:
+        return None, f"{engine.program} is not in PATH"
+    if answer.code:
+        return None, f"looking inside with {python} failed: {answer.words[-300:]}"
+    try:
+        page = json.loads(answer.out.splitlines()[-1])  # a site's own start-up files may speak
+        return from_probe(page), ""
+    except (ValueError, LookupError, TypeError):
+        return None, f"looking inside with {python} gave {answer.out[:80]!r}"
+
+
+def own_environment(engine: Engine, box: Box) -> dict[str, str]:
+    """Variables that the engine hands on to the inside."""
+    own = {f"{engine.prefix}{name}": value for name, value in box.env.items() if engine.prefix}
+    if engine.prefix and box.library_path:
+        own[f"{engine.prefix}LD_LIBRARY_PATH"] = library_path(box)
+    return own
+
+
+def library_path(box: Box) -> str:
+    """Folders of the host's MPI, as this host's variables have them."""
+    folders = os.path.expandvars(":".join(box.library_path)).split(":")
+    return ":".join(folder for folder in folders if folder and "$" not in folder)
+
+
+def _expanded(word: str, known: Mapping[str, str]) -> str:
+    """As the run script would have it."""
+    parts = word.parts if isinstance(word, ShellText) else (word,)
+    return "".join(known.get(p, p) if isinstance(p, ShellVariable) else str(p) for p in parts)
+
+
+def _merged(inside: ImageFacts, labels: ImageFacts | None) -> ImageFacts:
+    """What was seen goes before what is written; what was not seen is taken from labels."""
+    if labels is None:
+        return inside
+    unseen = {name: value for name, value in labels.page().items() if name not in inside.page()}
+    return replace(inside, **unseen)

@@ -1,0 +1,292 @@
+#!/bin/bash -l
+#PBS -N mantle
+#PBS -A Project1
+#PBS -l select=2:ncpus=32:mpiprocs=4:ngpus=4
+#PBS -l place=scatter
+#PBS -l walltime=00:30:00
+#PBS -j oe
+#PBS -o /home/user/jobs/mantle/logs/
+
+# mantle: 2 x 4 ranks on a cluster whose MPI is bound into the image
+# Written by hpctrain 0.0.0; plain bash, edit what you need. To end the training early so
+# that it can go on later, create a file STOP in this folder.
+
+run=/home/user/jobs/mantle
+cd "$run" || exit 5
+mkdir -p logs
+job_id="${PBS_JOBID:-$$}"
+# PBS tells no end; an ensemble does. The walltime is 00:30:00.
+deadline="${HPCTRAIN_JOB_END:-$(($(date +%s) + 1800))}"
+
+# A chain: where the time is up before the training is finished, it goes on in another job.
+chain_job=$((${HPCTRAIN_CHAIN_JOB:-1}))
+unset HPCTRAIN_CHAIN_JOB  # it is not meant for what the training may hand in
+saved_step() { sed -nE 's/^ "saved_step": ([0-9]+),?$/\1/p' state.json; }
+first_step=$(saved_step)
+chain_note() {
+  printf '%s\t%s\t%s\t%s\t%s\t%s\n' \
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$chain_job" "$job_id" "$1" "$(saved_step)" "$2" >>chain.log
+}
+is_asked_to_stop() {  # by a file STOP that stop() below has not written
+  [ -e STOP ] && ! grep -qxE 'time|signal [A-Z0-9]+' STOP
+}
+if [ "$chain_job" -gt 1 ] && grep -q '"status": "finished"' state.json; then
+  chain_note 0 "finished before this job began"
+  exit 0
+fi
+if [ "$chain_job" -gt 1 ] && is_asked_to_stop; then
+  chain_note 75 "stopped by the file STOP before this job began"
+  exit 75
+fi
+# A file STOP that an earlier start has obeyed is taken away by the trainer, once it knows that no
+# other start is at work here, and if nobody made it anew.
+stop_time() { stat -c %.9Y STOP 2>/dev/null; }
+HPCTRAIN_OLD_STOP=$(stop_time)
+export HPCTRAIN_OLD_STOP
+
+# What every rank finds in its environment; rank.sh adds which rank it is.
+export HPCTRAIN_JOB_ID="$job_id" HPCTRAIN_DEADLINE="$deadline"
+export HPCTRAIN_NODES=2 HPCTRAIN_RANKS_PER_NODE=4
+HPCTRAIN_LAUNCH_ID="$(date -u +%Y%m%dT%H%M%S)-$job_id"
+HPCTRAIN_TERMINAL=0
+[ ! -t 1 ] || HPCTRAIN_TERMINAL=1  # a rank cannot tell: Open MPI gives it a terminal of its own
+export HPCTRAIN_LAUNCH_ID HPCTRAIN_TERMINAL
+export HPCTRAIN_SCRATCH=/local/scratch
+unset HPCTRAIN_LAUNCHER
+export OMP_NUM_THREADS=8
+export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
+# Gradients come in buckets already; Horovod would only copy them once more to fuse them.
+export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
+export PATH="$PATH":/home/user/venv/bin
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}"  # -x wants it set
+if [ "$(id -u)" = 0 ]; then
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+if [ 32 -ge "$(getconf _NPROCESSORS_ONLN)" ]; then
+  # No core is left for ranks that wait in a spin; Open MPI 4 and 5 know it by this name.
+  export OMPI_MCA_mpi_yield_when_idle="${OMPI_MCA_mpi_yield_when_idle:-1}"
+fi
+pbs_exec=$(sed -n 's/^PBS_EXEC=//p' /etc/pbs.conf 2>/dev/null)  # a login shell may have lost it
+export PATH="$PATH${pbs_exec:+:$pbs_exec/bin}"
+# An Open MPI that was built without PBS would use ssh; PBS' own remote shell needs no keys.
+if command -v pbs_tmrsh >/dev/null; then
+  export OMPI_MCA_plm_rsh_agent="$run/pbs_rsh.sh" OMPI_MCA_plm_rsh_no_tree_spawn=1
+  export PRTE_MCA_plm_ssh_agent="$run/pbs_rsh.sh" PRTE_MCA_plm_ssh_no_tree_spawn=1
+fi
+
+# Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
+# The host's MPI goes before the image's own; an empty name would mean the current folder.
+library_path="$MPI_HOME/lib:/opt/fabric/lib64"
+library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')
+export SINGULARITYENV_LD_LIBRARY_PATH="$library_path"
+export SINGULARITYENV_LD_PRELOAD=/opt/fabric/lib64/libgtl.so
+
+# state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
+note() {
+  grep -qE "$1" state.json || return 0
+  { sed -E "s/$1/$2/" state.json >state.json.new && mv state.json.new state.json; } 2>/dev/null ||
+    rm -f state.json.new  # a full disk; the trainer says so
+}
+note '"status": "(rendered|stopped|failed)"' '"status": "starting"'
+note '^ "(message|exit_code)":' ' "previous_\1":'
+is_other_at_work() {  # another start trains here, and this one is refused
+  grep -q '"status": "running"' state.json &&
+    grep '"launch_id"' state.json | grep -qvF "\"$HPCTRAIN_LAUNCH_ID\""
+}
+failed() {
+  told=${3:+$(printf ',\\n "message": "%s"' "$3")}
+  is_other_at_work ||
+    note '"status": "(starting|running)"' '"status": "failed",\n "exit_code": '"$1$told"
+  echo "mantle: failed with exit code $1${2:+: $2}" >&2
+}
+
+# A warning asks the trainer to save and leave; a second one ends it at once. Users, schedulers and
+# the timer send the same signals: that the time is up is believed only where the clock agrees.
+pid='' ended_by='' interrupted=''
+# shellcheck disable=SC2329 # the traps call it
+stop() {
+  interrupted=yes
+  if [ -n "$ended_by" ]; then
+    [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
+    return
+  fi
+  ended_by="signal $1" early=5
+  [ "$1" != USR1 ] || early=195
+  [ "$(date +%s)" -lt $((deadline - early)) ] || ended_by='time'
+  case $(stop_time) in
+    '' | "$HPCTRAIN_OLD_STOP") is_other_at_work || echo "$ended_by" >STOP ;;
+  esac
+  [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null  # the launcher hands it on, faster than the file
+}
+trap 'stop USR1' USR1
+trap 'stop TERM' TERM
+trap 'stop INT' INT
+trap 'stop HUP' HUP
+
+# What the launcher says is kept, because only it can name a rank that was killed.
+words_file="logs/launcher-$HPCTRAIN_LAUNCH_ID.err"
+if ! command -v mpirun >/dev/null; then
+  failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
+  chain_note 5 "failed with exit code 5"
+  exit 5
+fi
+command=(
+  mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
+  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  -x HPCTRAIN_SCRATCH -x HOROVOD_FUSION_THRESHOLD -x SINGULARITYENV_LD_LIBRARY_PATH
+  -x SINGULARITYENV_LD_PRELOAD
+  /bin/sh "$run/rank.sh"
+  /bin/sh "$run/image.sh" run /home/user/hpctrain.sif /local/scratch singularity exec --nv
+  --bind /opt/mpi --bind /opt/fabric --bind /home/user/data/mantle --bind "$run" --pwd "$run"
+  /home/user/hpctrain.sif
+  python3 -m hpctrain.train "$run"
+)
+# Open MPI 5 does not start where one that was killed left files under the same process number.
+mpi_dir=''
+if [ -z "${PRTE_MCA_prte_tmpdir_base:-}${PRTE_MCA_prte_local_tmpdir_base:-}" ] &&
+  mpi_dir=$(mktemp -d "${TMPDIR:-/tmp}/hpctrain-mpi-XXXXXX"); then
+  export PRTE_MCA_prte_local_tmpdir_base="$mpi_dir"
+fi
+# One process of each node copies the image to its own disk. Ranks whose node has no copy read the
+# image in its own place. In the background, because bash runs a trap only between commands.
+copy=(
+  mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
+  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  -x HPCTRAIN_SCRATCH -x HOROVOD_FUSION_THRESHOLD
+  /bin/sh "$run/rank.sh"
+  /bin/sh "$run/image.sh" copy /home/user/hpctrain.sif /local/scratch "$image_digest"
+)
+if image_digest=$(sha256sum </home/user/hpctrain.sif); then
+  image_digest=${image_digest%% *}
+  copy_began=$(date +%s)
+  "${copy[@]}" </dev/null &
+  copying=$!
+  while kill -0 "$copying" 2>/dev/null; do wait "$copying"; done
+  echo "mantle: $(($(date +%s) - copy_began)) s for a copy of the image on each node"
+fi
+trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
+"${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee "$words_file" >&2) &
+pid=$!
+trap 'stop USR1' USR1
+
+# Asks for a checkpoint 120 s before the time is up, and ends what hangs before the scheduler does.
+# It reads from this script, so that it ends with it, whatever kills it.
+exec {timer}> >(
+  trap '' USR1 INT HUP
+  for signal in "USR1 120" "TERM 30"; do
+    left=$((deadline - ${signal#* } - $(date +%s)))
+    read -rt "$((left > 0 ? left : 1))" _ && exit
+    [ $? -gt 128 ] || exit  # not the time, but the end of this script
+    kill "-${signal% *}" $$
+  done >/dev/null 2>&1
+)
+
+# In the background, because bash runs a trap only between commands; `wait` returns once a signal.
+while :; do
+  interrupted=''
+  wait "$pid"
+  code=$?
+  [ -z "$interrupted" ] || continue
+  kill -0 "$pid" 2>/dev/null || break
+  sleep 1  # only halted, for which `set -m` ends a wait, too
+done
+exec {timer}>&-
+if [ -n "$mpi_dir" ]; then
+  rm -rf "$mpi_dir"
+  unset PRTE_MCA_prte_local_tmpdir_base  # a further job of the chain makes its own
+fi
+# Some launchers know only 0 and 1, and bash's own `wait` errs where a signal meets the end.
+if grep -qF "\"$HPCTRAIN_LAUNCH_ID\"" state.json; then
+  if grep -q '"status": "finished"' state.json; then
+    code=0
+  elif grep -q '"status": "stopped"' state.json; then
+    code=75
+    [ -n "$ended_by" ] || ended_by=$(sed -nE 's/^ "stop_reason": "(.*)",?$/\1/p' state.json)
+    [ "$ended_by" != "the deadline" ] || ended_by='time'
+  elif [ "$code" = 0 ]; then
+    code=1  # Open MPI 5 may say so when it was told to go
+  fi
+fi
+is_asked_to_stop && ended_by='the file STOP'
+[ "$code" != 75 ] || rm -f STOP
+case $code in  # and what launchers said at earlier starts
+  0 | 75) find logs -name 'launcher-*.err' ! -samefile "$words_file" -delete 2>/dev/null ;;
+esac
+
+case $code in
+  0) echo "mantle: finished" ;;
+  75) echo "mantle: saved and stopped" ;;
+  *)
+    # the lines in which Open MPI, Slurm, PALS and Hydra name a rank that was killed
+    names='process rank|^ *signal [0-9]|(task|rank)s? [0-9]+.*(die|kill|exit|signal)|on signal'
+    sleep 1  # what keeps the words may be behind
+    words=$(grep -aiE "$names" "$words_file" | head -n 3 | tr '\n' ' ' | tr -cd 'A-Za-z0-9 _.:;,()=+@-')
+    failed "$code" '' "${words% }"
+    ;;
+esac
+
+remove=(
+  mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
+  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+  -x HPCTRAIN_SCRATCH -x HOROVOD_FUSION_THRESHOLD
+  /bin/sh "$run/rank.sh"
+  /bin/sh "$run/image.sh" remove /home/user/hpctrain.sif /local/scratch
+)
+timeout 60 "${remove[@]}" </dev/null
+
+resubmit() {  # prints the new job's id; it starts when this one has ended
+  case $PBS_JOBID in
+    *'['*) qsub -v HPCTRAIN_CHAIN_JOB="$next" run.pbs ;;  # nothing can depend on a part of an array
+    *) qsub -W depend=afterany:"$PBS_JOBID" -v HPCTRAIN_CHAIN_JOB="$next" run.pbs ;;
+  esac
+}
+move_follower() {  # move_follower JOB CONDITION TO; it may wait for other jobs as well
+  local waits
+  waits=$(qstat -f -F json "$1" | sed -nE 's/@[^:,"]*//g; s/^ *"depend": ?"([^"]*)",?$/\1/p' |
+    tr , '\n' | grep '^after' | paste -s -d ,)
+  case $2 in ok) when=afterok ;; any) when=afterany ;; *) when=afternotok ;; esac
+  [ -n "$waits" ] || waits="$when:$PBS_JOBID"
+  qalter -W depend="${waits//":$PBS_JOBID"/:$3}" "$1"
+}
+# Why there shall be no further job; nothing where there shall be one.
+why_not() {
+  if [ "$code" = 0 ]; then
+    echo "finished"
+  elif [ "$ended_by" != time ]; then
+    [ "$code" = 75 ] && echo "stopped by ${ended_by:-the training}" || echo "failed with exit code $code"
+  elif [ "$(saved_step)" = "$first_step" ]; then
+    echo "no step was saved since the job began"
+  elif [ "$chain_job" -ge 5 ]; then
+    echo "it was the last of chain.max_jobs: 5"
+  fi
+}
+reason=$(why_not)
+if [ -n "$reason" ]; then
+  chain_note "$code" "$reason"
+  [ "$code" = 0 ] || echo "mantle: no further job of the chain: $reason" >&2
+else
+  next=$((chain_job + 1)) new=''
+  for try in 1 2 3; do
+    new=$(resubmit) && [ -n "$new" ] && break
+    new=''
+    [ "$try" = 3 ] || sleep 5
+  done
+  if [ -z "$new" ]; then
+    chain_note "$code" "not handed in again: the scheduler refused; its words are in the log"
+    echo "mantle: the scheduler refused the next job; hand in this script by hand to go on" >&2
+  else
+    printf '%s\tchain\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$new" >>submitted.log
+    if [ -s followers ]; then
+      while IFS="$(printf '\t')" read -r follower condition; do
+        move_follower "$follower" "$condition" "$new" ||
+          echo "mantle: job $follower still waits for $job_id instead of $new" >&2
+      done <followers
+    fi
+    chain_note "$code" "goes on in job $new"
+    echo "mantle: goes on in job $new, number $next of 5 at most"
+  fi
+fi
+exit "$code"

@@ -1,0 +1,39 @@
+"""Images for all tests here, built by an ordinary user and kept in that user's cache."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.container.user import User, build, find_user
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def user() -> User:
+    """Who builds and starts images."""
+    found = find_user()
+    assert found, "no ordinary user; run tests/integration/container/install.sh"
+    return found
+
+
+@pytest.fixture(scope="session")
+def base_image(user: User) -> Path:
+    """A small image: Python and Open MPI 4.1 of Debian 12, with hpctrain's labels."""
+    return build(user, HERE / "base.def")
+
+
+@pytest.fixture
+def user_tmp(user: User) -> Iterator[Path]:
+    """An empty folder of the user's; pytest's own are closed to others than root."""
+    with tempfile.TemporaryDirectory(prefix="hpctrain-image-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        own = Path(folder) / "u"
+        own.mkdir()
+        shutil.chown(own, user.name)
+        yield own
