@@ -69,7 +69,7 @@ def record_digest(record: str | None) -> str | None:
     return hashlib.sha256("\n".join(sorted(kept)).encode()).hexdigest() if kept else None
 
 
-def run(words: Sequence[str]) -> tuple[int | None, str]:
+def run(words: Sequence[str], **env: str) -> tuple[int | None, str]:
     """Exit code and all that a program said; None for a code: it is not there, or late."""
     try:
         done = subprocess.run(
@@ -78,6 +78,7 @@ def run(words: Sequence[str]) -> tuple[int | None, str]:
             stdin=subprocess.DEVNULL,
             timeout=LIMIT_S,
             check=False,
+            env={**os.environ, **env},
         )
     except subprocess.TimeoutExpired:
         return None, f"did not answer within {LIMIT_S} s"
@@ -87,9 +88,9 @@ def run(words: Sequence[str]) -> tuple[int | None, str]:
     return done.returncode, text if done.returncode == 0 else text + done.stderr.decode()
 
 
-def ask(program: str, *words: str) -> dict[str, Any]:
+def ask(program: str, *words: str, **env: str) -> dict[str, Any]:
     """What a short program prints as JSON, or why it did not."""
-    code, text = run([sys.executable, "-c", program, *words])
+    code, text = run([sys.executable, "-c", program, *words], **env)
     try:
         page: dict[str, Any] = json.loads(text.splitlines()[-1]) if code == 0 else {}
     except (ValueError, IndexError):
@@ -108,6 +109,17 @@ def last_line(text: str, code: int | None) -> str:
 def mpi4py() -> dict[str, Any] | None:
     """The MPI that mpi4py loads."""
     return ask(LOAD_MPI4PY) if util.find_spec("mpi4py") else None
+
+
+def beside_horovod(horovods: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The MPI that mpi4py loads after Horovod, whose own a wheel for any MPI is told to take."""
+    spec, paths = util.find_spec("mpi4py"), (horovods or {}).get("paths")
+    if spec is None or not spec.submodule_search_locations or not paths:
+        return None
+    names = os.listdir(spec.submodule_search_locations[0])
+    if len([name for name in names if name.startswith("MPI.") and name.endswith(".so")]) < 2:
+        return None
+    return ask(LOAD_MPI4PY, MPI4PY_LIBMPI=os.environ.get("MPI4PY_LIBMPI") or paths[0])
 
 
 def horovod() -> dict[str, Any] | None:
@@ -150,14 +162,15 @@ def launchers(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def installed() -> dict[str, Any]:
     """What this Python has."""
-    torch = util.find_spec("torch")
+    torch, horovods = util.find_spec("torch"), horovod()
     return {
         "python": platform.python_version(),
         "executable": sys.executable,
         "prefix": sys.prefix,
         "packages": packages(),
         "mpi4py": mpi4py(),
-        "horovod": horovod(),
+        "horovod": horovods,
+        "mpi4py_beside_horovod": beside_horovod(horovods),
         "torch": ask(ASK_GPUS) if torch else None,
         "container": os.environ.get("APPTAINER_CONTAINER")
         or os.environ.get("SINGULARITY_CONTAINER")

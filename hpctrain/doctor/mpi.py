@@ -62,6 +62,8 @@ def mpi_topic(
     started = _launcher(topic, launchers, program, launcher.spec.kind)
     names = ("horovod", "mpi4py")
     libraries = {name: dict(found[name]) for name in names if found.get(name)}
+    if comm in ("auto", "horovod") and found.get("mpi4py_beside_horovod"):
+        libraries["mpi4py"] = dict(found["mpi4py_beside_horovod"])
     for name, own in libraries.items():
         _library(topic, name, own, started, comm)
     _same(topic, libraries)
@@ -88,7 +90,7 @@ def _launcher(
     first, *others = here
     mpi = known_mpi(first["text"])
     if kind not in _OF_LAUNCHER:
-        topic.ok("launcher", f"{program}, {first['path']}")
+        _other(topic, program, first, mpi, kind)
         return None
     text = f"{mpi}, {first['path']}"
     wanted = _OF_LAUNCHER[kind]
@@ -112,6 +114,18 @@ def _launcher(
     return mpi
 
 
+def _other(topic: Topic, program: str, first: Mapping[str, Any], mpi: Mpi, kind: str) -> None:
+    """A launcher that is no MPI's own, such as srun or PALS."""
+    if mpi.family:
+        topic.error(
+            "launcher",
+            f"{first['path']} is that of {mpi}, and the site's launcher is {kind}",
+            f"put {kind}'s own {program} first in PATH, or name it in launcher.command of the site",
+        )
+    else:
+        topic.ok("launcher", f"{program}, {first['path']}")
+
+
 def _is(one: Mapping[str, Any], program: str) -> bool:
     return bool(one["path"] == program or os.path.basename(one["path"]) == program)
 
@@ -129,11 +143,10 @@ def _library(
         say = topic.error if needs else topic.warning
         say(name, f"its MPI does not load: {own['error']}", _MENDING)
         return
-    mpi, path = known_mpi(own["version"]), ", ".join(own["paths"])
-    soname = os.path.basename(own["paths"][0]) if own["paths"] else "no library"
+    mpi = known_mpi(own["version"])
     real = os.path.realpath(own["paths"][0]) if own["paths"] else ""
     topic.facts[name] |= {"family": mpi.family, "mpi_version": mpi.version, "real": real}
-    text = f"{mpi}, {soname}, {path}"
+    text = f"{mpi}, {', '.join(own['paths'])}"
     if started is None or not started.family or not mpi.family:
         topic.ok(name, text)
         return

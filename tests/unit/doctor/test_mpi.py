@@ -54,14 +54,14 @@ def test_mpi__all_alike() -> None:
     lines = said([program("/opt/bin/mpirun")], found)
     assert lines == [
         "ok launcher: Open MPI 5.0.11, /opt/bin/mpirun",
-        "ok horovod: Open MPI 5.0.11, libmpi.so.40, /opt/lib/libmpi.so.40, as the launcher",
-        "ok mpi4py: Open MPI 5.0.11, libmpi.so.40, /opt/lib/libmpi.so.40, as the launcher",
+        "ok horovod: Open MPI 5.0.11, /opt/lib/libmpi.so.40, as the launcher",
+        "ok mpi4py: Open MPI 5.0.11, /opt/lib/libmpi.so.40, as the launcher",
     ]
 
 
 def test_mpi__other_major_behind_the_same_soname() -> None:
     lines = said([program("/opt/bin/mpirun")], {"mpi4py": library(LIB_OMPI4)})
-    assert lines[1].startswith("error mpi4py: Open MPI 4.1.4, libmpi.so.40, ")
+    assert lines[1].startswith("error mpi4py: Open MPI 4.1.4, /opt/lib/libmpi.so.40: ")
     assert "the launcher is Open MPI 5.0.11, so that each rank would be alone" in lines[1]
     assert said([program("/opt/bin/mpirun")], {"mpi4py": library(LIB_OMPI4)}, comm="ddp")[
         1
@@ -114,3 +114,17 @@ def test_mpi__srun_needs_no_mpirun() -> None:
         said([program("/usr/bin/srun", "slurm 22.05.8")], {"mpi4py": library(LIB_OMPI5)}, "srun")[0]
         == "ok launcher: srun, /usr/bin/srun"
     )
+
+
+def test_mpi__mpiexec_of_another_than_pals() -> None:
+    (line,) = said([program("/opt/bin/mpiexec")], {}, "pals")
+    assert line.startswith("error launcher: /opt/bin/mpiexec is that of Open MPI 5.0.11, and the")
+
+
+def test_mpi__wheel_that_follows_horovod() -> None:
+    found = {"mpi4py": library(LIB_OMPI4), "horovod": library(LIB_OMPI5)}
+    found["mpi4py_beside_horovod"] = library(LIB_OMPI5)
+    launchers = [program("/opt/bin/mpirun")]
+    assert all(line.startswith("ok") for line in said(launchers, found))
+    # without Horovod in the process it takes what it finds
+    assert said(launchers, found, comm="mpi")[2].startswith("error mpi4py")
