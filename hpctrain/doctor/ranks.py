@@ -10,7 +10,7 @@ from typing import Any
 from hpctrain.doctor.launch import Ranks
 from hpctrain.doctor.plan import Plan
 from hpctrain.doctor.topic import Topic
-from hpctrain.schedulers.symptoms import find_symptom
+from hpctrain.schedulers.symptoms import DOCTOR, find_symptom
 
 Notes = Sequence[dict[str, Any]]
 
@@ -78,7 +78,7 @@ def _failed(topic: Topic, ranks: Ranks, plan: Plan, program: str) -> None:
     text = f"{program} ended with code {code}{where}"
     if symptom is not None:
         line, advice = symptom
-        topic.error("launcher", f"{text}: {line}; {advice.cause}", advice.fix)
+        topic.error("launcher", f"{text}: {line}; {advice.cause}", advice.fix.replace(DOCTOR, ""))
     else:
         topic.error("launcher", f"{text}{_said(ranks)}", _AGREE)
 

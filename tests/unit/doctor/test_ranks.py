@@ -104,3 +104,10 @@ def test_launch__ranks_on_one_core() -> None:
     crowded = {**LIMITS, "cores": [3]}
     lines = said(ranks(note(0, limits=crowded), note(1, limits=crowded)))
     assert "warning binding: 2 ranks on nid01 are all bound to core 3" in lines
+
+
+def test_launch__symptom_does_not_send_to_the_doctor_again() -> None:
+    found = ranks(code=1, err="libmpi.so.12: cannot open shared object file")
+    (line,) = launch_topic(found, plan(), "mpirun").lines
+    assert "load the module of the MPI" in line.remedy
+    assert "hpctrain doctor" not in line.remedy
