@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +73,15 @@ def examine(patient: Patient, say: Say) -> list[Topic]:
     environment = environment_topic(os.environ, masker, is_in_job=patient.allocation is not None)
     ranks: Ranks | None = None
     try:
-        place = existing(patient.runs)
-        with folder(place, plan.job, patient.site, patient.python, patient.limit_s) as own:
+        with folder(
+            _place(patient.runs, plan), plan.job, patient.site, patient.python, patient.limit_s
+        ) as own:
             topics, ranks = _started(own, patient, plan, gpus, say)
             found += topics
     except RenderError as e:
         topic = Topic("launch")
-        topic.error("folder", str(e), "see hpctrain doctor --help")
+        remedy = "call doctor in a folder of yours that all nodes see, or name one with --out"
+        topic.error("folder", str(e), remedy)
         found.append(topic)
     notes = ranks.notes if ranks else []
     say("measuring folders")
@@ -86,6 +89,13 @@ def examine(patient: Patient, say: Say) -> list[Topic]:
     clocks = [note["clocks"] for note in notes if "clocks" in note]
     hosts = hosts_of(notes) or {os.uname().nodename.split(".")[0]: limit_facts()}
     return [*found, clock_topic(clocks[0] if clocks else []), limits_topic(hosts), environment]
+
+
+def _place(runs: Path, plan: Plan) -> Path:
+    """Where the doctor's scripts are; what is wrong with the run folder, `storage` says."""
+    place = existing(runs)
+    is_shared = plan.job.resources.nodes > 1  # then only a folder that all nodes see will do
+    return place if is_shared or os.access(place, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def _started(
@@ -100,9 +110,11 @@ def _started(
         found.append(topic)
         torch = (topic.facts.get("torch") or {}) if topic.name == "versions" else torch
     devices = gpus_topic(gpus, patient.site, plan.job.resources, torch)
-    if plan.refusal:
-        skipped = Topic("launch", facts={"skipped": plan.refusal})
-        skipped.note("ranks", f"skipped: {plan.refusal}", plan.remedy)
+    missing = next((t.facts["missing"] for t in found if "missing" in t.facts), ("", ""))
+    refusal, remedy = (plan.refusal, plan.remedy) if plan.refusal else missing
+    if refusal:
+        skipped = Topic("launch", facts={"skipped": refusal})
+        skipped.note("ranks", f"skipped: {refusal}", remedy)
         return [*found, devices, skipped], None
     program = os.path.basename(launcher.spec.command or launcher.program) or "the script"
     say(f"starting {plan.shape} by {program}, for {own.limit_s:.0f} s at most")

@@ -99,8 +99,7 @@ def folder(
         path = Path(tempfile.mkdtemp(prefix=".doctor-", dir=parent))
     except OSError as e:
         raise RenderError(
-            f"{parent}: cannot be written ({e.strerror}), and ranks need a folder that all nodes "
-            "see; call doctor in one, or name one with --out"
+            f"{parent}: cannot be written ({e.strerror}), and ranks need a folder"
         ) from e
     try:
         yield Folder(path.parent.resolve() / path.name, job, site, python, limit_s)

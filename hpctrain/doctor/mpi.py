@@ -20,6 +20,8 @@ _FAMILIES = (
 )
 """Family, the words by which it is known, and where its version stands."""
 _OF_LAUNCHER = {"openmpi": "Open MPI", "hydra": "MPICH"}
+_INSIDE = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "CH_RUNNING")
+"""Variables of a shell inside an image."""
 _MENDING = (
     "put the mpirun of that MPI first in PATH (module load, or its bin folder), or build mpi4py "
     "and Horovod with the MPI that starts the job"
@@ -79,13 +81,7 @@ def _launcher(
         return None
     here = [one for one in launchers if _is(one, program)]
     if not here:
-        where = "this image" if _is_inside() else "PATH"
-        remedy = (
-            "ask outside of the image, where the launcher is: hpctrain doctor --job JOB"
-            if _is_inside()
-            else "load the module that has it, or name it in launcher.command of the site"
-        )
-        topic.error("launcher", f"there is no {program} in {where}", remedy)
+        _missing(topic, program)
         return None
     first, *others = here
     mpi = known_mpi(first["text"])
@@ -130,8 +126,16 @@ def _is(one: Mapping[str, Any], program: str) -> bool:
     return bool(one["path"] == program or os.path.basename(one["path"]) == program)
 
 
-def _is_inside() -> bool:
-    return any(name in os.environ for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"))
+def _missing(topic: Topic, program: str) -> None:
+    """In an image the host's launcher need not be; elsewhere nothing can start."""
+    if any(name in os.environ for name in _INSIDE):
+        text, remedy = f"there is no {program} in this image", "ask on the host, with --job JOB"
+        topic.note("launcher", text, remedy)
+    else:
+        text = f"there is no {program} in PATH"
+        remedy = "load the module that has it, or name it in launcher.command of the site"
+        topic.error("launcher", text, remedy)
+    topic.facts["missing"] = (text, remedy)
 
 
 def _library(
@@ -151,11 +155,12 @@ def _library(
         topic.ok(name, text)
         return
     say = topic.warning if comm in ("ddp", "single") else topic.error
-    if mpi.family != started.family or _major(mpi) != _major(started):
+    if mpi.family != started.family:
         text = f"{text}: the launcher is {started}, so that each rank would be alone or not start"
         say(name, text, _MENDING)
     elif mpi.family == "Open MPI" and mpi.version != started.version:
-        topic.warning(name, f"{text}: the launcher is {started}", _MENDING)
+        # those of 4 and 5 may find each other by PMIx: the start of ranks shows it
+        topic.warning(name, f"{text}: the launcher is {started}; see launch below", _MENDING)
     else:
         topic.ok(name, f"{text}, as the launcher")
 
@@ -174,10 +179,6 @@ def _same(topic: Topic, libraries: Mapping[str, Any]) -> None:
 
 def _paths(own: Mapping[str, Any]) -> list[str]:
     return list(own.get("paths") or [])[:1]
-
-
-def _major(mpi: Mpi) -> str:
-    return mpi.version.partition(".")[0] if mpi.family == "Open MPI" else ""
 
 
 def _last(text: str) -> str:
