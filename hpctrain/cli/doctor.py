@@ -41,9 +41,10 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Examine this machine: versions, MPI, a start of ranks, GPUs, speeds, folders, limits.
+    """Examine this machine: versions, MPI, GPUs, speeds, folders, limits.
 
-    On a login node, on a machine of one's own, or inside a job, whose nodes it takes. Nothing is
+    Starts two ranks or more, by the launcher, to see that they find each other. On a login node, on
+    a machine of one's own, or inside a job, whose nodes it takes. Nothing is
     trained and nothing queued; it takes a minute. Exit code 0: there may be warnings; 5: there are
     errors, each with what to do.
     """

@@ -155,14 +155,21 @@ def _library(
         topic.ok(name, text)
         return
     say = topic.warning if comm in ("ddp", "single") else topic.error
-    if mpi.family != started.family:
+    if mpi.family != started.family or _is_stranger(mpi, started):
         text = f"{text}: the launcher is {started}, so that each rank would be alone or not start"
         say(name, text, _MENDING)
     elif mpi.family == "Open MPI" and mpi.version != started.version:
-        # those of 4 and 5 may find each other by PMIx: the start of ranks shows it
         topic.warning(name, f"{text}: the launcher is {started}; see launch below", _MENDING)
     else:
         topic.ok(name, f"{text}, as the launcher")
+
+
+def _is_stranger(mpi: Mpi, started: Mpi) -> bool:
+    """Open MPI 5 under a launcher of 4 finds its ranks; 4 under one of 5 does not (tried)."""
+    numbers = [one.version.partition(".")[0] for one in (mpi, started)]
+    if started.family != "Open MPI" or not all(number.isdigit() for number in numbers):
+        return False
+    return int(numbers[0]) <= 4 < int(numbers[1])
 
 
 def _same(topic: Topic, libraries: Mapping[str, Any]) -> None:

@@ -90,6 +90,7 @@ def _end(process: subprocess.Popen[bytes]) -> bool:
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=_GRACE_S)
     # a launcher gives its ranks groups of their own, and may die without them
+    family += _descendants(process.pid)
     _kill(process, family, signal.SIGKILL)
     try:
         process.wait(timeout=_STUCK_S)

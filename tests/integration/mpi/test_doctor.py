@@ -176,6 +176,9 @@ def test_doctor__launcher_hangs(doctor: Doctor) -> None:
     (error,) = [line for line in lines(ticket, "error") if line.startswith("launch")]
     assert "mpirun did not end within 6 s, and was ended; no rank began" in error
     assert "it says: waiting for a daemon" in error
+    end = time.monotonic() + 10
+    while processes("4321") and time.monotonic() < end:
+        time.sleep(0.1)
     assert not processes("4321")
 
 

@@ -69,10 +69,16 @@ def test_mpi__other_family() -> None:
 
 
 def test_mpi__other_release_is_a_warning() -> None:
-    for other in (LIB_OMPI5.replace("5.0.11", "5.0.7"), LIB_OMPI4):
-        lines = said([program("/opt/bin/mpirun")], {"mpi4py": library(other)})
+    for started in ("5.0.7", "4.1.4"):
+        launchers = [program("/opt/bin/mpirun", f"mpirun (Open MPI) {started}\n")]
+        lines = said(launchers, {"mpi4py": library(LIB_OMPI5)})
         assert lines[1].startswith("warning mpi4py")
-        assert lines[1].endswith("the launcher is Open MPI 5.0.11; see launch below")
+        assert lines[1].endswith(f"the launcher is Open MPI {started}; see launch below")
+
+
+def test_mpi__open_mpi_4_under_a_launcher_of_5_is_alone() -> None:
+    lines = said([program("/opt/bin/mpirun")], {"mpi4py": library(LIB_OMPI4)})
+    assert lines[1].startswith("error mpi4py: Open MPI 4.1.4, ")
 
 
 def test_mpi__launcher_of_another_family_than_the_site_says() -> None:
@@ -134,4 +140,4 @@ def test_mpi__wheel_that_follows_horovod() -> None:
     launchers = [program("/opt/bin/mpirun")]
     assert all(line.startswith("ok") for line in said(launchers, found))
     # without Horovod in the process it takes what it finds
-    assert said(launchers, found, comm="mpi")[2].startswith("warning mpi4py")
+    assert said(launchers, found, comm="mpi")[2].startswith("error mpi4py")
