@@ -85,5 +85,11 @@ def unwritable(path: Path, error: OSError) -> TrainError:
     )
 
 
+class ImageError(HpctrainError):
+    """An image cannot be built or entered."""
+
+    exit_code = 7
+
+
 EXIT_STOPPED = 75
 """Exit code of a training that saved and left before its end, and wants to be started again."""

@@ -7,9 +7,30 @@ from typing import Literal
 from pydantic import model_validator
 
 from hpctrain.config.schema import Schema
-from hpctrain.config.words import ContainerArg, Environment, Line
+from hpctrain.config.words import ContainerArg, Environment, Line, Words
 
 Engine = Literal["apptainer", "singularity", "charliecloud", "podman-hpc"]
+
+
+class SiteBuild(Schema):
+    """How images for this machine are built; null: as containers/versions.yaml says."""
+
+    base: Line | None = None
+    """What they begin with: docker://IMAGE, debian12, or the path of an image that is there."""
+    mirror: Line | None = None
+    """Mirror of Debian, for a base of its packages."""
+    mpi_from: Literal["source", "distribution"] | None = None
+    """Compile the MPI, or take the distribution's package."""
+    mpi_version: Line | None = None
+    """Release of the MPI that is compiled; one whose ABI the host's MPI stands for."""
+    pip_index: Line | None = None
+    """Index of Python packages."""
+    torch_index: Line | None = None
+    """Index that has torch for this machine's devices; `pip`: the one of the other packages."""
+    modules: list[Words] = []
+    """Words after `module` before an image is built, such as "load apptainer"."""
+    binds: list[Line] = []
+    """Folders of the host that are there while an image is built, as SOURCE[:TARGET]."""
 
 
 class SiteContainer(Schema):
@@ -35,6 +56,8 @@ class SiteContainer(Schema):
     """Folders of the host that MPI needs."""
     setup: list[Line] = []
     """Shell lines before the launch, written as they are."""
+    build: SiteBuild = SiteBuild()
+    """How images are built for this machine."""
     one_namespace: bool = False
     """All ranks of a node in one user namespace, or they cannot read each other's memory (CMA,
     XPMEM): needed where the engine is not installed setuid; apptainer 1.3 or newer."""

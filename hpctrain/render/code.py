@@ -37,6 +37,11 @@ def collect(folders: Sequence[str], cwd: Path) -> CodeTree:
     return CodeTree(files, revision, diff)
 
 
+def revision_of() -> str | None:
+    """Git revision of the package's checkout; None without one."""
+    return _git(package_dir())[0]
+
+
 def _tree(root: Path) -> Iterator[tuple[str, bytes]]:
     total = 0
     for path in sorted(root.rglob("*")):

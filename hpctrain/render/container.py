@@ -2,99 +2,81 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
-
-import yaml
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
-
 from hpctrain.config.job import Job
-from hpctrain.config.paths import find_shared, shared_dirs
 from hpctrain.config.site import Site
-from hpctrain.errors import RenderError
+from hpctrain.container import Recipe, definition, recipe, versions
+from hpctrain.container.versions import BUILD_SCRIPT, horovod_script
 from hpctrain.render.inputs import Inputs
 
-BUILD_SCRIPT = "build_horovod.sh"
-PREFIX = "/usr/local/hpctrain"
-"""Where everything is installed in the image; machines bind their own /opt over the image's."""
 
-
-def has_definition(job: Job, site: Site) -> bool:
-    """Whether there are tested versions for the job's devices; else images come from elsewhere."""
-    return _device(job, site) in versions()["device"]
-
-
-def _device(job: Job, site: Site) -> str:
+def device_of(job: Job, site: Site) -> str:
+    """What the job's ranks compute on."""
     if not job.resources.gpus_per_rank:
         return "cpu"
-    return "cuda" if site.container.gpu_flag == "--nv" else "rocm"
+    return "rocm" if site.container.gpu_flag == "--rocm" else "cuda"
 
 
-def definition(job: Job, site: Site, inputs: Inputs) -> str:
+def job_options(job: Job, site: Site) -> dict[str, str | None]:
+    """Options of a recipe that a job and its site say; a command's own come before them."""
+    comm = "ddp" if job.launch.comm in ("ddp", "single") else "horovod"
+    options = {**site_options(site), "device": device_of(job, site), "comm": comm}
+    if options["device"] != "cpu" and options["base"] in versions()["debootstrap"]:
+        options |= {"base": None, "mirror": None, "mpi_from": None}  # it has no GPU's libraries
+    return options
+
+
+def site_options(site: Site) -> dict[str, str | None]:
+    """Options of a recipe that a site says."""
+    own = site.container.build
+    named = {"base": own.base, "mirror": own.mirror, "mpi_from": own.mpi_from}
+    named |= {"mpi_version": own.mpi_version, "pip_index": own.pip_index}
+    return {
+        "family": site.container.mpi,
+        **named,
+        "torch_index": own.torch_index,
+        "proxy": site.proxy,
+    }
+
+
+def site_notes(site: Site) -> tuple[str, ...]:
+    """What whoever builds an image for a site has to do there first."""
+    own = site.container.build
+    lines = [f"On this machine first: module {words}" for words in own.modules]
+    lines += [f"and bind while it is built: --bind {bind}" for bind in own.binds]
+    if site.container.abi == "bind":
+        lines.append("The host's MPI of the same ABI replaces the one in here at run time.")
+    return tuple(lines)
+
+
+def job_recipe(job: Job, site: Site) -> Recipe:
+    """The image that a job wants."""
+    return recipe(**job_options(job, site), notes=site_notes(site))  # type: ignore[arg-type]
+
+
+def builder_of(job: Job | None, site: Site | None) -> str:
+    """The program that builds the job's image; other engines take what Apptainer has built."""
+    own = job.container.engine if job and job.container else None
+    name = own or (site.container.engine if site else "apptainer")
+    return "singularity" if name == "singularity" else "apptainer"
+
+
+def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
     """Text of container.def.
 
     Raises:
         RenderError: the template or the table of versions is missing or wrong.
     """
-    device, table = _device(job, site), versions()
-    if device not in table["device"]:
-        raise RenderError(
-            f"container: no tested versions for {device}; choose from {', '.join(table['device'])}"
-        )
-    context = {
-        "job": job,
-        "site": site,
-        "version": inputs.version,
-        "device": device,
-        "prefix": PREFIX,
-        "mpi": site.container.mpi,
-        "base": table["device"][device],
-        "mpi_release": table["mpi"][site.container.mpi],
-        "pins": table["python"],
-        "files": sorted(inputs.container_files),
-    }
-    try:
-        folders = tuple(shared_dirs("containers"))
-        return _environment(folders).get_template("hpctrain.def.j2").render(context)
-    except TemplateError as e:
-        raise RenderError(f"template hpctrain.def.j2: {e}") from e
-
-
-def versions() -> dict[str, Any]:
-    """containers/versions.yaml: what is pinned in every definition."""
-    path = find_shared("containers", "versions.yaml")
-    if path is None:
-        raise RenderError("containers/versions.yaml: no such file; reinstall hpctrain")
-    return _parsed(path.read_text())
-
-
-@lru_cache(maxsize=4)
-def _parsed(text: str) -> dict[str, Any]:
-    table: dict[str, Any] = yaml.safe_load(text)
-    return table
+    script = inputs.container_files.get(f"code/{BUILD_SCRIPT}")
+    return definition(
+        job_recipe(job, site),
+        version=inputs.version,
+        revision=inputs.code.revision,
+        title=f"Image for job {job.name} on {site.title}.",
+        engine=builder_of(job, site),
+        script=script.decode() if script is not None else None,
+    )
 
 
 def build_files() -> dict[str, bytes]:
-    """Files that the definition copies into the image, by path in the run directory."""
-    path = find_shared("containers", BUILD_SCRIPT)
-    return {f"code/{BUILD_SCRIPT}": Path(path).read_bytes()} if path else {}
-
-
-@lru_cache(maxsize=4)
-def _environment(folders: tuple[Path, ...]) -> Environment:
-    # Apptainer's own templates are {{ }}, so ours look different.
-    return Environment(
-        loader=ChoiceLoader([FileSystemLoader(d) for d in folders]),
-        block_start_string="[%",
-        block_end_string="%]",
-        variable_start_string="[[",
-        variable_end_string="]]",
-        comment_start_string="[#",
-        comment_end_string="#]",
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - a definition file, not HTML
-    )
+    """Files about the image that a run directory keeps, by path in it."""
+    return {f"code/{BUILD_SCRIPT}": horovod_script().encode()}

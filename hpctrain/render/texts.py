@@ -14,7 +14,7 @@ from hpctrain.config.binds import with_source
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.index.beside import record
-from hpctrain.render.container import definition, has_definition
+from hpctrain.render.container import job_definition
 from hpctrain.render.image import SCRIPT, needs_script
 from hpctrain.render.inputs import Inputs, digest
 from hpctrain.render.order import with_parts
@@ -47,9 +47,8 @@ def render(job: Job, site: Site, inputs: Inputs) -> dict[str, File]:
         "index.csv": _text(inputs.index_csv),
         "index.json": _text(inputs.index_json),
         "code/SOURCE.json": _text(inputs.code.source_json(inputs.version)),
+        "container.def": _text(job_definition(job, site, inputs)),
     }
-    if has_definition(job, site):
-        files["container.def"] = _text(definition(job, site, inputs))
     if needs_script(job, site):
         files[SCRIPT] = _script(fill("schedulers/image.sh.j2", {}))
     if needs_pbs_rsh(job, site):

@@ -1,53 +1,91 @@
-"""container.def for each MPI family and device."""
+"""container.def: what a job and its site say of their image."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from hpctrain.config.load import read_site, site_names
-from hpctrain.errors import RenderError
-from hpctrain.render.container import PREFIX, definition, versions
+from hpctrain.container import versions
+from hpctrain.container.versions import PREFIX
+from hpctrain.render.container import job_definition
 from tests.jobs import BATCH, REPO, inputs, mantle
 
-SECTIONS = ["%help", "%labels", "%files", "%environment", "%post", "%test"]
-CASES = {
-    ("openmpi", "cpu"): ("generic-slurm", ()),
-    ("openmpi", "cuda"): ("generic-slurm", ("resources.gpus_per_rank=1",)),
-    ("mpich", "cpu"): ("polaris", ()),
-    ("mpich", "cuda"): ("polaris", ("resources.gpus_per_rank=1",)),
-}
+SITE = """name: own
+title: x
+scheduler: slurm
+launcher: {kind: srun}
+proxy: http://proxy.example:3128
+container:
+  gpu_flag: --rocm
+  mpi: mpich
+  binds: [/opt/cray]
+  abi: bind
+  library_path: [/opt/cray/lib]
+  build:
+    mpi_version: 4.1.2
+    base: debian12
+    mpi_from: source
+    torch_index: https://mirror.example/whl
+    modules: [load apptainer]
+    binds: [/etc/pki]
+"""
 
 
 def render(site: str, *settings: str) -> str:
     resolved = mantle(site, *BATCH, *settings)
-    return definition(resolved.job, resolved.site, inputs())
+    return job_definition(resolved.job, resolved.site, inputs())
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_definition__sections_and_pins(case):
-    mpi, device = case
-    site, settings = CASES[case]
+@pytest.fixture
+def own_site(tmp_path: Path) -> str:
+    path = tmp_path / "own.yaml"
+    path.write_text(SITE)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("site", "settings", "device", "mpi"),
+    [
+        ("generic-slurm", (), "cpu", "open-mpi/v5.0"),
+        ("generic-slurm", ("resources.gpus_per_rank=1",), "cuda", "open-mpi/v5.0"),
+        ("polaris", (), "cpu", "mpich/static"),
+        ("polaris", ("resources.gpus_per_rank=1",), "cuda", "mpich/static"),
+        ("frontier", ("resources.gpus_per_rank=1",), "rocm", "mpich/static"),
+    ],
+)
+def test_job__decides_device_and_site_the_mpi(
+    site: str, settings: tuple[str, ...], device: str, mpi: str
+) -> None:
     text = render(site, *settings)
-    lines = text.splitlines()
-    assert lines[0] == "Bootstrap: docker"
-    assert lines[1].startswith("From: docker.io/")
-    assert [line for line in lines if line.startswith("%")] == SECTIONS
-    table = versions()
-    assert f"hpctrain.mpi {mpi}:{table['mpi'][mpi]['version']}" in text
-    assert (
-        f"torch=={table['python']['torch']} --index-url {table['device'][device]['torch_index']}"
-        in text
-    )
-    assert ("HOROVOD_GPU_OPERATIONS=NCCL" in text) == (device == "cuda")
-    assert not re.search(r"\[\[|\]\]|\[%|%\]|\{\{", text)
+    assert f"hpctrain.device {device}\n" in text
+    assert mpi.replace("mpich/static", "mpich.org/static") in text
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_definition__copies_and_runs_the_build_script(case):
-    text = render(CASES[case][0], *CASES[case][1])
-    assert f"    code/build_horovod.sh {PREFIX}/\n" in text
-    assert f"sh {PREFIX}/build_horovod.sh {PREFIX}/venv/bin/python {PREFIX}/horovod" in text
+def test_job__without_horovod() -> None:
+    assert "horovod" not in render("generic-slurm", "launch.comm=ddp").lower()
+
+
+def test_site__says_how_images_are_built(own_site: str) -> None:
+    text = render(own_site)
+    assert text.startswith("Bootstrap: debootstrap\n")
+    assert "mpich-4.1.2.tar.gz" in text
+    assert "--index-url https://mirror.example/whl" in text
+    assert "export https_proxy=http://proxy.example:3128" in text
+    assert "# On this machine first: module load apptainer\n" in text
+    assert "--bind /etc/pki" in text
+    assert "# The host's MPI of the same ABI replaces the one in here" in text
+
+
+def test_site__its_base_for_cpus_is_none_for_gpus(own_site: str) -> None:
+    text = render(own_site, "resources.gpus_per_rank=1")
+    assert text.startswith("Bootstrap: docker\n")
+    assert "hpctrain.device rocm" in text
+
+
+def test_job__its_own_script_is_in_the_definition() -> None:
+    resolved = mantle("generic-slurm", *BATCH)
+    text = job_definition(resolved.job, resolved.site, inputs())
+    assert "<<'BUILD_HOROVOD_SH'\n#!/bin/sh\nBUILD_HOROVOD_SH\n" in text  # that of tests.jobs
 
 
 @pytest.mark.parametrize("name", site_names())
@@ -59,38 +97,8 @@ def test_definition__no_bind_of_a_machine_hides_what_was_installed(name):
         assert target not in (Path(PREFIX), *Path(PREFIX).parents), f"{name} binds {bind}"
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_definition__installs_nothing_elsewhere(case):
-    text = render(CASES[case][0], *CASES[case][1])
-    assert "/opt" not in text
-    assert f"./configure --prefix={PREFIX}/mpi" in text
-
-
-@pytest.mark.parametrize(
-    "module", ["import torch", "import horovod.torch", "from mpi4py import MPI"]
-)
-def test_definition__tests_what_it_installs(module):
-    text = render("generic-slurm")
-    assert module in text[text.index("%test") :]
-
-
-def test_definition__the_post_section_is_a_valid_shell_script():
-    import subprocess
-
-    text = render("polaris", "resources.gpus_per_rank=1")
-    post = text[text.index("%post") + 5 : text.index("%test")]
-    done = subprocess.run(["sh", "-n"], input=post, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_definition__a_device_without_tested_versions_is_refused(tmp_path):
-    site = tmp_path / "amd.yaml"
-    site.write_text(
-        "name: amd\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
-        "container: {gpu_flag: --rocm}\n"
-    )
-    with pytest.raises(RenderError, match="no tested versions for rocm; choose from cpu, cuda"):
-        render(str(site), "resources.gpus_per_rank=1")
+def test_definition__installs_nothing_where_machines_bind() -> None:
+    assert "/opt" not in render("polaris", "resources.gpus_per_rank=1")
 
 
 def test_versions__are_those_of_the_constraints():

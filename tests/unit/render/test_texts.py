@@ -38,10 +38,10 @@ def test_render__all_parts_are_there():
     }
 
 
-def test_render__no_definition_where_no_versions_were_tested():
+def test_render__a_definition_for_every_device():
     settings = ("resources.account=x", "resources.gpus_per_rank=1")
-    assert "container.def" not in files("frontier", *settings)
-    assert "container.def" in files("frontier", "resources.account=x")
+    assert b"hpctrain.device rocm" in files("frontier", *settings)["container.def"].content
+    assert b"hpctrain.device cpu" in files("frontier", settings[0])["container.def"].content
 
 
 def test_render__scripts_are_executable_and_nothing_else():
@@ -68,7 +68,8 @@ def test_render__paths_of_the_config_are_absolute():
     assert config["data"]["root"] == "/home/user/data/mantle"
     assert config["container"] == {
         "image": "/home/user/img/x.sif",
-        "engine": "apptainer",
+        "engine": None,
+        "copy_to_node": None,
         "binds": ["/home/user/scratch:/mnt"],
     }
     assert config["code"] == ["/home/user/mine"]

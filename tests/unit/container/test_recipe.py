@@ -1,0 +1,61 @@
+"""Combinations of an image: filled in, or refused with what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hpctrain.container import recipe, versions
+from hpctrain.errors import ConfigError
+
+
+def test_recipe__is_compiled_on_a_public_image_unless_told_otherwise() -> None:
+    found = recipe()
+    assert (found.base.bootstrap, found.mpi_version) == ("docker", "5.0.8")
+    assert found.torch_index == versions()["device"]["cpu"]["torch_index"]
+
+
+def test_recipe__a_distribution_brings_its_own_mpi() -> None:
+    found = recipe(base="debian12", mirror="http://mirror.example/debian")
+    assert found.base.mirror == "http://mirror.example/debian"
+    assert found.mpi_version is None
+    assert recipe(base="debian12", mpi_version="4.1.8").mpi_version == "4.1.8"
+
+
+def test_recipe__a_path_is_a_local_image(tmp_path: Path) -> None:
+    found = recipe(base="./base.sif", cwd=tmp_path).base
+    assert (found.bootstrap, found.source) == ("localimage", str(tmp_path / "base.sif"))
+    assert recipe(base="~/x.sif").base.source == str(Path.home() / "x.sif")
+
+
+def test_recipe__torch_from_where_the_other_packages_are() -> None:
+    assert recipe(torch_index="pip").torch_index is None
+    index = "https://mirror.example/simple"
+    assert recipe(torch_index="pip", pip_index=index).torch_index == index
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"family": "openmp"}, "--mpi: unknown value 'openmp'; .* Did you mean 'openmpi'"),
+        ({"device": "gpu"}, "--device: unknown value 'gpu'; choose from cpu, cuda, rocm"),
+        ({"comm": "nccl"}, "--comm: unknown value 'nccl'"),
+        ({"mpi_from": "apt"}, "--mpi-from: unknown value 'apt'"),
+        ({"mpi_version": "9.9"}, "--mpi-version: no release '9.9' of openmpi .* 5.0.8"),
+        ({"mpi_from": "distribution", "mpi_version": "5.0.8"}, "--mpi-version: .* no effect"),
+        ({"base": "debian"}, "--base: unknown base 'debian'; .* Did you mean 'debian12'"),
+        ({"base": "oras://x/y"}, "--base: unknown base 'oras://x/y'"),
+        ({"base": "debian12", "device": "cuda"}, "--base: debian12 has no CUDA"),
+        ({"base": "docker://a", "mirror": "http://x"}, "--mirror: has no effect with base"),
+        ({"base": "docker://a\nFrom: b"}, "--base: .* cannot stand in a definition"),
+        ({"base": "/a/{{ b }}.sif"}, "--base: .* cannot stand in a definition"),
+        ({"base": "debian12", "mirror": "http://x; rm"}, "--mirror: .* cannot stand"),
+        ({"pip_index": "http://$(id)"}, "--pip-index: .* cannot stand"),
+        ({"torch_index": "a b"}, "--torch-index: .* cannot stand"),
+        ({"proxy": "http://x\n"}, "--proxy: .* cannot stand"),
+    ],
+)
+def test_recipe__says_what_is_wrong(options: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        recipe(**options)  # type: ignore[arg-type]
