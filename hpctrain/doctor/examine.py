@@ -117,6 +117,8 @@ def _started(
         skipped.note("ranks", f"skipped: {refusal}", remedy)
         return [*found, devices, skipped], None
     program = os.path.basename(launcher.spec.command or launcher.program) or "the script"
+    if plan.job.launch.launcher == "torchrun":
+        program = "torchrun"
     say(f"starting {plan.shape} by {program}, for {own.limit_s:.0f} s at most")
     ranks = own.launch()
     bind_gpus(devices, ranks.notes, patient.site, plan.job.resources)

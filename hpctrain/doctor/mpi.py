@@ -77,7 +77,7 @@ def _launcher(
 ) -> Mpi | None:
     """Say which launcher there is; its MPI, where it brings one of its own."""
     if not program:
-        topic.ok("launcher", "none: one rank, started by the script")
+        topic.ok("launcher", "none: the script starts ranks itself, or torchrun does")
         return None
     here = [one for one in launchers if _is(one, program)]
     if not here:
