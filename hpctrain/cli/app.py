@@ -17,6 +17,7 @@ from hpctrain.cli import (
     container,
     convert,
     cost,
+    doctor,
     embed,
     evaluate,
     export,
@@ -55,7 +56,7 @@ _ORDER = (
     *("status", "why", "logs", "cancel", "hold", "release"),
     *("verify", "trace", "export", "reproduce"),
     *("predict", "generate", "embed", "evaluate", "report", "profile", "table"),
-    *("schema", "site", "template", "container"),
+    *("schema", "site", "doctor", "template", "container"),
 )
 """Commands as they are listed: those of the data, before a run, while it runs, afterwards."""
 
@@ -112,6 +113,7 @@ app.command("evaluate", short_help="Say how good a run's fields or embeddings ar
 app.command("models", short_help="Show what networks need and cost.")(models.command)
 app.command("table", short_help="Show the points of a sweep in one table.")(table.command)
 app.command("schema")(schema.command)
+app.command("doctor", short_help="Examine this machine: MPI, GPUs, speeds, limits.")(doctor.command)
 app.add_typer(index.app, name="index")
 app.add_typer(site.app, name="site")
 app.add_typer(template.app, name="template")

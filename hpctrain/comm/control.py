@@ -119,4 +119,7 @@ def check_world(library: str, ranks: Ranks, rank: int, size: int) -> None:
             f"the MPI of {library} sees rank {rank} of {size}: one launcher was started within "
             f"another, or {library} has another MPI than the launcher; check the run script"
         )
-    raise LaunchError(f"{ranks} {reason}, or set launch.comm: ddp")
+    raise LaunchError(
+        f"{ranks} {reason}, or set launch.comm: ddp; `hpctrain doctor --job` of this run, inside a "
+        "job, shows both sides"
+    )

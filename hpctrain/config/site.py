@@ -158,6 +158,8 @@ class Site(Schema):
     """Variable that limits a process to some devices; null: the machine has no GPUs."""
     directives: Directives = Directives()
     """How directive lines look."""
+    login_ranks: bool = True
+    """Whether `hpctrain doctor` may start two ranks on a login node, if the launcher can."""
     filesystems: list[Word] = []
     """File systems that may be named; empty: not known."""
     queues: dict[str, list[Limits]] = {}

@@ -12,6 +12,8 @@ _MEMORY = (
     "ranks_per_node"
 )
 _AGAIN = "hand it in again, it goes on from its newest checkpoint"
+DOCTOR = "; inside a job `hpctrain doctor --job RUN` shows what the ranks find"
+"""Where to look further; the doctor itself leaves it out."""
 
 # the first row with any line that fits is taken, so the causes stand before their consequences
 _LINES = (
@@ -43,7 +45,8 @@ _LINES = (
         r"libmpi\.so\.\d+: cannot open shared object|libmpi\w*\.so.*not found",
         "the program was built for another MPI than the one that is loaded: libmpi.so.40 is Open "
         "MPI, libmpi.so.12 is MPICH",
-        "load the module of the MPI it was built with, or build the image for site.container.mpi",
+        "load the module of the MPI it was built with, or build the image for site.container.mpi"
+        + DOCTOR,
     ),
     (
         r"error while loading shared libraries|cannot open shared object file",
@@ -55,7 +58,7 @@ _LINES = (
         r"OPAL ERROR: (Unreachable|Not initialized)|PMIx_Init",
         "the launcher and the program's MPI do not speak the same PMI",
         "in the site file choose launcher.kind: openmpi, or a --mpi= in launcher.args that "
-        "`srun --mpi=list` shows and the MPI was built with",
+        "`srun --mpi=list` shows and the MPI was built with" + DOCTOR,
     ),
     (
         r"^Timeout \(0:10:15\)!",
@@ -76,14 +79,15 @@ _LINES = (
     (
         r"NCCL (error|WARN)|nccl(System|Internal|UnhandledCuda|Remote)Error|NCCL_ERROR",
         "the GPUs could not talk to each other",
-        "set launch.env: {NCCL_DEBUG: INFO}, and NCCL_SOCKET_IFNAME to the fast network's name",
+        "set launch.env: {NCCL_DEBUG: INFO}, and NCCL_SOCKET_IFNAME to the fast network's name"
+        + DOCTOR,
     ),
     (
         r"No CUDA GPUs are available|invalid device ordinal|no CUDA-capable device|"
         r"CUDA driver version is insufficient|no kernel image is available",
         "a rank found no GPU that it can use",
         "check gpus_per_rank and directives.gpus of the site; compare nvidia-smi with the CUDA of "
-        "torch; in a container look for --nv",
+        "torch; in a container look for --nv" + DOCTOR,
     ),
     (
         r"FATAL:.*(image|container)|could not open image|FATAL:.*mount",
@@ -118,7 +122,7 @@ _CODES = {
     4: ("the scheduler was missing or refused", "mend what the message names"),
     5: (
         "the launcher started something else than the job asked for",
-        "mend what the message names; docs: reference/errors",
+        "mend what the message names; docs: reference/errors" + DOCTOR,
     ),
     6: ("the training itself failed", "mend what the message names, then " + _AGAIN),
     75: ("it saved and left before its end", _AGAIN),

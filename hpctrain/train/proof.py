@@ -103,7 +103,8 @@ def check_size(found: int, asked: int, here: str = "") -> None:
         return
     hint = (
         "the launcher started independent processes: its PMI does not fit the program's MPI, or "
-        "something else than the launcher in the run script started them"
+        "something else than the launcher in the run script started them; `hpctrain doctor --job` "
+        "of this run, inside a job, shows which"
         if found == 1
         else "check nodes, ranks_per_node and the launcher's arguments in the run script"
     )

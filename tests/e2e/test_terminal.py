@@ -33,7 +33,7 @@ COMMANDS = [
         "evaluate",
         "report",
     ),
-    *("profile", "table", "schema", "site", "template", "container"),
+    *("profile", "table", "schema", "site", "doctor", "template", "container"),
 ]
 ENDLESS = ("train.epochs=1000", "launch.comm=ddp")
 

@@ -60,3 +60,9 @@ def test_explain_exit(code):
 
 def test_explain_exit__unknown():
     assert explain_exit(99) is None
+
+
+def test_symptom__of_a_launch_names_the_doctor() -> None:
+    found = find_symptom(["libmpi.so.12: cannot open shared object file"])
+    assert found
+    assert "`hpctrain doctor --job RUN`" in found[1].fix

@@ -1,0 +1,1 @@
+"""What the ranks of a job find, measured by themselves; `hpctrain doctor` starts it."""

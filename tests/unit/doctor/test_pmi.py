@@ -1,0 +1,80 @@
+"""What srun offers, from recorded words."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpctrain.config.site import LauncherSpec
+from hpctrain.doctor.pmi import offered_pmi, pmi_topic
+from hpctrain.launchers import make_launcher
+
+SLURM_22 = """srun: MPI types are...
+srun: none
+srun: pmi2
+srun: pmix
+srun: pmix_v4
+"""
+SLURM_23 = """MPI plugin types are...
+\tnone
+\tcray_shasta
+\tpmi2
+\tpmix
+specific pmix plugin versions available: pmix_v4,pmix_v5
+"""
+OPEN_MPI = {"mpi4py": {"family": "Open MPI"}}
+
+
+def test_offered_pmi__recorded() -> None:
+    assert offered_pmi(" ".join(SLURM_22.split())) == ["none", "pmi2", "pmix", "pmix_v4"]
+    expected = ["cray_shasta", "none", "pmi2", "pmix", "pmix_v4", "pmix_v5"]
+    assert offered_pmi(" ".join(SLURM_23.split())) == expected
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch):
+    """Lines about a launcher, with an srun and a scontrol that say what was recorded."""
+
+    def lines(mpi, *args: str, kind: str = "srun", offer: str = SLURM_22, default: str = "none"):
+        words = {"srun": offer, "scontrol": f"MpiDefault              = {default}\n"}
+        for name, text in words.items():
+            (tmp_path / f"{name}.txt").write_text(text)
+            program = tmp_path / name
+            program.write_text(f"#!/bin/sh\ncat '{tmp_path / name}.txt'\n")
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        spec = {"kind": kind, "args": list(args)}
+        topic = pmi_topic(make_launcher(LauncherSpec.model_validate(spec)), mpi)
+        return [(line.severity, line.text, line.remedy) for line in topic.lines]
+
+    return lines
+
+
+def test_pmi__default_none_and_open_mpi(said) -> None:
+    ((severity, text, remedy),) = said(OPEN_MPI)
+    assert severity == "error"
+    assert text.endswith("default none; Open MPI wants pmix, not none")
+    assert remedy == "set launcher: {args: [--mpi=pmix]} in the site"
+
+
+def test_pmi__asked_for_and_fits(said) -> None:
+    ((severity, text, _),) = said(OPEN_MPI, "--mpi=pmix")
+    assert severity == "ok"
+    assert text.endswith("pmix is used, and fits Open MPI")
+
+
+def test_pmi__asked_for_and_not_offered(said) -> None:
+    ((severity, text, _),) = said(OPEN_MPI, "--mpi=pmix_v9")
+    assert severity == "error"
+    assert text.endswith("the site asks for pmix_v9")
+
+
+def test_pmi__not_used(said) -> None:
+    ((severity, text, _),) = said(OPEN_MPI, kind="openmpi")
+    assert severity == "ok"
+    assert text.endswith("not used, as openmpi starts the ranks")
+
+
+def test_pmi__no_fitting_one_is_offered(said) -> None:
+    ((severity, _, remedy),) = said(OPEN_MPI, offer="srun: MPI types are...\nsrun: none\n")
+    assert severity == "error"
+    assert remedy == "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
