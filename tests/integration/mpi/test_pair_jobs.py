@@ -21,7 +21,7 @@ from PIL import Image
 from hpctrain.config.pair_data import CAMERA_MARGINS
 from hpctrain.embed.store import Store
 from hpctrain.formats.mobotix import read_values
-from tests.e2e.commands import environment, hpctrain, run_script, state
+from tests.e2e.commands import hpctrain, run_script, state
 from tests.integration.mpi.test_pairs import JOB, dino_job
 from tests.requires import SHARED_DATA, find_mpirun, requires
 
@@ -57,7 +57,7 @@ def trained(desk: Path, name: str, *settings: str) -> Path:
     embedded = subprocess.run(
         [*command, "embed", str(run)],
         cwd=desk,
-        env=environment(PYTHONPATH=path),
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=MINUTES,
