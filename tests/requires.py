@@ -21,6 +21,8 @@ import pytest
 BIN = Path(sys.executable).parent
 ROC_VALIDATOR = BIN.parent / "roc-validator" / "bin" / "python"
 """An environment of its own, because the validator wants an older rich than this one has."""
+MPICH = BIN.parent / "mpich" / "bin" / "mpiexec.hydra"
+"""Another MPI than the environment's, with a launcher of its own."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -64,6 +66,8 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         "no Apptainer, or no ordinary user for it (tests/integration/container/install.sh)",
         lambda: _can_build_images(),
     ),
+    "charliecloud": ("no ch-run (Debian: charliecloud-runtime)", lambda: shutil.which("ch-run")),
+    "mpich": ("no MPICH beside the environment (make test installs it)", MPICH.is_file),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),

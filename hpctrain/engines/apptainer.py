@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from hpctrain.engines.base import Box, Engine, labels_of
 
@@ -33,6 +34,10 @@ class ApptainerEngine(Engine):
     def inspect(self, image: str) -> list[str]:
         """Needs no container to be started."""
         return [self.program, "inspect", "--labels", "--json", image]
+
+    def escaped(self, value: str) -> str:
+        """It evaluates values as a shell does between double quotes, unless --no-eval is given."""
+        return re.sub(r"([\\$`])", r"\\\1", value)
 
     def read_labels(self, text: str) -> dict[str, str]:
         """They lie in `data.attributes`; a folder may have none."""

@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 
 from hpctrain.shell_words import ShellVariable
 
+HOST_PREFIXES = ("OPAL_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX")
+"""Where an Open MPI that was moved finds its parts; its mpirun sets them for every rank."""
 LIBRARY_PATH = ShellVariable("library_path")
 """Variable of the run script with the folders that go first among the image's libraries."""
 
@@ -61,6 +63,10 @@ class Engine(ABC):
     @abstractmethod
     def inspect(self, image: str) -> list[str]:
         """Words of the command that prints the image's labels."""
+
+    def escaped(self, value: str) -> str:
+        """A value such that the inside gets it as it is, where the name has the prefix."""
+        return value
 
     def read_labels(self, text: str) -> dict[str, str]:
         """Labels in what `inspect` printed.

@@ -64,7 +64,9 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
     there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
     box = make_box(job, site, there, "/", [])
     try:
-        look = read_image(engine, box, job.launch.python or "python3")
+        # another Python than the image's own may bring its own MPI and packages
+        own = job.launch.python
+        look = read_image(engine, box, own or "python3", is_entered=own is not None)
     except SilentError as e:
         yield warning(where, f"{box.image}: cannot be read: {e}")
         return

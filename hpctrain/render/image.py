@@ -10,8 +10,9 @@ from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.engines import Engine, choose_engine, make_box
-from hpctrain.engines.base import LIBRARY_PATH
+from hpctrain.engines.base import HOST_PREFIXES, LIBRARY_PATH
 from hpctrain.errors import RenderError
+from hpctrain.launchers import choose_launcher
 from hpctrain.render.shell import shquote
 from hpctrain.shell_words import ShellText, ShellVariable
 
@@ -58,6 +59,9 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
     words = engine.command(make_box(job, site, binds, RUN, passed))
     if not engine.reads_image_environment:
         words += ["/bin/sh", _script(), "inside"]
+    if site.container.abi == "hybrid" and choose_launcher(job, site).spec.kind == "openmpi":
+        # an Open MPI in the image would look for its parts where the host's lie
+        words = ["env", *(word for name in HOST_PREFIXES for word in ("-u", name)), *words]
     copied = _copied(job, site, engine.takes_files)
     if copied:
         words = ["/bin/sh", _script(), "run", *copied, *words]
@@ -68,7 +72,8 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
 
 def exports(engine: Engine, site: Site) -> list[str]:
     """Shell lines that set what the site wants inside the image."""
-    return _exports(site.container.env, _inside(engine, site))
+    own = {name: engine.escaped(value) for name, value in site.container.env.items()}
+    return _exports(own, _inside(engine, site))
 
 
 def _inside(engine: Engine, site: Site) -> list[str]:

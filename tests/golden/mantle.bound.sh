@@ -150,17 +150,17 @@ if [ -z "${PRTE_MCA_prte_tmpdir_base:-}${PRTE_MCA_prte_local_tmpdir_base:-}" ] &
 fi
 # One process of each node copies the image to its own disk. Ranks whose node has no copy read the
 # image in its own place. In the background, because bash runs a trap only between commands.
-copy=(
-  mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
-  -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
-  -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
-  -x HPCTRAIN_SCRATCH -x HOROVOD_FUSION_THRESHOLD
-  /bin/sh "$run/rank.sh"
-  /bin/sh "$run/image.sh" copy /home/user/hpctrain.sif /local/scratch "$image_digest"
-)
 if image_digest=$(sha256sum </home/user/hpctrain.sif); then
   image_digest=${image_digest%% *}
   copy_began=$(date +%s)
+  copy=(
+    mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
+    -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
+    -x HPCTRAIN_RANKS_PER_NODE -x OMP_NUM_THREADS -x PYTHONPATH -x PATH -x LD_LIBRARY_PATH
+    -x HPCTRAIN_SCRATCH -x HOROVOD_FUSION_THRESHOLD
+    /bin/sh "$run/rank.sh"
+    /bin/sh "$run/image.sh" copy /home/user/hpctrain.sif /local/scratch "$image_digest"
+  )
   "${copy[@]}" </dev/null &
   copying=$!
   while kill -0 "$copying" 2>/dev/null; do wait "$copying"; done

@@ -104,15 +104,15 @@ command=(
 )
 # One process of each node copies the image to its own disk. Ranks whose node has no copy read the
 # image in its own place. In the background, because bash runs a trap only between commands.
-copy=(
-  srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=8 --export=ALL
-  --kill-on-bad-exit=0 --wait=30 --mpi=pmix
-  /bin/sh "$run/rank.sh"
-  /bin/sh "$run/image.sh" copy /home/user/hpctrain.sqfs "\$TMPDIR" "$image_digest"
-)
 if image_digest=$(sha256sum </home/user/hpctrain.sqfs); then
   image_digest=${image_digest%% *}
   copy_began=$(date +%s)
+  copy=(
+    srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=8 --export=ALL
+    --kill-on-bad-exit=0 --wait=30 --mpi=pmix
+    /bin/sh "$run/rank.sh"
+    /bin/sh "$run/image.sh" copy /home/user/hpctrain.sqfs "\$TMPDIR" "$image_digest"
+  )
   "${copy[@]}" </dev/null &
   copying=$!
   while kill -0 "$copying" 2>/dev/null; do wait "$copying"; done

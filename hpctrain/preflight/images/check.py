@@ -114,6 +114,22 @@ def _is_in(path: str, folders: list[str]) -> bool:
     return any(folder and path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
+def _open_mpi(theirs: str, host: HostFacts, wanted: Wanted, where: str) -> Iterator[Finding]:
+    """Seen with 5.0.11, 4.1.8 and 4.1.4: 5 starts under 4, and 4 is alone under 5."""
+    ours = host.launcher_version
+    if theirs and number(ours)[0] > 4 >= number(theirs)[0]:
+        text = f"holds Open MPI {theirs}, which does not know the daemons of {host.program} {ours}"
+        say = error if wanted.needs_mpi else warning
+        yield say(
+            where,
+            f"{text}: every rank would be rank 0 of 1; build it with Open MPI 5, or load Open MPI "
+            f"{number(theirs)[0]} on the host",
+        )
+    elif theirs and number(ours)[0] < 4:
+        text = f"holds Open MPI {theirs}, and {host.program} here is {ours}"
+        yield warning(where, f"{text}; try with two ranks before a long job")
+
+
 def _launcher(
     image: ImageFacts, host: HostFacts | None, wanted: Wanted, where: str
 ) -> Iterator[Finding]:
@@ -125,10 +141,7 @@ def _launcher(
         text = f"{host.program} in PATH is of the family {host.launcher}, and the site says {kind}"
         yield error("launcher", f"{text}; load the module of the other MPI, or name its command")
     elif kind == "openmpi" and image.mpi == "openmpi" and host.launcher_version:
-        ours, theirs = host.launcher_version, image.mpi_version
-        if theirs and number(ours)[:1] != number(theirs)[:1]:
-            text = f"holds Open MPI {theirs}, and {host.program} here is {ours}"
-            yield warning(where, f"{text}; such pairs start in most cases: try with two ranks")
+        yield from _open_mpi(image.mpi_version, host, wanted, where)
     if not host.launcher_version and make_launcher(wanted.launcher).program:
         text = f"{host.program} is not in PATH, or does not say its version"
         yield note("launcher", f"{text}; what depends on it was not compared")

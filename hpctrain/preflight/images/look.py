@@ -85,7 +85,8 @@ def _enter(engine: Engine, box: Box, python: str) -> tuple[ImageFacts | None, st
 
 def own_environment(engine: Engine, box: Box) -> dict[str, str]:
     """Variables that the engine hands on to the inside."""
-    own = {f"{engine.prefix}{name}": value for name, value in box.env.items() if engine.prefix}
+    values = box.env.items() if engine.prefix else ()
+    own = {f"{engine.prefix}{name}": engine.escaped(value) for name, value in values}
     if engine.prefix and box.library_path:
         own[f"{engine.prefix}LD_LIBRARY_PATH"] = library_path(box)
     return own

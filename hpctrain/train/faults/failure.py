@@ -50,11 +50,12 @@ def report(
         if is_told(run_dir):
             return code
     if is_echo or isinstance(error, HpctrainError):
-        logger.error("%s", message)
+        logger.error("%s", message.removeprefix(f"{ranks} "))  # the logger says it
     else:
         logger.error("%s\n%s", message, "".join(traceback.format_exception(error)).rstrip())
     if not isinstance(error, BusyError) and not is_told(run_dir):
-        remember(run_dir, f"{ranks} {message}", code, type(error).__name__)
+        own = message if message.startswith(str(ranks)) else f"{ranks} {message}"
+        remember(run_dir, own, code, type(error).__name__)
     return code
 
 

@@ -16,7 +16,7 @@ from hpctrain.config.job import Job
 from hpctrain.config.load import read_site
 from hpctrain.errors import HpctrainError
 
-_PATH = re.compile(r"/[^\s:;,'\"()]+")
+_PATH = re.compile(r"(?<![\w.])/[^\s:;,'\"()]+")  # rank 0/2 has none
 _IMAGES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.container.login import Login, torch_options
-from tests.integration.container.user import User, build, find_user
+from tests.integration.container.user import User, build, find_user, unpack
 
 HERE = Path(__file__).parent
 
@@ -27,6 +27,12 @@ def user() -> User:
 def base_image(user: User) -> Path:
     """A small image: Python and Open MPI 4.1 of Debian 12, with hpctrain's labels."""
     return build(user, HERE / "base.def")
+
+
+@pytest.fixture(scope="session")
+def base_folder(user: User, base_image: Path) -> Path:
+    """The same as a folder, for engines that start no SIF file."""
+    return unpack(user, base_image)
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,18 @@ def build(user: User, definition: Path, *options: str, timeout: float = 900) -> 
     return image
 
 
+def unpack(user: User, image: Path) -> Path:
+    """An image file as a folder beside it, made once."""
+    folder = image.with_suffix("")
+    with locked(image.with_suffix(".lock")):
+        if not folder.exists():
+            part = image.with_suffix(".part")
+            done = user.run("apptainer", "build", "--force", "--sandbox", part, image)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+            part.rename(folder)
+    return folder
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One session at a time builds an image; the others wait and find it."""

@@ -68,7 +68,8 @@ def test_render__paths_of_the_config_are_absolute():
     assert config["data"]["root"] == "/home/user/data/mantle"
     assert config["container"] == {
         "image": "/home/user/img/x.sif",
-        "engine": "apptainer",
+        "engine": None,
+        "copy_to_node": None,
         "binds": ["/home/user/scratch:/mnt"],
     }
     assert config["code"] == ["/home/user/mine"]

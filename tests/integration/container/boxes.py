@@ -1,0 +1,75 @@
+"""Small runs in images: sites of their own, and ranks that only show what they see."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.requires import MPICH
+from tests.runs import SmallRun
+
+OPENMPI = {"kind": "openmpi", "oversubscribe": True, "cpu_bind": "none"}
+HYDRA = {"kind": "hydra", "command": str(MPICH)}
+ENVIRONMENT = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parents[3])})
+"""Folders of this Python and this package; the small images have none to train with."""
+SHOW = """
+{
+  echo "place $HPCTRAIN_RANK $HPCTRAIN_WORLD_SIZE $HPCTRAIN_LOCAL_RANK"
+  echo "launcher ${OMPI_COMM_WORLD_RANK:-}${SLURM_PROCID:-}${PMI_RANK:-}"
+  echo "mask ${CUDA_VISIBLE_DEVICES-unset}"
+  echo "job $MARK"
+  echo "site ${SITE_MARK:-}"
+  echo "prefix ${OPAL_PREFIX:-none}"
+  echo "libraries ${LD_LIBRARY_PATH:-none}"
+  echo "namespace $(readlink /proc/self/ns/user)"
+  echo "folder $PWD"
+  echo "system $(. /etc/os-release; echo "$VERSION_CODENAME")"
+  echo "image ${APPTAINER_CONTAINER:-}"
+} >"shown-$HPCTRAIN_RANK"
+sleep 1  # an image that several share is closed by the last of those that came in time
+"""
+
+
+def site(small: SmallRun, name: str, container: dict[str, Any], **more: Any) -> str:
+    """`site=FILE` of a machine; apptainer is told to do without rights, which root's lacks here."""
+    page = {"name": name, "title": "a machine", "scheduler": "local", "launcher": OPENMPI}
+    page |= {"gpus_per_node": 4, "gpu_order": [3, 2, 1, 0], **more}
+    is_apptainer = container.get("engine", "apptainer") in ("apptainer", "singularity")
+    args = [*(["--userns"] if is_apptainer else []), *container.get("args", [])]
+    path = small.folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({**page, "container": {**container, "args": args}}))
+    return f"site={path}"
+
+
+def render_shown(small: SmallRun, name: str, *settings: str) -> Path:
+    """A run whose ranks do not train, but write what they find in their image."""
+    run = small.render(small.unique(name), "launch.env.MARK='a $b'", "launch.python=sh", *settings)
+    script = run / ("run.slurm" if (run / "run.slurm").exists() else "run.sh")
+    text = script.read_text()
+    assert 'sh -m hpctrain.train "$run"' in text
+    script.write_text(text.replace('sh -m hpctrain.train "$run"', 'sh "$run/show.sh"'))
+    (run / "show.sh").write_text(SHOW)
+    return run
+
+
+def shown(run: Path, ranks: int = 2) -> list[dict[str, str]]:
+    """What each rank wrote."""
+    texts = [(run / f"shown-{rank}").read_text() for rank in range(ranks)]
+    return [dict(line.split(" ", 1) for line in text.splitlines()) for text in texts]
+
+
+def start(run: Path, seconds: float = 240) -> tuple[int, str]:
+    """Start run.sh; returns its exit code and all that was printed."""
+    foreign = ("OMPI_", "PMI", "SLURM_", "HPCTRAIN_", "PRTE_", "OPAL_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    env = {**kept, "OMP_NUM_THREADS": "1", "USER": "root"}
+    words = ["bash", str(run / "run.sh")]
+    done = subprocess.run(
+        words, env=env, cwd="/", capture_output=True, text=True, timeout=seconds, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
