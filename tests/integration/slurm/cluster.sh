@@ -102,6 +102,9 @@ if [ "$mode" = netns ]; then
   printf '%s\n' '127.0.0.1 localhost' "$net.1 $head" "$net.11 ht01" "$net.12 ht02" >"$dir/hosts"
   mount --bind "$dir/hosts" /etc/hosts || die "cannot place a file of hosts"
   lay_cables || die "no network"
+  # srun --mpi=pmix: two nodes that share /tmp fight over one folder, so each has a disk of its own
+  mkdir "$dir/local"
+  echo "PMIxCliTmpDirBase=$dir/local" >"$dir/mpi.conf"
 fi
 
 # ---- daemons ------------------------------------------------------------------------------------
@@ -131,11 +134,13 @@ daemon slurmctld slurmctld -D -f "$SLURM_CONF"
 for i in 1 2; do
   mkdir "$dir/spool/ht0$i"
   if [ "$mode" = netns ]; then
+    mkdir -m 1777 "$dir/spool/ht0$i.local"
     # shellcheck disable=SC2016 # the inner shell expands it
-    daemon "slurmd$i" unshare --net --uts bash -c '
+    daemon "slurmd$i" unshare --net --uts --mount bash -c '
       hostname "$1"
+      mount --bind "$2" "$3" || exit 1
       until ip addr show dev eth0 up | grep -q inet; do sleep 0.05; done
-      exec slurmd -D -N "$1" -f "$SLURM_CONF"' _ "ht0$i"
+      exec slurmd -D -N "$1" -f "$SLURM_CONF"' _ "ht0$i" "$dir/spool/ht0$i.local" "$dir/local"
     connect "ht0$i" "${pids[-1]}" "$net.1$i" || die "no network for ht0$i"
   else
     daemon "slurmd$i" slurmd -D -N "ht0$i" -f "$SLURM_CONF"
