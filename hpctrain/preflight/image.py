@@ -66,7 +66,9 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
     try:
         # another Python than the image's own may bring its own MPI and packages
         own = job.launch.python
-        look = read_image(engine, box, own or "python3", is_entered=own is not None)
+        look = read_image(
+            engine, box, own or "python3", job.launch.comm, is_entered=own is not None
+        )
     except SilentError as e:
         yield warning(where, f"{box.image}: cannot be read: {e}")
         return

@@ -64,7 +64,7 @@ def builder_of(job: Job | None, site: Site | None) -> str:
 
 
 def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
-    """Text of container.def.
+    """Text of container.def; without a revision, as another one of the same code changes no run.
 
     Raises:
         RenderError: the template or the table of versions is missing or wrong.
@@ -73,7 +73,6 @@ def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
     return definition(
         job_recipe(job, site),
         version=inputs.version,
-        revision=inputs.code.revision,
         title=f"Image for job {job.name} on {site.title}.",
         engine=builder_of(job, site),
         script=script.decode() if script is not None else None,

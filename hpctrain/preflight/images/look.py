@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,12 @@ class Look:
 
 
 def read_image(
-    engine: Engine, box: Box, python: str = "python3", *, is_entered: bool = False
+    engine: Engine,
+    box: Box,
+    python: str = "python3",
+    comm: str = "auto",
+    *,
+    is_entered: bool = False,
 ) -> Look | None:
     """Read labels, and look inside where they are not hpctrain's; None: the engine is not here.
 
@@ -42,6 +47,7 @@ def read_image(
         engine: what starts the image.
         box: as the ranks start in it.
         python: the ranks' interpreter.
+        comm: how they talk, which says whose MPI they use.
         is_entered: look inside also where the labels say all.
 
     Raises:
@@ -59,19 +65,20 @@ def read_image(
             reason = str(e)
     facts = from_labels(labels) if "hpctrain.mpi" in labels else None
     if facts is None or is_entered:
-        inside, why = _enter(engine, box, python)
+        inside, why = _enter(engine, [python, comm], box)
         if inside is None:
             return Look(facts, labels, reason or why)
         facts = _merged(inside, facts)
     return Look(facts, labels)
 
 
-def _enter(engine: Engine, box: Box, python: str) -> tuple[ImageFacts | None, str]:
+def _enter(engine: Engine, program: Sequence[str], box: Box) -> tuple[ImageFacts | None, str]:
     """Facts from inside, or why there are none."""
     probe = (Path(__file__).parent / "probe.py").read_text()
     known = {str(LIBRARY_PATH): library_path(box)}
     words = [_expanded(word, known) for word in engine.command(replace(box, ranks_per_node=0))]
-    answer = ask([*words, python, "-c", probe], _PATIENCE_S, env=own_environment(engine, box))
+    python, comm = program
+    answer = ask([*words, python, "-c", probe, comm], _PATIENCE_S, env=own_environment(engine, box))
     if answer is None:
         return None, f"{engine.program} is not in PATH"
     if answer.code:

@@ -1,7 +1,8 @@
 """Run inside an image by its own Python: which MPI a rank would find there, and what it needs.
 
 Its text is given to `python3 -c`, so it stands alone: the standard library, Python 3.7 or newer,
-and no package of hpctrain. It prints one JSON object. Libraries are loaded, no MPI is initialised.
+and no package of hpctrain. Its argument says how ranks talk (`launch.comm`). It prints one JSON
+object. Libraries are loaded, and no MPI is initialised.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ def main() -> None:
     # a wheel has a module for each family and takes what is there
     page["mpi4py_needs"] = needs(modules) if len(modules) == 1 else []
     own = os.environ.get("MPI4PY_LIBMPI")
-    first = [*wanted, *([own] if own else []), *page["mpi4py_needs"]]
+    # ranks that talk by mpi4py alone take no MPI of Horovod's
+    taken = [] if sys.argv[1:] == ["mpi"] else wanted
+    first = [*taken, *([own] if own else []), *page["mpi4py_needs"]]
     name, library, errors = load([*first, *(n for n in NAMES if n not in first)])
     page["errors"] = {n: text for n, text in errors.items() if n in first}
     if library is not None:

@@ -92,7 +92,7 @@ def _looked(
     report: ImageReport,
 ) -> list[Finding]:
     try:
-        look = read_image(engine, box, python, is_entered=True)
+        look = read_image(engine, box, python, wanted.comm, is_entered=True)
     except SilentError as e:
         return [warning("image", f"cannot be read: {e}")]
     if look is None:

@@ -35,7 +35,7 @@ if [ -z "$dir" ]; then
   fi
   dir=$(mktemp -d "${TMPDIR:-/tmp}/hpctrain-slurm-XXXXXX") || exit 1
   trap 'rm -rf "$dir"' EXIT
-  mkdir "$dir"/{log,spool,state}
+  mkdir "$dir"/{local,log,spool,state}
   if [ "$mode" = netns ]; then
     exec 9</proc/self/ns/net # so that the inside can lay a cable to this network
     unshare "${spaces[@]}" bash "$0" netns "$dir"
@@ -73,6 +73,8 @@ devices=(null zero full random) # Slurm wants some to hand out, and touches none
 for i in {0..7}; do ln -s "/dev/${devices[i % 4]}" "$dir/gpu$i"; done
 echo "Name=gpu File=$dir/gpu[0-7]" >"$dir/gres.conf"
 : >"$dir/cgroup.conf"
+# PMIx of two nodes cannot work in one folder; in netns each node has its own at this place
+[ "$mode" != netns ] || echo "PMIxCliTmpDirBase=$dir/local" >"$dir/mpi.conf"
 sed -e "s|@DIR@|$dir|g" -e "s|@HEAD@|$head($head_address)|" -e "s|@PORT@|$head_port|" \
   "$(dirname "$0")/slurm.conf" >"$dir/slurm.conf"
 while read -r node; do
@@ -102,9 +104,6 @@ if [ "$mode" = netns ]; then
   printf '%s\n' '127.0.0.1 localhost' "$net.1 $head" "$net.11 ht01" "$net.12 ht02" >"$dir/hosts"
   mount --bind "$dir/hosts" /etc/hosts || die "cannot place a file of hosts"
   lay_cables || die "no network"
-  # srun --mpi=pmix: two nodes that share /tmp fight over one folder, so each has a disk of its own
-  mkdir "$dir/local"
-  echo "PMIxCliTmpDirBase=$dir/local" >"$dir/mpi.conf"
 fi
 
 # ---- daemons ------------------------------------------------------------------------------------
@@ -134,13 +133,13 @@ daemon slurmctld slurmctld -D -f "$SLURM_CONF"
 for i in 1 2; do
   mkdir "$dir/spool/ht0$i"
   if [ "$mode" = netns ]; then
-    mkdir -m 1777 "$dir/spool/ht0$i.local"
+    mkdir "$dir/spool/ht0$i.local"
     # shellcheck disable=SC2016 # the inner shell expands it
     daemon "slurmd$i" unshare --net --uts --mount bash -c '
       hostname "$1"
-      mount --bind "$2" "$3" || exit 1
+      mount --bind "$2/spool/$1.local" "$2/local"
       until ip addr show dev eth0 up | grep -q inet; do sleep 0.05; done
-      exec slurmd -D -N "$1" -f "$SLURM_CONF"' _ "ht0$i" "$dir/spool/ht0$i.local" "$dir/local"
+      exec slurmd -D -N "$1" -f "$SLURM_CONF"' _ "ht0$i" "$dir"
     connect "ht0$i" "${pids[-1]}" "$net.1$i" || die "no network for ht0$i"
   else
     daemon "slurmd$i" slurmd -D -N "ht0$i" -f "$SLURM_CONF"

@@ -2,6 +2,7 @@
 # Install what cluster.sh needs from Debian or Ubuntu, as root. No daemon is started by it.
 set -euo pipefail
 packages=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 util-linux procps)
+packages+=(libpmix-dev)  # srun --mpi=pmix opens the library by its name without a version
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
