@@ -22,7 +22,7 @@ from tests.jobs import REPO
 from tests.requires import find_mpirun, requires
 from tests.runs import newest
 
-pytestmark = [requires(apptainer=True), pytest.mark.timeout(2400)]
+pytestmark = [requires(apptainer=True), pytest.mark.timeout(4000)]
 SITE = """name: {name}
 title: a Slurm cluster whose ranks start in an image
 scheduler: slurm
