@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from images_page import images_page
 from schema_tables import one_line, row, schema_tables, table
 from sites import sites_page
 from template_page import templates_page
@@ -206,6 +207,7 @@ PAGES = {
     "cli.md": ("Look up a command", cli_page),
     "job.md": ("Look up a key of a job file", job_page),
     "site.md": ("Look up a key of a site file", site_page),
+    "images.md": ("Look up an image", images_page),
     "sites.md": ("Look up a machine", sites_page),
     "index-rule.md": ("Look up a rule of an index", rule_page),
     "reasons.md": ("Look up why a sample is bad", reasons_page),

@@ -89,7 +89,9 @@ def _facts(site: Site) -> Iterator[str]:
     if site.charge:
         least = f", at least {site.charge.min_nodes} nodes" if site.charge.min_nodes > 1 else ""
         yield f"charge: {site.charge.per_node_hour:g} {site.charge.unit} a node and hour{least}"
-    yield f"images with MPI of the family {site.container.mpi}, `{site.container.gpu_flag}`"
+    own = site.container
+    swap = ", whose place the host's takes" if own.abi == "bind" else ""
+    yield f"images by {own.engine}, with MPI of the family {own.mpi}{swap}; `{own.gpu_flag}`"
 
 
 def _queue(site: Site, name: str) -> tuple[str, str]:

@@ -63,7 +63,8 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: _can_slurm(),
     ),
     "apptainer": (
-        "no Apptainer, or no ordinary user for it (tests/integration/container/install.sh)",
+        "no Apptainer, or no ordinary user for it: HPCTRAIN_TEST_USER, default hpcuser "
+        "(tests/integration/container/install.sh makes both)",
         lambda: _can_build_images(),
     ),
     "charliecloud": ("no ch-run (Debian: charliecloud-runtime)", lambda: shutil.which("ch-run")),

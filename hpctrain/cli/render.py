@@ -228,15 +228,10 @@ def _image_note(job: Job, target: Path, cwd: Path) -> str:
     container = with_absolute_paths(job, cwd).container
     if container is None or "://" in container.image or os.path.exists(container.image):
         return ""
-    if not (target / "container.def").is_file():
-        return (
-            f"note: container.image: {container.image}: no such file yet; hpctrain has no tested "
-            "versions for this kind of GPU, so build it from a definition of your own"
-        )
-    build = shlex.join(["apptainer", "build", container.image, "container.def"])
+    build = shlex.join(["hpctrain", "container", "build", str(target), "-o", container.image])
     return (
         f"note: container.image: {container.image}: no such file yet; build it before the job "
-        f"starts: cd {shlex.quote(str(target))} && {build}"
+        f"starts: {build}"
     )
 
 

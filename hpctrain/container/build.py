@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hpctrain.container.room import GB, needs, refuse_small
 from hpctrain.errors import ImageError
 
 _TAIL = 15
+_PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,8 @@ def _layer(
 
 
 def _run_build(plan: Plan, layer: Layer, below: Path | None, part: Path, is_last: bool) -> None:
-    plan.tmp.mkdir(parents=True, exist_ok=True)
     log = plan.cache.log(layer.digest)
-    with tempfile.TemporaryDirectory(
-        prefix="hpctrain-image-", dir=plan.tmp, ignore_cleanup_errors=True
-    ) as folder:
+    with _folder(plan.tmp) as folder:
         definition = Path(folder) / f"{layer.name}.def"
         definition.write_text(layer.text(below, [_mount_point(bind) for bind in plan.binds]))
         words = plan.engine.build(part, definition, list(plan.binds), is_last)
@@ -159,6 +158,21 @@ def _run_build(plan: Plan, layer: Layer, below: Path | None, part: Path, is_last
             f"layer {layer.name}: {words[0]} build ended with exit code {code}; its last words:\n"
             f"{tail}\nall of them: {log}\nthe layers before are kept; the same command goes on here"
         )
+
+
+@contextlib.contextmanager
+def _folder(tmp: Path) -> Iterator[str]:
+    """A folder to unpack in; whoever owns what is left there at the end."""
+    tmp.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="hpctrain-image-", dir=tmp)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if os.path.exists(folder):
+            # an engine that was killed leaves files of users that only its namespace knows
+            words = ["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", folder]
+            subprocess.run(words, capture_output=True, check=False)
 
 
 def _wait(words: Sequence[str], folder: Path, env: Mapping[str, str], log: int) -> int:
@@ -178,7 +192,7 @@ def _wait(words: Sequence[str], folder: Path, env: Mapping[str, str], log: int) 
         # the engine removes what it has unpacked, which may belong to users of its namespace
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=_PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

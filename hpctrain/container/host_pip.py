@@ -17,10 +17,10 @@ _CERTIFICATES = "/usr/local/hpctrain/host-certificates.pem"
 
 def host_pip() -> tuple[list[str], dict[str, str]]:
     """Binds and variables by which pip in the image does what pip does here."""
-    return from_settings(read_settings(_files(), os.environ))
+    return from_settings(read_settings(config_files(), os.environ))
 
 
-def _files() -> list[Path]:
+def config_files() -> list[Path]:
     """Pip's configuration files, later ones before earlier ones; they need not be there."""
     home, config = Path.home(), os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     own = [home / ".pip" / "pip.conf", Path(config) / "pip" / "pip.conf"]

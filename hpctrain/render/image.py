@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
-from hpctrain.engines import choose_engine, make_box
+from hpctrain.engines import Engine, choose_engine, make_box
 from hpctrain.engines.base import HOST_PREFIXES, LIBRARY_PATH
 from hpctrain.errors import RenderError
 from hpctrain.launchers import choose_launcher
@@ -65,14 +65,24 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
     copied = _copied(job, site, engine.takes_files)
     if copied:
         words = ["/bin/sh", _script(), "run", *copied, *words]
-    own = {name: engine.escaped(value) for name, value in site.container.env.items()}
-    own = own if engine.prefix else {}
-    exports = [f"{engine.prefix}{name}" for name in own]
-    if engine.prefix and site.container.abi == "bind":
-        exports.insert(0, f"{engine.prefix}LD_LIBRARY_PATH")
     needs_user = engine.program == "ch-run"
-    names = [*exports, *(["USER"] if needs_user else [])]
-    return ImageStart(engine.program, words, _exports(own, exports), names, copied, needs_user)
+    names = [*_inside(engine, site), *(["USER"] if needs_user else [])]
+    return ImageStart(engine.program, words, exports(engine, site), names, copied, needs_user)
+
+
+def exports(engine: Engine, site: Site) -> list[str]:
+    """Shell lines that set what the site wants inside the image."""
+    own = {name: engine.escaped(value) for name, value in site.container.env.items()}
+    return _exports(own, _inside(engine, site))
+
+
+def _inside(engine: Engine, site: Site) -> list[str]:
+    """Names by which the engine takes them."""
+    if not engine.prefix:
+        return []
+    names = [f"{engine.prefix}{name}" for name in site.container.env]
+    path = [f"{engine.prefix}LD_LIBRARY_PATH"] if site.container.abi == "bind" else []
+    return [*path, *names]
 
 
 def _exports(own: Mapping[str, str], names: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -189,6 +190,8 @@ def _run(plan: Plan) -> None:
     from hpctrain.container.build import build
 
     began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # the engine is not to outlive this
     try:
         build(plan)
     except KeyboardInterrupt:

@@ -17,7 +17,8 @@ from hpctrain.config.load import read_site
 from hpctrain.errors import HpctrainError
 
 _PATH = re.compile(r"(?<![\w.])/[^\s:;,'\"()]+")  # rank 0/2 has none
-_IMAGES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
+_IMAGES = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "CH_RUNNING", "container")
+"""Variables of processes in an image: apptainer's, singularity's, ch-run's, podman's."""
 
 
 class Places:
@@ -33,7 +34,7 @@ class Places:
 
     @classmethod
     def of(cls, job: Job, run_dir: Path, env: Mapping[str, str] = os.environ) -> Places:
-        """Those of a rank of this run; apptainer tells its processes that they are in it."""
+        """Those of a rank of this run; engines tell their processes that they are in it."""
         if job.container is None or not any(name in env for name in _IMAGES):
             return cls()
         # APPTAINER_BIND would tell targets only, so that what a site binds by it stays unknown

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.container.login import Login, torch_options
 from tests.integration.container.user import User, build, find_user, unpack
 
 HERE = Path(__file__).parent
@@ -32,6 +33,36 @@ def base_image(user: User) -> Path:
 def base_folder(user: User, base_image: Path) -> Path:
     """The same as a folder, for engines that start no SIF file."""
     return unpack(user, base_image)
+
+
+@pytest.fixture(scope="session")
+def session_tmp(user: User) -> Iterator[Path]:
+    """An empty folder of the user's for all tests."""
+    with tempfile.TemporaryDirectory(prefix="hpctrain-images-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "u").mkdir()
+        shutil.chown(Path(folder) / "u", user.name)
+        yield Path(folder) / "u"
+
+
+@pytest.fixture(scope="session")
+def login(user: User, session_tmp: Path) -> Login:
+    """hpctrain as that user has it."""
+    return Login(user, session_tmp.parent)
+
+
+@pytest.fixture(scope="session")
+def full_image(login: Login, session_tmp: Path) -> Path:
+    """The image that a mantle job on CPUs wants, from the rendered definition.
+
+    What takes minutes is done once for each change of a layer: the user's cache keeps the layers.
+    """
+    image = session_tmp / "hpctrain.sif"
+    words = ("container", "build", "--base", "debian12", "--host-pip", *torch_options())
+    done = login.hpctrain(*words, "--output", image, cwd=session_tmp, timeout=3600)
+    assert done.returncode == 0, done.stderr
+    (session_tmp / "build.txt").write_text(done.stderr)
+    return image
 
 
 @pytest.fixture

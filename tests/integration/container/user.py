@@ -30,6 +30,18 @@ class User:
         """Where images for tests are kept from one session to the next."""
         return self.home / ".cache" / "hpctrain-tests"
 
+    def command(self, *words: str | Path) -> list[str]:
+        """The words by which this user starts a command."""
+        change = ["setpriv", f"--reuid={self.name}", f"--regid={self.name}", "--init-groups"]
+        return [*(change if os.geteuid() == 0 else []), *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a login gives."""
+        path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
+        own = {"HOME": str(self.home), "USER": self.name, "LOGNAME": self.name}
+        return {**own, "PATH": path, "LANG": "C.UTF-8"}
+
     def run(
         self,
         *words: str | Path,
@@ -38,16 +50,10 @@ class User:
         timeout: float = 240,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as this user, with a login's environment and what is added."""
-        path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
-        own = {"HOME": str(self.home), "USER": self.name, "LOGNAME": self.name, "PATH": path}
-        command = [str(word) for word in words]
-        if os.geteuid() == 0:
-            command = ["setpriv", f"--reuid={self.name}", f"--regid={self.name}", "--init-groups"]
-            command += [str(word) for word in words]
         return subprocess.run(
-            command,
+            self.command(*words),
             cwd=cwd or self.home,
-            env={**own, "LANG": "C.UTF-8", **(env or {})},
+            env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

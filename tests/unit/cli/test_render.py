@@ -185,7 +185,7 @@ def test_render__an_image_that_is_not_there_is_said(folder, capsys):
     image = folder / "jobs" / "small" / "my image.sif"
     err = capsys.readouterr().err
     assert f"note: container.image: {image}: no such file yet" in err
-    assert f"cd jobs/small && apptainer build '{image}' container.def" in err
+    assert f"hpctrain container build jobs/small -o '{image}'" in err
     image.write_bytes(b"an image")
     assert render("small", *settings, "--set", "train.epochs=2") == 0
     assert "container.image" not in capsys.readouterr().err

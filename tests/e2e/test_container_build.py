@@ -1,0 +1,209 @@
+"""hpctrain container render and build as commands, with a stand-in for the engine.
+
+Real builds are in tests/integration/container; here it is what people see when one fails, is
+interrupted, or cannot begin.
+"""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.commands import Done, environment, one_message
+from tests.runs import wait_until
+
+ENGINE = r"""#!/bin/sh
+# keeps what it was given as the image; a folder `fail` or `hang` beside it decides about layers
+here=$(dirname "$0")
+case $1 in
+  build)
+    [ "$2" != --help ] || { echo "--mksquashfs-args"; exit; }
+    for word in "$@"; do image=$definition definition=$word; done
+    layer=$(basename "$definition" .def)
+    echo "$layer $PIP_X $APPTAINERENV_MINE" >>"$here/built"
+    echo "words of $layer"
+    echo half >"$image"
+    [ ! -e "$here/fail-$layer" ] || { echo "no space in $layer" >&2; exit 255; }
+    [ ! -e "$here/hang-$layer" ] || sleep 60
+    { sed -n 's/^From: //p' "$definition" | grep '^/' | xargs -r cat
+      cat "$definition"; } >"$image" ;;
+  test)
+    [ ! -e "$here/fail-test" ] || { echo "the sum is wrong" >&2; exit 1; }
+    echo "all is well" ;;
+esac
+"""
+MAP = "#!/bin/sh\nexit 0\n"
+OPTIONS = ("--base", "debian12")
+
+
+class Machine:
+    """An engine, a cache and an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.home = folder / "bin", folder / "home"
+        self.cache = folder / "cache" / "hpctrain" / "images"
+        for made in (self.bin, self.home):
+            made.mkdir()
+        for name, text in (("apptainer", ENGINE), ("unshare", MAP), ("fakeroot", MAP)):
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(stat.S_IRWXU)
+
+    def env(self, **more: str) -> dict[str, str]:
+        env = environment(XDG_CACHE_HOME=str(self.cache.parents[1]), HPCTRAIN_ANY="1", **more)
+        return {**env, "PATH": f"{self.bin}:{env['PATH']}"}
+
+    def words(self, *words: str) -> list[str]:
+        # the stand-in needs no rights, so root may build as well
+        allow = "import hpctrain.container.engine as e; e.root_problems = lambda: iter(())"
+        main = "from hpctrain.cli import main; import sys; main(sys.argv[1:])"
+        return [sys.executable, "-c", f"{allow}; {main}", "container", *words]
+
+    def run(self, *words: str) -> Done[str]:
+        return subprocess.run(
+            self.words(*words), cwd=self.home, env=self.env(), capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+
+    def built(self) -> list[str]:
+        """Layers that the engine was asked for."""
+        path = self.bin / "built"
+        return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_build__goes_on_where_it_failed(machine: Machine) -> None:
+    (machine.bin / "fail-python").touch()
+    done = machine.run("build", *OPTIONS)
+    assert done.returncode == 7
+    assert "layer python: apptainer build ended with exit code 255" in done.stderr
+    assert "no space in python" in done.stderr
+    (log,) = [word for word in done.stderr.split() if word.endswith(".log")][-1:]
+    assert "words of python" in Path(log).read_text()
+    assert list(machine.home.iterdir()) == []
+    assert [path.suffix for path in machine.cache.glob("*.sif")] == [".sif"]
+    (machine.bin / "fail-python").unlink()
+    done = machine.run("build", *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert machine.built() == ["system", "python", "python", "horovod", "labels"]
+    assert "1 of 4 layers are in the cache; to build: python, horovod, labels" in done.stderr
+    assert "all is well" in done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "container:",
+        f"  image: {machine.home}/hpctrain.sif",
+    ]
+    whole = (machine.home / "hpctrain.sif").read_text()
+    assert whole.index("apt-get install") < whole.index("pip install torch") < whole.index("%test")
+
+
+def test_build__another_job_reuses_all_layers(machine: Machine) -> None:
+    machine.run("build", *OPTIONS, "-o", "one.sif")
+    done = machine.run("build", *OPTIONS, "-o", "two.sif")
+    assert "4 of 4 layers are in the cache; to build: nothing" in done.stderr
+    assert len(machine.built()) == 4
+    assert (machine.home / "one.sif").read_bytes() == (machine.home / "two.sif").read_bytes()
+    done = machine.run("build", *OPTIONS, "--comm", "ddp", "-o", "three.sif")
+    assert "2 of 3 layers are in the cache; to build: labels" in done.stderr
+
+
+def test_build__an_edited_step_is_built_with_those_above(machine: Machine) -> None:
+    machine.run("render", *OPTIONS, "-o", "it.def")
+    machine.run("build", "it.def")
+    definition = machine.home / "it.def"
+    definition.write_text(definition.read_text().replace("VERSION=0.28.1", "VERSION=0.28.0"))
+    done = machine.run("build", "it.def", "-o", "b.sif")
+    assert machine.built()[4:] == ["horovod", "labels"], done.stderr
+
+
+def test_build__a_failed_test_leaves_no_image(machine: Machine) -> None:
+    (machine.bin / "fail-test").touch()
+    done = machine.run("build", *OPTIONS)
+    assert done.returncode == 7
+    assert "fails its %test (exit code 1):\nhpctrain: the sum is wrong" in done.stderr
+    assert not (machine.home / "hpctrain.sif").exists()
+
+
+def test_build__an_interrupt_keeps_what_is_finished(machine: Machine) -> None:
+    (machine.bin / "hang-python").touch()
+    process = subprocess.Popen(
+        machine.words("build", *OPTIONS, "--tmp", "tmp"), cwd=machine.home, env=machine.env(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: "python" in machine.built(), 30)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted; finished layers are kept" in said
+    assert "Traceback" not in said
+    assert len(list(machine.cache.glob("*.sif"))) == 1, "half an image is left"
+    assert not list((machine.home / "tmp").iterdir()), "the unpacked system is left"
+
+
+def test_build__two_at_a_time_build_each_layer_once(machine: Machine) -> None:
+    processes = [
+        subprocess.Popen(
+            machine.words("build", *OPTIONS, "-o", name), cwd=machine.home, env=machine.env(),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for name in ("a.sif", "b.sif")
+    ]  # fmt: skip
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert sorted(machine.built()) == ["horovod", "labels", "python", "system"]
+
+
+def test_build__lends_variables_and_folders(machine: Machine) -> None:
+    (machine.home / "wheels").mkdir()
+    bind = f"{machine.home}/wheels:/opt/wheels"
+    done = machine.run("build", *OPTIONS, "--env", "MINE=value", "--bind", bind)
+    assert done.returncode == 0, done.stderr
+    assert (machine.bin / "built").read_text().split() == [
+        *("system", "value", "python", "value", "horovod", "value", "labels", "value")
+    ]
+    assert "mkdir -p " in (machine.home / "hpctrain.sif").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("none.def",), 2, "none.def: no such file; `hpctrain container render -o none.def`"),
+        (("it.def", "--mpi", "mpich"), 2, "--mpi: has no effect on a definition that is written"),
+        ((*OPTIONS, "-o", "it.def"), 2, "it.def: exists; name another place with --output"),
+        ((*OPTIONS, "--env", "NOT_SET_AT_ALL"), 2, "--env: NOT_SET_AT_ALL is not set here"),
+        ((*OPTIONS, "--env", "a b=c"), 2, "--env: found 'a b=c'; allowed: NAME or NAME=VALUE"),
+        ((*OPTIONS, "--bind", "/not/here:/x"), 2, "--bind: '/not/here' is not on this machine"),
+        ((*OPTIONS, "--engine", "docker"), 2, "--engine: 'docker' builds no images here"),
+        ((*OPTIONS, "--engine", "singularity"), 7, "no singularity in PATH"),
+        (("--base", "./none.sif"), 7, "none.sif: no such image; it is what the definition begins"),
+        (("junk.def",), 7, "a definition begins with `Bootstrap: ...`"),
+    ],
+)
+def test_build__says_what_is_wrong(
+    machine: Machine, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    machine.run("render", *OPTIONS, "-o", "it.def")
+    (machine.home / "junk.def").write_text("name: mantle\n")
+    env = {k: v for k, v in machine.env().items()}
+    env["PATH"] = f"{machine.bin}:/usr/sbin"  # no other engine
+    done = subprocess.run(
+        machine.words("build", *words), cwd=machine.home, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert sentence in one_message(done.stderr)
+    assert machine.built() == []
+    assert sorted(path.name for path in machine.home.iterdir()) == ["it.def", "junk.def"]
+
+
+def test_render__for_a_site_alone(machine: Machine) -> None:
+    done = machine.run("render", "--site", "polaris", "--device", "cuda", "--comm", "ddp")
+    assert "mpich-3.4.2.tar.gz" in done.stdout
+    assert "hpctrain.device cuda" in done.stdout
