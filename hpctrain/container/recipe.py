@@ -71,6 +71,7 @@ def recipe(
     pip_index: str | None = None,
     torch_index: str | None = None,
     proxy: str | None = None,
+    is_replaced: bool = False,
     notes: tuple[str, ...] = (),
     cwd: Path = Path("/"),
 ) -> Recipe:
@@ -87,6 +88,7 @@ def recipe(
         pip_index: where Python packages come from.
         torch_index: where torch comes from; `pip`: where the others do.
         proxy: of the machine on which the image is built.
+        is_replaced: the host's MPI takes the place of the image's at run time.
         notes: lines for whoever builds it.
         cwd: folder that a relative path of a base starts from.
 
@@ -99,9 +101,14 @@ def recipe(
     _one_of("comm", comm, COMMS)
     found = _base(base or table["device"][device]["base"], mirror, table, cwd)
     if mpi_from is None:
-        is_packaged = found.bootstrap == "debootstrap" and mpi_version is None
+        is_packaged = found.bootstrap == "debootstrap" and mpi_version is None and not is_replaced
         mpi_from = "distribution" if is_packaged else "source"
     _one_of("mpi-from", mpi_from, ORIGINS)
+    if is_replaced and (family, mpi_from) == ("mpich", "distribution"):
+        raise ConfigError(
+            "--mpi-from: distribution: its MPICH has a library name of its own, which the host's "
+            "cannot replace (the site says abi: bind); take source"
+        )
     if found.bootstrap == "debootstrap" and device != "cpu":
         raise ConfigError(
             f"--base: {base} has no {device.upper()}; choose an image that has, docker:// or local"

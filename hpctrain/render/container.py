@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.container import Recipe, definition, recipe, versions
@@ -16,7 +18,7 @@ def device_of(job: Job, site: Site) -> str:
     return "rocm" if site.container.gpu_flag == "--rocm" else "cuda"
 
 
-def job_options(job: Job, site: Site) -> dict[str, str | None]:
+def job_options(job: Job, site: Site) -> dict[str, Any]:
     """Options of a recipe that a job and its site say; a command's own come before them."""
     comm = "ddp" if job.launch.comm in ("ddp", "single") else "horovod"
     options = {**site_options(site), "device": device_of(job, site), "comm": comm}
@@ -25,13 +27,14 @@ def job_options(job: Job, site: Site) -> dict[str, str | None]:
     return options
 
 
-def site_options(site: Site) -> dict[str, str | None]:
+def site_options(site: Site) -> dict[str, Any]:
     """Options of a recipe that a site says."""
     own = site.container.build
     named = {"base": own.base, "mirror": own.mirror, "mpi_from": own.mpi_from}
     named |= {"mpi_version": own.mpi_version, "pip_index": own.pip_index}
     return {
         "family": site.container.mpi,
+        "is_replaced": site.container.abi == "bind",
         **named,
         "torch_index": own.torch_index,
         "proxy": site.proxy,
@@ -50,7 +53,7 @@ def site_notes(site: Site) -> tuple[str, ...]:
 
 def job_recipe(job: Job, site: Site) -> Recipe:
     """The image that a job wants."""
-    return recipe(**job_options(job, site), notes=site_notes(site))  # type: ignore[arg-type]
+    return recipe(**job_options(job, site), notes=site_notes(site))
 
 
 def builder_of(job: Job | None, site: Site | None) -> str:
@@ -61,7 +64,7 @@ def builder_of(job: Job | None, site: Site | None) -> str:
 
 
 def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
-    """Text of container.def.
+    """Text of container.def; without a revision, as another one of the same code changes no run.
 
     Raises:
         RenderError: the template or the table of versions is missing or wrong.
@@ -70,7 +73,6 @@ def job_definition(job: Job, site: Site, inputs: Inputs) -> str:
     return definition(
         job_recipe(job, site),
         version=inputs.version,
-        revision=inputs.code.revision,
         title=f"Image for job {job.name} on {site.title}.",
         engine=builder_of(job, site),
         script=script.decode() if script is not None else None,

@@ -6,9 +6,7 @@ import typer
 
 from hpctrain.cli.container import build, check, render, shell
 
-app = typer.Typer(
-    help="Write, build and enter images in which the ranks of a job run.", no_args_is_help=True
-)
+app = typer.Typer(help="Write, build, check and enter images for jobs.", no_args_is_help=True)
 app.command("render", short_help="Write the definition of an image.")(render.command)
 app.command("build", short_help="Build an image, layer by layer.")(build.command)
 app.command("check", short_help="Check an image against this machine.")(check.command)

@@ -59,7 +59,7 @@ def full_image(login: Login, session_tmp: Path) -> Path:
     """
     image = session_tmp / "hpctrain.sif"
     words = ("container", "build", "--base", "debian12", "--host-pip", *torch_options())
-    done = login.hpctrain(*words, "--output", image, cwd=session_tmp, timeout=1800)
+    done = login.hpctrain(*words, "--output", image, cwd=session_tmp, timeout=3600)
     assert done.returncode == 0, done.stderr
     (session_tmp / "build.txt").write_text(done.stderr)
     return image

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.integration.container.user import User
 from tests.requires import requires
 
-pytestmark = requires(apptainer=True)
+pytestmark = [requires(apptainer=True), pytest.mark.timeout(900)]  # it may have to be built
 
 
 def test_base_image__says_which_mpi_it_holds(base_image: Path, user: User) -> None:

