@@ -18,6 +18,7 @@ from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images import fit_findings, read_image
 from hpctrain.preflight.images.check import wanted_by
 from hpctrain.preflight.images.host import host_facts
+from hpctrain.preflight.images.namespace import namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.targets import target_findings
 
@@ -42,7 +43,9 @@ def image_findings(job: Job, site: Site, run_dir: Path) -> Iterator[Finding]:
         yield warning(where, f"{image} would be fetched by every rank; build a file of it first")
         return
     elif not os.path.exists(image):
-        yield error(where, f"{image}: no such file; build it: {build_words(image, run_dir)}")
+        first = "" if run_dir.is_dir() else "render the job, and "
+        text = f"{image}: no such file; {first}build it: {build_words(image, run_dir)}"
+        yield error(where, text)
         return
     else:
         yield from place_findings(image, engine, site, where, is_here=is_of(site))
@@ -50,9 +53,8 @@ def image_findings(job: Job, site: Site, run_dir: Path) -> Iterator[Finding]:
 
 
 def build_words(image: str, run_dir: Path) -> str:
-    """The command that builds an image of a run's own definition; charliecloud builds none."""
-    words = shlex.join(["apptainer", "build", image, "container.def"])
-    return f"cd {shlex.quote(str(run_dir))} && {words}"
+    """The command that builds an image of a run's own definition, and goes on where it failed."""
+    return shlex.join(["hpctrain", "container", "build", str(run_dir), "-o", image])
 
 
 def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Finding]:
@@ -61,6 +63,7 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
         return
     binds = bind_texts(job, site.container.binds, stage_folder(job, site.scratch))
     yield from target_findings(engine, job.container.image, [*binds, str(run_dir)])
+    yield from namespace_findings(job, site, engine, where)
     there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
     box = make_box(job, site, there, "/", [])
     try:

@@ -18,6 +18,7 @@ from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import Wanted, fit_findings, wanted_by
 from hpctrain.preflight.images.host import HostFacts, host_facts
 from hpctrain.preflight.images.look import Look, read_image
+from hpctrain.preflight.images.namespace import namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.targets import target_findings
 from hpctrain.render.texts import with_absolute_paths
@@ -47,6 +48,7 @@ def report_of_job(job: Job, site: Site, cwd: Path) -> ImageReport:
     report = _report(engine, box, site, wanted_by(job, site), job.launch.python or "python3")
     report.findings += bind_findings(job, site, run_dir)
     report.findings += target_findings(engine, box.image, [*binds, str(run_dir)])
+    report.findings += namespace_findings(job, site, engine, "image")
     return _sorted(report)
 
 

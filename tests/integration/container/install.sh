@@ -8,7 +8,7 @@ set -euo pipefail
 user=${HPCTRAIN_TEST_USER:-hpcuser}
 own=/opt/apptainer-glibc
 tools=(squashfs-tools squashfuse fuse2fs fuse-overlayfs uidmap fakeroot e2fsprogs ca-certificates debootstrap
-  libpmix2) # what srun --mpi=pmix loads
+  charliecloud-runtime libpmix2) # an engine of another kind; what srun --mpi=pmix loads
 say() { echo "install.sh: $*" >&2; }
 
 is_user_ready() { id "$user" >/dev/null 2>&1 && grep -q "^$user:" /etc/subuid 2>/dev/null; }

@@ -97,11 +97,13 @@ def test_labels__sruns_own_way(found, programs, tmp_path, mpi, pmi, fits):
 
 
 def test_image__not_there_is_built_so(found, tmp_path):
+    command = f"hpctrain container build {tmp_path}/jobs/mantle -o '{tmp_path}/other image.sif'"
+    head = f"error: container.image: {tmp_path}/other image.sif: no such file; "
     (line,) = found("polaris", image="other image.sif")
-    assert line == (
-        f"error: container.image: {tmp_path}/other image.sif: no such file; build it: "
-        f"cd {tmp_path}/jobs/mantle && apptainer build '{tmp_path}/other image.sif' container.def"
-    )
+    assert line == f"{head}render the job, and build it: {command}"
+    (tmp_path / "jobs" / "mantle").mkdir(parents=True)
+    (line,) = found("polaris", image="other image.sif")
+    assert line == f"{head}build it: {command}"
 
 
 def test_image__of_a_registry(found):

@@ -1,0 +1,55 @@
+"""Ranks of a node that cannot read each other's memory from inside their images."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpctrain.config.load import read_site
+from hpctrain.engines import ENGINES
+from hpctrain.preflight.images.namespace import namespace_findings
+from tests.jobs import mantle
+
+TWO = ("resources.ranks_per_node=2", "container={image: x.sif}")
+
+
+@pytest.fixture
+def found(tmp_path, programs):
+    def findings(*settings: str, container: str = "{}", engine="apptainer", suid="0"):
+        programs.add(engine, out=f"VERSION=1.4.5\n{engine.upper()}_SUID_INSTALL={suid}\nX=1\n")
+        path = tmp_path / "mine.yaml"
+        path.write_text(
+            "name: mine\ntitle: x\nscheduler: local\nlauncher: {kind: openmpi}\n"
+            f"hostnames: ['*']\ncontainer: {container}\n"
+        )
+        job, (site, _) = mantle("local", *TWO, *settings).job, read_site(str(path))
+        return [str(f) for f in namespace_findings(job, site, ENGINES[engine](), "image")]
+
+    return findings
+
+
+def test_namespace__a_rank_each_is_told(found):
+    (line,) = found()
+    assert line == (
+        "warning: image: apptainer is not installed setuid, so each of 2 ranks of a node has a "
+        "user namespace of its own, and MPI may hang with large messages; set one_namespace: true "
+        "in the site's container"
+    )
+
+
+def test_namespace__singularity_has_no_such_option(found):
+    (line,) = found(engine="singularity")
+    assert "set OMPI_MCA_btl_vader_single_copy_mechanism: none in launch.env" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "container", "suid"),
+    [
+        ((), "{}", "1"),
+        ((), "{}", "?"),
+        ((), "{one_namespace: true}", "0"),
+        (("resources.ranks_per_node=1",), "{}", "0"),
+        (("launch.comm=ddp",), "{}", "0"),
+    ],
+)
+def test_namespace__nothing_to_tell(found, settings, container, suid):
+    assert found(*settings, container=container, suid=suid) == []
