@@ -75,6 +75,11 @@ class PairDataset:
         return len(self.rows)
 
     @property
+    def missing_bytes(self) -> int:
+        """Most room on the disk that decoded pictures of the index will yet take."""
+        return self._planes.missing_bytes
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """Ids of the samples."""
         return tuple(row.id for row in self.rows)

@@ -56,6 +56,11 @@ class Planes:
                 return
             self._stores[kind, size] = store
 
+    @property
+    def missing_bytes(self) -> int:
+        """Most room on the disk that the stores will yet take; 0 without stores."""
+        return sum(store.missing_bytes for store in self._stores.values())
+
     def read(self, row: Row, kind: str, size: Size) -> NDArray[np.generic]:
         """A plane of a row.
 

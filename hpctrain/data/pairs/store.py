@@ -32,6 +32,7 @@ from hpctrain.log import logger
 
 Plane = NDArray[Any]
 _MARK = struct.Struct("<16sIB11x")
+_KIND_AT = struct.calcsize("<16sI")
 _TYPES: tuple[str, ...] = ("", "|u1", "<u2", "<f4")
 _PAGE = 4096
 """Slots begin at pages, so that what a slot does not need takes no room on the disk."""
@@ -77,6 +78,12 @@ class PlaneStore:
         for name in ("_planes_fd", "_marks_fd"):
             if hasattr(self, name):
                 os.close(getattr(self, name))
+
+    @property
+    def missing_bytes(self) -> int:
+        """Most room that pictures take which are still to be written."""
+        kinds = np.frombuffer(self._marks, np.uint8)[_KIND_AT :: _MARK.size]
+        return int(np.count_nonzero(kinds[: self._kept] == 0)) * self._slot
 
     def get(self, number: int, source: str, decode: Callable[[], Plane]) -> Plane:
         """The plane of a picture; a view of the map that must not be changed, or a new array.

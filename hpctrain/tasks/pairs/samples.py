@@ -54,8 +54,7 @@ def open_samples(
     train = PairDataset(pairs, index, "train", seed, cache=cache)
     validation = PairDataset(pairs, index, "validation", seed, cache=cache)
     if cache is not None and not place.rank:
-        told = cache_warning(pairs, len(index.rows), cache)
-        if told:
+        for told in cache_warnings(pairs, len(index.rows), cache, train.missing_bytes):
             logger.warning("%s", told)
     if saved is not None:
         page = saved["scales"]
@@ -83,28 +82,37 @@ def cache_folder(pairs: Pairs, run_dir: Path) -> Path | None:
         return None
 
 
-def cache_warning(pairs: Pairs, count: int, folder: Path) -> str | None:
-    """What is to be said of the room that decoded pictures take; None: there is enough.
+def cache_warnings(pairs: Pairs, count: int, folder: Path, missing: int) -> list[str]:
+    """What is to be said of the room that decoded pictures take.
 
     Args:
         pairs: the `data:` block.
         count: pairs of the index.
-        folder: of their stores, which exists.
+        folder: of their stores; there may be none.
+        missing: bytes that are yet to be written.
     """
-    whole, kept = count * pair_bytes(pairs), kept_pairs(pairs, count)
+    told, kept = [], kept_pairs(pairs, count)
     if kept < count:
-        return (
-            f"data.cache_limit_gb {pairs.cache_limit_gb:g}: {kept} of {count} pairs are kept, as "
-            f"all take up to {whole / 1e9:.2g} GB; the others are decoded each time"
+        whole = _gigabytes(count * pair_bytes(pairs))
+        told.append(
+            f"data.cache_limit_gb {pairs.cache_limit_gb:g}: of {count} pairs, of which all take up "
+            f"to {whole}, those behind the first {kept} are not written"
         )
-    there = sum(path.stat().st_blocks * 512 for path in folder.glob("*/planes"))
-    free = shutil.disk_usage(folder).free
-    if whole - there <= free:
-        return None
-    return (
-        f"{folder}: decoded pictures take up to {whole / 1e9:.2g} GB, and {free / 1e9:.2g} GB are "
-        "free there; give data.cache_limit_gb, another data.cache_dir, or data.cache: false"
-    )
+    try:
+        free = shutil.disk_usage(folder).free if missing else 0
+    except OSError:
+        return told  # without a folder there are no stores, which is told where they are opened
+    if missing > free:
+        told.append(
+            f"{folder}: decoded pictures take up to {_gigabytes(missing)} more, and "
+            f"{_gigabytes(free)} are free there; give data.cache_limit_gb, another data.cache_dir, "
+            "or data.cache: false"
+        )
+    return told
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:,.0f} GB" if count >= 1e10 else f"{count / 1e9:.2g} GB"
 
 
 def measure_scales(train: PairDataset) -> PairScales:

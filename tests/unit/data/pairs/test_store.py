@@ -11,7 +11,7 @@ import pytest
 from hpctrain.data.pairs import PairDataset, planes
 from hpctrain.data.pairs.planes import pair_bytes
 from hpctrain.data.pairs.store import PlaneStore
-from hpctrain.tasks.pairs.samples import cache_warning
+from hpctrain.tasks.pairs.samples import cache_warnings
 from tests.unit.data.pairs import builders
 from tests.unit.data.pairs.builders import camera_pair, pairs
 
@@ -145,20 +145,43 @@ def test_dataset__keeps_no_more_pairs_than_the_limit_allows(tmp_path, monkeypatc
         assert np.array_equal(found.crops[name][0], wanted.crops[name][0])
     used = sum(path.stat().st_blocks * 512 for path in cache.glob("*/planes"))
     assert each < used <= 2.5 * each
-    assert "2 of 4 pairs are kept, as all take up to" in (cache_warning(limited, 4, cache) or "")
+    (told,) = cache_warnings(limited, 4, cache, first.missing_bytes)
+    assert told.endswith("GB, those behind the first 2 are not written")
 
 
 def test_cache__a_disk_that_is_too_small_is_told_of_beforehand(tmp_path, monkeypatch) -> None:
     index = builders.write(tmp_path, [camera_pair(n, size=(80, 60)) for n in range(3)])
     cache = tmp_path / "cache"
     data = PairDataset(pairs(), index, "train", 0, cache=cache)
-    whole = 3 * pair_bytes(pairs())
+    assert data.missing_bytes == 3 * pair_bytes(pairs())
+    whole = data.missing_bytes
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=whole - 1))
-    told = cache_warning(pairs(), 3, cache) or ""
+    (told,) = cache_warnings(pairs(), 3, cache, whole)
     assert f"{cache}: decoded pictures take up to" in told
     assert told.endswith("give data.cache_limit_gb, another data.cache_dir, or data.cache: false")
+    assert len(cache_warnings(pairs(cache_limit_gb=2 * whole / 3e9), 3, cache, whole)) == 2
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    other = cache / "of-another-run"
+    other.mkdir()
+    (other / "planes").write_bytes(b"x" * 2 * whole)
+    assert cache_warnings(pairs(), 3, cache, data.missing_bytes)
     data.read_batch(builders.whole_share(data))  # what is there needs no room
-    assert cache_warning(pairs(), 3, cache) is None
+    assert data.missing_bytes == 0
+    assert not cache_warnings(pairs(), 3, cache, data.missing_bytes)
+
+
+def test_cache__a_folder_that_cannot_be_made_ends_nothing(tmp_path) -> None:
+    index = builders.write(tmp_path, [camera_pair(n, size=(80, 60)) for n in range(2)])
+    (tmp_path / "file").touch()
+    data = PairDataset(pairs(), index, "train", 0, cache=tmp_path / "file" / "cache")
+    assert data.missing_bytes == 0
+    assert not cache_warnings(pairs(), 2, tmp_path / "file" / "cache", 0)
+    assert not cache_warnings(pairs(), 2, tmp_path / "file" / "cache", 1)
+
+
+def test_cache__large_sizes_are_written_out(tmp_path) -> None:
+    (told,) = cache_warnings(pairs(), 1, tmp_path, 10**15)
+    assert "take up to 1,000,000 GB more" in told
 
 
 def test_dataset__only_runs_of_equal_cuts_and_files_share_slots(tmp_path) -> None:
