@@ -36,7 +36,8 @@ class Optimizer(Schema):
     exclude_1d: bool = False
     """Biases and scales of norms take no weight decay, and in LARS and LAMB a plain step."""
     implementation: Literal["auto", "for_loop", "foreach", "fused"] = "auto"
-    """How torch.optim goes over the parameters; auto: as torch chooses for a GPU, fused on CPUs."""
+    """How torch.optim goes over the parameters; auto: as torch chooses, but
+    on CPUs fused for Adam, AdamW and Adagrad."""
 
     @model_validator(mode="after")
     def _takes(self) -> Optimizer:

@@ -207,7 +207,7 @@ class Pairs(DataBlock):
     """Absolute path of a folder for them that several runs may share; variables such as $TMPDIR are
     expanded on the node; null: cache/ in the run directory."""
     cache_limit_gb: PositiveFloat | None = None
-    """Most room that those of this index may take in one folder, in 10^9 bytes; further pairs are not
+    """Most room that those of this index may take in a folder, in 10^9 bytes; further pairs are not
     written. null: no limit, and a warning where the disk has less free than all of them need."""
 
     @property

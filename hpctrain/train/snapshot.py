@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from hpctrain.comm import Communicator
@@ -80,6 +81,20 @@ def _restore_optimizer(
     groups = zip(state["param_groups"], options, strict=False)  # torch finds other numbers of them
     state["param_groups"] = [{**group, **own} for group, own in groups]
     optimizer.load_state_dict(state)
+    _follow_layout(optimizer)
+
+
+def _follow_layout(optimizer: Optimizer) -> None:
+    """Give moments the strides of their parameters, which another memory_format may have changed.
+
+    torch's fused kernels go over both as flat memory and would pair a weight with another's moment.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if not torch.is_tensor(value) or value.shape != parameter.shape:
+                continue
+            if value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _class(optimizer: Optimizer) -> str:

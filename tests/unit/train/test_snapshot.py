@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -84,6 +85,36 @@ def test_restore__options_stay_those_of_the_job_file() -> None:
     assert (adam.group["betas"], adam.group["eps"]) == ((0.9, 0.99), 1e-7)
     assert adam.group["foreach"]
     assert adam.optimizers["model"].state[adam.model.weight]["step"] == 3
+
+
+class Kernels(Run):
+    """A convolution, whose weights may lie in memory in two ways."""
+
+    def __init__(self, layout: torch.memory_format, **settings: Any) -> None:
+        super().__init__(**settings)
+        torch.manual_seed(1)
+        self.model = nn.Conv2d(3, 4, 3).to(memory_format=layout)
+        self.task.models["model"] = self.model
+        self.optimizers["model"] = build_optimizer(Settings(**settings), self.model.parameters())
+
+    def train(self, steps: int) -> Kernels:
+        inputs = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(2))
+        for _ in range(steps):
+            self.optimizers["model"].zero_grad()
+            self.model(inputs).square().sum().backward()
+            self.optimizers["model"].step()
+        return self
+
+
+@pytest.mark.parametrize("name", ["AdamW", "Adam", "Adagrad"])
+@pytest.mark.parametrize("implementation", ["auto", "fused", "for_loop"])
+def test_restore__moments_follow_another_layout_of_the_weights(name, implementation) -> None:
+    settings = {"name": name, "learning_rate": 0.01, "implementation": implementation}
+    first = Kernels(torch.contiguous_format, **settings).train(3)
+    resumed = Kernels(torch.channels_last, **settings)
+    resumed.restored(copy.deepcopy(first.saved())).train(3)
+    assert resumed.model.weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(resumed.model.weight, first.train(3).model.weight, atol=1e-6)
 
 
 @pytest.mark.parametrize("names", [("SGD", "AdamW"), ("AdamW", "SGD"), ("Adam", "LAMB")])
