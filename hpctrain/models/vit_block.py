@@ -32,7 +32,7 @@ class Attention(nn.Module):
         query, key, value = self._of_first(x) if is_first_only else self._parts(x)
         is_half_on_cpu = x.device.type == "cpu" and query.dtype is torch.bfloat16
         if is_half_on_cpu and x.shape[1] <= _SHORT:
-            # torch's own takes three times as long there, its backward pass six times
+            # torch's own takes up to twice as long there, its backward pass six times
             scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
             y = scores.softmax(-1).to(value.dtype) @ value
         else:
