@@ -6,11 +6,12 @@ The rival is written from the description of the paper's code: float32, attentio
 matrix, crops of one size in one pass, a log-softmax for each pair of pictures, the gradient clipped
 parameter by parameter with a look at each norm, AdamW over two groups, and the teacher's average
 parameter by parameter. Both begin with the same weights and crops, and the losses of the first
-step are compared; later ones part, as the rival clips each gradient by itself and we clip the whole.
-Only the line `float32` is like for like: `bfloat16` has another precision, and both have torch's
-fused AdamW, which the rival could ask for by one word. Each side lives in a process of its own; rounds are interleaved, and medians of
-wall and processor time are shown. How fast the processor multiplies in both precisions stands
-above the table: the published step is nearly all products.
+step are compared; later ones part, as the rival clips each gradient by itself and we clip all as
+one. Only the line `float32` is like for like: `bfloat16` has another precision, and both have
+torch's fused AdamW, which the rival could ask for by one word. Each side lives in a process of its
+own; rounds are interleaved, and medians of wall and processor time are shown. How fast the
+processor multiplies in both precisions stands above the table: the published step is nearly all
+products.
 """
 
 from __future__ import annotations
