@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpctrain.config.address import Address
 from hpctrain.config.schema import Schema
 from hpctrain.config.site_container import SiteContainer
 from hpctrain.config.walltime import Walltime
@@ -183,8 +184,8 @@ class Site(Schema):
     """Words after `module`, such as "load cudatoolkit"."""
     env: Environment = {}
     """Variables that every job on this machine wants."""
-    proxy: Line | None = None
-    """Address of the web proxy of compute nodes."""
+    proxy: Address | None = None
+    """Address of the web proxy of compute nodes, without a password."""
     container: SiteContainer = SiteContainer()
     """What containers need."""
     defaults: dict[str, Any] = Field(default={})

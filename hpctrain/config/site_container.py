@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from hpctrain.config.address import Address
 from hpctrain.config.schema import Schema
 from hpctrain.config.words import ContainerArg, Environment, Line, Words
 
@@ -15,17 +16,17 @@ Engine = Literal["apptainer", "singularity", "charliecloud", "podman-hpc"]
 class SiteBuild(Schema):
     """How images for this machine are built; null: as containers/versions.yaml says."""
 
-    base: Line | None = None
+    base: Address | None = None
     """What they begin with: docker://IMAGE, debian12, or the path of an image that is there."""
-    mirror: Line | None = None
+    mirror: Address | None = None
     """Mirror of Debian, for a base of its packages."""
     mpi_from: Literal["source", "distribution"] | None = None
     """Compile the MPI, or take the distribution's package."""
     mpi_version: Line | None = None
     """Release of the MPI that is compiled; one whose ABI the host's MPI stands for."""
-    pip_index: Line | None = None
+    pip_index: Address | None = None
     """Index of Python packages."""
-    torch_index: Line | None = None
+    torch_index: Address | None = None
     """Index that has torch for this machine's devices; `pip`: the one of the other packages."""
     modules: list[Words] = []
     """Words after `module` before an image is built, such as "load apptainer"."""

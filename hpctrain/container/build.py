@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpctrain.container.cache import Cache, base_digest
+from hpctrain.container.cache import Cache
 from hpctrain.container.engine import Engine
+from hpctrain.container.inputs import digest_of_inputs
 from hpctrain.container.layers import Layer, split
 from hpctrain.container.room import GB, needs, refuse_small
 from hpctrain.errors import ImageError
@@ -61,7 +61,7 @@ def build(plan: Plan) -> None:
     Raises:
         ImageError: there is no room, a step failed, or the test did.
     """
-    layers = split(plan.text, _digest_below(plan))
+    layers = split(plan.text, digest_of_inputs(plan.text, plan.folder, plan.binds, plan.env))
     missing = layers if plan.is_forced else _missing(plan.cache, layers)
     _announce(plan, layers, missing)
     below: Path | None = None
@@ -79,21 +79,6 @@ def build(plan: Plan) -> None:
         raise ImageError(f"{plan.image}: cannot be written: {e.strerror}") from e
     finally:
         part.unlink(missing_ok=True)
-
-
-def _digest_below(plan: Plan) -> str:
-    """Of the local image that a definition begins with; nothing where it begins elsewhere."""
-    match = re.search(r"^bootstrap\s*:\s*localimage\b", plan.text, re.IGNORECASE | re.MULTILINE)
-    source = re.search(r"^from\s*:\s*(.+)$", plan.text, re.IGNORECASE | re.MULTILINE)
-    if not match or not source:
-        return ""
-    path = plan.folder / source[1].strip()
-    if not path.exists():
-        raise ImageError(
-            f"{path}: no such image; it is what the definition begins with (From:): give a file or "
-            "folder that is here, with --base or in the definition"
-        )
-    return base_digest(path)
 
 
 def _missing(cache: Cache, layers: Sequence[Layer]) -> list[Layer]:

@@ -48,15 +48,15 @@ def split(text: str, base_digest: str = "") -> list[Layer]:
 
     Args:
         text: the definition.
-        base_digest: of the image that it begins with, where that is a file or folder.
+        base_digest: of what makes the first layer beside the text, see `inputs`.
 
     Raises:
         ImageError: it is no definition.
     """
-    header, sections = _sections(text)
+    header, found = sections(text)
     if not re.search(r"^bootstrap\s*:", header, re.IGNORECASE | re.MULTILINE):
         raise ImageError("a definition begins with `Bootstrap: ...`, and this text does not")
-    post = [lines for name, lines in sections if name == "post"]
+    post = [lines for name, lines in found if name == "post"]
     marks = [i for i, line in enumerate(post[0]) if MARK.match(line)] if len(post) == 1 else []
     if not marks:
         return _digested([("image", header, text.removeprefix(header))], base_digest)
@@ -66,27 +66,27 @@ def split(text: str, base_digest: str = "") -> list[Layer]:
     for i, (begin, end) in enumerate(zip(marks, ends, strict=True)):
         match = MARK.match(post[0][begin])
         name = match["name"] if match else ""
-        body = [line for n, own in sections if n in _EARLY and i == 0 for line in own]
+        body = [line for n, own in found if n in _EARLY and i == 0 for line in own]
         body += [title, *preamble, *post[0][begin + 1 : end]]
         if i == len(marks) - 1:
-            rest = [own for n, own in sections if n not in (*_EARLY, "post")]
+            rest = [own for n, own in found if n not in (*_EARLY, "post")]
             body += [line for own in rest for line in own]
         parts.append((name, header if i == 0 else None, "".join(body)))
     return _digested(parts, base_digest)
 
 
-def _sections(text: str) -> tuple[str, list[tuple[str, list[str]]]]:
+def sections(text: str) -> tuple[str, list[tuple[str, list[str]]]]:
     """The header and each section with its lines, its title the first of them."""
     header: list[str] = []
-    sections: list[tuple[str, list[str]]] = []
+    found: list[tuple[str, list[str]]] = []
     for line in text.splitlines(keepends=True):
         if match := _SECTION.match(line):
-            sections.append((match["name"], [line]))
-        elif sections:
-            sections[-1][1].append(line)
+            found.append((match["name"], [line]))
+        elif found:
+            found[-1][1].append(line)
         else:
             header.append(line)
-    return "".join(header), sections
+    return "".join(header), found
 
 
 def _digested(parts: Sequence[tuple[str, str | None, str]], base_digest: str) -> list[Layer]:

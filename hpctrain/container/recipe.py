@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpctrain.config.address import refuse_password
 from hpctrain.config.words import nearest
 from hpctrain.container.versions import versions
 from hpctrain.errors import ConfigError
@@ -179,7 +180,13 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _safe(name: str, value: str | None) -> None:
-    if value is not None and not _SAFE.fullmatch(value):
+    if value is None:
+        return
+    try:
+        refuse_password(value)
+    except ValueError as e:
+        raise ConfigError(f"--{name}: {e}") from None
+    if not _SAFE.fullmatch(value):
         raise ConfigError(
             f"--{name}: {value!r} cannot stand in a definition; allowed: letters, digits and any "
             "of _ . : / @ % + ~ , = -"

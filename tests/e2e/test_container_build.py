@@ -124,6 +124,21 @@ def test_build__an_edited_step_is_built_with_those_above(machine: Machine) -> No
     assert machine.built()[4:] == ["horovod", "labels"], done.stderr
 
 
+def test_build__other_files_or_variables_make_another_image(machine: Machine) -> None:
+    definition = "Bootstrap: docker\nFrom: debian:12\n\n%files\n    conf /etc\n%post\n    true\n"
+    (machine.home / "it.def").write_text(definition)
+    for number, (content, value) in enumerate(
+        [("a", "x"), ("b", "x"), ("b", "secret"), ("b", "x")]
+    ):
+        (machine.home / "conf").write_text(content)
+        done = machine.run("build", "it.def", "--env", f"MINE={value}", "-o", f"{number}.sif")
+        assert done.returncode == 0, done.stderr
+    assert len(machine.built()) == 3
+    assert "1 of 1 layers are in the cache" in done.stderr
+    kept = [path.read_bytes() for path in machine.cache.iterdir()]
+    assert not [text for text in kept if b"secret" in text], "a variable's value is in the cache"
+
+
 def test_build__a_failed_test_leaves_no_image(machine: Machine) -> None:
     (machine.bin / "fail-test").touch()
     done = machine.run("build", *OPTIONS)

@@ -106,6 +106,7 @@ pid='' ended_by='' interrupted=''
 # shellcheck disable=SC2329 # the traps call it
 stop() {
   interrupted=yes
+  [ -z "${copying:-}" ] || kill "$copying" 2>/dev/null
   if [ -n "$ended_by" ]; then
     [ "$1" = USR1 ] || [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null
     return
@@ -149,10 +150,21 @@ if [ -z "${PRTE_MCA_prte_tmpdir_base:-}${PRTE_MCA_prte_local_tmpdir_base:-}" ] &
   export PRTE_MCA_prte_local_tmpdir_base="$mpi_dir"
 fi
 # One process of each node copies the image to its own disk. Ranks whose node has no copy read the
-# image in its own place. In the background, because bash runs a trap only between commands.
-if image_digest=$(sha256sum </home/user/hpctrain.sif); then
-  image_digest=${image_digest%% *}
-  copy_began=$(date +%s)
+# image in its own place. A file system may stand still: what reads it has 10 minutes, and a warning
+# ends it. In the background, because bash runs a trap only between commands.
+copying='' copy_patience=600 image_digest=''
+await() {
+  [ -z "$ended_by" ] || return
+  timeout -k 10 "$copy_patience" "$@" </dev/null &
+  copying=$!
+  [ -z "$ended_by" ] || kill "$copying" 2>/dev/null  # one that came before the line above
+  while kill -0 "$copying" 2>/dev/null; do wait "$copying"; done
+  copying=''
+}
+copy_began=$(date +%s) digest_file="logs/image-$HPCTRAIN_LAUNCH_ID.sum"
+await sha256sum /home/user/hpctrain.sif >"$digest_file"
+if read -r image_digest _ <"$digest_file"; then
+  image_digest=${image_digest#\\}  # it stands before names with a backslash
   copy=(
     mpirun -np 8 --hostfile "$PBS_NODEFILE" --map-by ppr:4:node -x HPCTRAIN_LAUNCH_ID
     -x HPCTRAIN_JOB_ID -x HPCTRAIN_DEADLINE -x HPCTRAIN_TERMINAL -x HPCTRAIN_NODES
@@ -161,10 +173,23 @@ if image_digest=$(sha256sum </home/user/hpctrain.sif); then
     /bin/sh "$run/rank.sh"
     /bin/sh "$run/image.sh" copy /home/user/hpctrain.sif /local/scratch "$image_digest"
   )
-  "${copy[@]}" </dev/null &
-  copying=$!
-  while kill -0 "$copying" 2>/dev/null; do wait "$copying"; done
-  echo "mantle: $(($(date +%s) - copy_began)) s for a copy of the image on each node"
+  await "${copy[@]}"
+fi
+rm -f "$digest_file"
+if [ -n "$ended_by" ]; then
+  command=(exit 75)  # in the place of the launch: there is nothing to save
+  why=$ended_by told=''
+  [ "$why" != time ] || why='the deadline'
+  grep -q '^ "stop_reason":' state.json || told=",\\n \"stop_reason\": \"$why\""
+  is_other_at_work || {
+    note '^ "stop_reason": "[^"]*"' " \"stop_reason\": \"$why\""
+    note '"status": "starting"' "\"status\": \"stopped\"$told"
+  }
+else
+  took=$(($(date +%s) - copy_began))
+  [ -z "$image_digest" ] || echo "mantle: $took s for a copy of the image on each node"
+  [ "$took" -lt "$copy_patience" ] ||
+    echo "mantle: that is too long; nodes without a copy read the image in its own place" >&2
 fi
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it
 "${command[@]}" </dev/null 2> >(trap '' TERM INT USR1 HUP; exec tee "$words_file" >&2) &

@@ -69,3 +69,25 @@ def test_recipe__torch_from_where_the_other_packages_are() -> None:
 def test_recipe__says_what_is_wrong(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         recipe(**options)
+
+
+@pytest.mark.parametrize(
+    ("option", "others"),
+    [
+        ("base", {}),
+        ("mirror", {"base": "debian12"}),
+        ("pip_index", {}),
+        ("torch_index", {}),
+        ("proxy", {}),
+    ],
+)
+def test_recipe__a_password_is_refused_and_not_repeated(
+    option: str, others: dict[str, str]
+) -> None:
+    scheme = "docker" if option == "base" else "http"
+    for secret in ("hunter2", "hunter!2", "hunt@er2"):
+        given: dict[str, Any] = {**others, option: f"{scheme}://alice:{secret}@host.example/x"}
+        with pytest.raises(ConfigError, match="holds USER:PASSWORD@.*--host-pip") as found:
+            recipe(**given)
+        assert str(found.value).startswith(f"--{option.replace('_', '-')}: ")
+        assert "hunt" not in str(found.value)
