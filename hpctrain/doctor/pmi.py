@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.launchers import Launcher
 from hpctrain.preflight.ask import SilentError, ask
@@ -35,7 +36,7 @@ def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
             topic.ok("pmi", f"{launcher.spec.kind} brings its own; there is no srun here")
         return topic
     if answer.code:
-        _silent(topic, f"--mpi=list: {answer.words[-160:]}", is_used)
+        _silent(topic, f"--mpi=list: {cut(answer.words, -160)}", is_used)
         return topic
     offered = offered_pmi(answer.words)
     topic.facts |= {"srun": offered, "default": config}

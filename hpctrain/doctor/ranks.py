@@ -9,6 +9,7 @@ from typing import Any
 
 from hpctrain.doctor.launch import Ranks
 from hpctrain.doctor.plan import Plan
+from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.schedulers.symptoms import DOCTOR, find_symptom
 
@@ -85,7 +86,7 @@ def _failed(topic: Topic, ranks: Ranks, plan: Plan, program: str) -> None:
 
 def _said(ranks: Ranks) -> str:
     words = [line.strip() for line in ranks.outcome.words if any(c.isalnum() for c in line)]
-    return f"; it says: {' / '.join(words[:3])[:300]}" if words else ""
+    return f"; it says: {cut(' / '.join(words[:3]), 300)}" if words else ""
 
 
 def _stages(notes: Notes) -> str:
