@@ -114,6 +114,25 @@ def test_fit__ranks_that_need_no_mpi_are_warned(fit):
     assert fit(OPENMPI, host=SRUN, comm="single") == []
 
 
+@pytest.mark.parametrize("comm", ["ddp", "single"])
+def test_fit__no_mpi_at_all_refuses_only_ranks_that_need_it(fit, tmp_path, comm):
+    (tmp_path / "libmpi.so.12").write_bytes(b"\0GLIBC_2.38\0")
+    bound = "{mpi: mpich, abi: bind, library_path: ['" + str(tmp_path) + "']}"
+    broken = with_facts(OPENMPI, missing=("libmpi.so.40 (no such file)",), glibc="2.31")
+    found = fit(broken, "{kind: hydra}", bound, comm=comm)
+    words = (
+        "these never work",
+        "does not find",
+        "so it cannot be put",
+        "image's own",
+        "needs 2.38",
+    )
+    assert [word for word in words if not any(word in line for line in found)] == []
+    assert [line for line in found if not line.startswith("warning: ")] == []
+    needed = fit(broken, "{kind: hydra}", bound, comm="auto")
+    assert [line for line in needed if not line.startswith("error: ")] == []
+
+
 def test_fit__another_pmix_is_a_warning(fit):
     image = with_facts(OPENMPI, pmix="5.0.3")
     (line,) = fit(image, "{kind: srun, args: ['--mpi=pmix']}", "{}", SRUN)
