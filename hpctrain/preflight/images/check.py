@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
@@ -29,11 +29,13 @@ class Wanted:
         launcher: what starts them.
         comm: how they talk; `launch.comm` of a job.
         device: cpu, cuda or rocm; empty: not known.
+        env: variables that the run script sets.
     """
 
     launcher: LauncherSpec
     comm: str = "auto"
     device: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_mpi(self) -> bool:
@@ -44,12 +46,13 @@ class Wanted:
 def wanted_by(job: Job | None, site: Site) -> Wanted:
     """What a job wants, or any job of the site."""
     if job is None:
-        return Wanted(site.launcher)
+        return Wanted(site.launcher, env=site.env)
     device = "rocm" if site.container.gpu_flag == "--rocm" else "cuda"
     comm = "ddp" if job.launch.launcher == "torchrun" else job.launch.comm
     comm = "single" if job.total_ranks == 1 else comm
-    launcher = choose_launcher(job, site).spec
-    return Wanted(launcher, comm, device if job.resources.gpus_per_rank else "cpu")
+    device = device if job.resources.gpus_per_rank else "cpu"
+    env = {**site.env, **job.launch.env}
+    return Wanted(choose_launcher(job, site).spec, comm, device, env)
 
 
 def fit_findings(
@@ -68,7 +71,9 @@ def fit_findings(
     yield from _libraries(image, wanted, site, where)
     yield from _launcher(image, host, wanted, where)
     if wanted.comm != "single":
-        yield from pmi_findings(image, host, wanted.launcher, where, is_needed=wanted.needs_mpi)
+        yield from pmi_findings(
+            image, host, wanted.launcher, wanted.env, where, is_needed=wanted.needs_mpi
+        )
     if host is not None and image.arch and host.arch and image.arch != host.arch:
         text = f"is made for {image.arch}, and this host is {host.arch}"
         yield error(where, f"{text}; build it on a machine like the compute nodes")
