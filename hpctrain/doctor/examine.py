@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def _started(
     found: list[Topic] = []
     torch: dict[str, Any] = {}
     say("asking the job's Python")
-    for topic in _looks(own, plan, launcher):
+    env = {**os.environ, **patient.site.env, **plan.job.launch.env}
+    for topic in _looks(own, plan, launcher, env):
         found.append(topic)
         torch = (topic.facts.get("torch") or {}) if topic.name == "versions" else torch
     devices = gpus_topic(gpus, patient.site, plan.job.resources, torch)
@@ -127,7 +128,7 @@ def _started(
     return [*found, devices, launched, *([speed] if speed.lines else [])], ranks
 
 
-def _looks(own: Folder, plan: Plan, launcher: Launcher) -> Iterator[Topic]:
+def _looks(own: Folder, plan: Plan, launcher: Launcher, env: Mapping[str, str]) -> Iterator[Topic]:
     """Versions, MPI and PMI."""
     comm = plan.job.launch.comm
     try:
@@ -149,4 +150,4 @@ def _looks(own: Folder, plan: Plan, launcher: Launcher) -> Iterator[Topic]:
         return
     topic = mpi_topic(outside, inside, launcher, comm)
     yield topic
-    yield pmi_topic(launcher, topic.facts)
+    yield pmi_topic(launcher, topic.facts, env)

@@ -9,18 +9,20 @@ from typing import Any
 from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.launchers import Launcher
+from hpctrain.launchers.srun import asked_plugin
 from hpctrain.preflight.ask import SilentError, ask
+from hpctrain.preflight.images.pmi import fitting_srun, interfaces_of
 
 _LIMIT_S = 15.0
-_FITTING = {"Open MPI": ("pmix",), "MPICH": ("pmi2", "cray_shasta", "pmix")}
 
 
-def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
+def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any], env: Mapping[str, str]) -> Topic:
     """What srun offers, beside what the ranks' MPI wants.
 
     Args:
         launcher: what starts the ranks.
         mpi: facts of the topic `mpi`.
+        env: variables of the run script.
     """
     topic = Topic("pmi")
     is_used = launcher.spec.kind == "srun"
@@ -44,7 +46,8 @@ def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
     if not is_used:
         topic.ok("pmi", f"{text}; not used, as {launcher.spec.kind} starts the ranks")
         return topic
-    _compare(topic, text, offered, _asked(launcher) or config, mpi)
+    asked, _ = asked_plugin(launcher.spec.args, env)
+    _compare(topic, text, offered, asked or config, mpi)
     return topic
 
 
@@ -71,28 +74,26 @@ def _default() -> str:
     return match[1] if match else ""
 
 
-def _asked(launcher: Launcher) -> str:
-    args = launcher.spec.args
-    return next((arg.partition("=")[2] for arg in args if arg.startswith("--mpi=")), "")
-
-
 def _compare(
     topic: Topic, text: str, offered: list[str], used: str, mpi: Mapping[str, Any]
 ) -> None:
-    families = {mpi[name].get("family") for name in ("horovod", "mpi4py") if name in mpi}
-    family = next((f for f in families if f), "")
-    fitting = _FITTING.get(family, ())
+    known = [mpi[name] for name in ("horovod", "mpi4py") if mpi.get(name, {}).get("family")]
     if used and used not in offered:
         topic.error("pmi", f"{text}; the site asks for {used}", "change launcher.args of the site")
-    elif not family or not used:
+        return
+    if not known or not used:
         topic.note("pmi", f"{text}; whether it fits the ranks' MPI is not known")
-    elif not used.startswith(fitting):
-        there = [name for name in offered if name.startswith(fitting)]
-        remedy = (
-            f"set launcher: {{args: [--mpi={there[0]}]}} in the site"
-            if there
-            else "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
-        )
-        topic.error("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)
-    else:
+        return
+    family = known[0]["family"]
+    words = f"{family} {known[0].get('version', '')}"
+    fitting = interfaces_of(words, has_pmix=bool(known[0].get("has_pmix")))
+    if set(fitting) & set(fitting_srun(used)):
         topic.ok("pmi", f"{text}; {used} is used, and fits {family}")
+        return
+    there = [name for name in offered if set(fitting) & set(fitting_srun(name))]
+    remedy = (
+        f"set launcher: {{args: [--mpi={there[0]}]}} in the site"
+        if there
+        else "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
+    )
+    topic.error("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)

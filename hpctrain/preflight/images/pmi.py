@@ -74,6 +74,18 @@ def fitting_srun(plugin: str) -> tuple[str, ...]:
     return ("pmix",) if plugin.startswith("pmix") else _SRUN.get(plugin, ())
 
 
+def interfaces_of(version: str, *, has_pmix: bool) -> tuple[str, ...]:
+    """Interfaces that an MPI library knows, as `probe.py` says inside an image.
+
+    Args:
+        version: what MPI_Get_library_version says.
+        has_pmix: whether libpmix came along when it was loaded.
+    """
+    if "Open MPI" in version:
+        return ("pmix",)
+    return (*["pmix"] * has_pmix, *(["cray"] if "CRAY" in version else ["pmi1", "pmi2"]))
+
+
 def _misfit(image: ImageFacts, launcher: str, fitting: tuple[str, ...]) -> str:
     own = " or ".join(image.pmi)
     offered = f"offers {' or '.join(fitting)}" if fitting else "offers none"

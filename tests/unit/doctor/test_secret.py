@@ -136,5 +136,5 @@ def test_pmi__words_are_masked_before_they_are_cut(monkeypatch: pytest.MonkeyPat
     words = SECRET + "x" * 152
     monkeypatch.setattr(pmi, "ask", lambda *_, **__: Answer(1, "", words))
     job = mantle("generic-slurm", *BATCH)
-    (line,) = pmi.pmi_topic(choose_launcher(job.job, job.site), {}).lines
+    (line,) = pmi.pmi_topic(choose_launcher(job.job, job.site), {}, {}).lines
     assert "ijkl" not in line.text
