@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def examine(patient: Patient, say: Say) -> list[Topic]:
     say("looking at this machine")
     gpus = ask_driver()
     plan = make_plan(patient.job, patient.site, patient.allocation, len(gpus.rows))
+    patient = replace(patient, site=plan.on(patient.site))
     masker = Masker(os.environ)
     found = [machine_topic(patient.site, patient.allocation, plan)]
     environment = environment_topic(os.environ, masker, is_in_job=patient.allocation is not None)

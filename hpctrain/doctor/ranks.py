@@ -137,6 +137,13 @@ def _placement(topic: Topic, notes: Notes, plan: Plan) -> None:
         counts = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
         text = f"asked for {ask.ranks_per_node} on each node, and there are {counts}"
         topic.error("nodes", text, "look at how the launcher places ranks")
+    if plan.is_crowded:
+        topic.note(
+            "ranks", "two, and this job has room for one: speeds below say little", plan.remedy
+        )
+    elif plan.job.total_ranks == 1 and plan.remedy:
+        text = "one rank, as this job has room for one: whether ranks find each other, and how fast"
+        topic.note("ranks", f"{text} allreduce is, was not tried", plan.remedy)
     if plan.asked is not None and plan.asked != plan.job.total_ranks:
         text = f"the job asks for {plan.asked}; {plan.job.total_ranks} were started, as fit here"
         topic.note("ranks", text, "for all of them ask inside a job of that size")
