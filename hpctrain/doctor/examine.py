@@ -151,4 +151,4 @@ def _looks(own: Folder, plan: Plan, launcher: Launcher, env: Mapping[str, str]) 
         return
     topic = mpi_topic(outside, inside, launcher, comm)
     yield topic
-    yield pmi_topic(launcher, topic.facts, env)
+    yield pmi_topic(launcher, topic.facts, env, comm)

@@ -16,13 +16,16 @@ from hpctrain.preflight.images.pmi import fitting_srun, interfaces_of
 _LIMIT_S = 15.0
 
 
-def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any], env: Mapping[str, str]) -> Topic:
+def pmi_topic(
+    launcher: Launcher, mpi: Mapping[str, Any], env: Mapping[str, str], comm: str
+) -> Topic:
     """What srun offers, beside what the ranks' MPI wants.
 
     Args:
         launcher: what starts the ranks.
         mpi: facts of the topic `mpi`.
         env: variables of the run script.
+        comm: the job's launch.comm.
     """
     topic = Topic("pmi")
     is_used = launcher.spec.kind == "srun"
@@ -47,7 +50,7 @@ def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any], env: Mapping[str, str]
         topic.ok("pmi", f"{text}; not used, as {launcher.spec.kind} starts the ranks")
         return topic
     asked, _ = asked_plugin(launcher.spec.args, env)
-    _compare(topic, text, offered, asked or config, mpi)
+    _compare(topic, text, offered, asked or config, mpi, comm)
     return topic
 
 
@@ -75,7 +78,7 @@ def _default() -> str:
 
 
 def _compare(
-    topic: Topic, text: str, offered: list[str], used: str, mpi: Mapping[str, Any]
+    topic: Topic, text: str, offered: list[str], used: str, mpi: Mapping[str, Any], comm: str
 ) -> None:
     known = [mpi[name] for name in ("horovod", "mpi4py") if mpi.get(name, {}).get("family")]
     if used and used not in offered:
@@ -96,4 +99,5 @@ def _compare(
         if there
         else "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
     )
-    topic.error("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)
+    say = topic.warning if comm in ("ddp", "single") else topic.error
+    say("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)

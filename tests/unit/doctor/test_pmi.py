@@ -46,6 +46,7 @@ def said(tmp_path, monkeypatch):
         kind: str = "srun",
         offer: str = SLURM_22,
         default: str = "none",
+        comm: str = "auto",
         **env: str,
     ):
         words = {"srun": offer, "scontrol": f"MpiDefault              = {default}\n"}
@@ -56,7 +57,7 @@ def said(tmp_path, monkeypatch):
             program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         spec = {"kind": kind, "args": list(args)}
-        topic = pmi_topic(make_launcher(LauncherSpec.model_validate(spec)), mpi, env)
+        topic = pmi_topic(make_launcher(LauncherSpec.model_validate(spec)), mpi, env, comm)
         return [(line.severity, line.text, line.remedy) for line in topic.lines]
 
     return lines
@@ -100,6 +101,12 @@ def test_pmi__mpich_of_its_own_interfaces_under_pmix(said) -> None:
     assert remedy == "set launcher: {args: [--mpi=pmi2]} in the site"
     ((severity, text, _),) = said({"mpi4py": {**MPICH["mpi4py"], "has_pmix": True}}, "--mpi=pmix")
     assert (severity, text.endswith("pmix is used, and fits MPICH")) == ("ok", True)
+
+
+@pytest.mark.parametrize(("comm", "severity"), [("ddp", "warning"), ("horovod", "error")])
+def test_pmi__misfit_of_ranks_that_need_no_mpi(said, comm: str, severity: str) -> None:
+    ((found, text, _),) = said(OPEN_MPI, comm=comm)
+    assert (found, text.endswith("Open MPI wants pmix, not none")) == (severity, True)
 
 
 def test_pmi__cray(said) -> None:

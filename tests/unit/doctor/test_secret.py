@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hpctrain.doctor import gpus, pmi
+from hpctrain.doctor import gpus, pmi, watched
 from hpctrain.doctor.environment import environment_topic
 from hpctrain.doctor.plan import Plan, own_job
 from hpctrain.doctor.ranks import launch_topic
@@ -136,5 +136,12 @@ def test_pmi__words_are_masked_before_they_are_cut(monkeypatch: pytest.MonkeyPat
     words = SECRET + "x" * 152
     monkeypatch.setattr(pmi, "ask", lambda *_, **__: Answer(1, "", words))
     job = mantle("generic-slurm", *BATCH)
-    (line,) = pmi.pmi_topic(choose_launcher(job.job, job.site), {}, {}).lines
+    (line,) = pmi.pmi_topic(choose_launcher(job.job, job.site), {}, {}, "auto").lines
     assert "ijkl" not in line.text
+
+
+def test_watch__tail_begins_with_a_whole_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "_MOST_BYTES", 20)
+    done = watched.watch(["sh", "-c", f"echo {SECRET}; echo and then this"], 10)
+    assert done.words == ["and then this"]
+    assert watched.watch(["echo", "short"], 10).words == ["short"]
