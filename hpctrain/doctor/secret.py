@@ -18,7 +18,7 @@ _LOGIN_IN_ADDRESS = re.compile(
     # a name alone, or a name and what is no port; a password may hold anything but blanks
     r"(?<=://)(?=[^/\s@]*@|[^/\s@:]*:(?!\d*(?:/|\s|$)))\S*@(?!sha256:)"
 )
-_SETTING = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(\S+)")
+_SETTING = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(\S+?)(?=[,;)]*(?:\s|$))")
 _LONG = 6
 """Letters from which on a value is no common word, so that it is masked even within another."""
 _SHORTEST = 4

@@ -88,6 +88,7 @@ def test_masker__login_of_a_proxy_in_what_a_program_prints(value: str) -> None:
         ("at http://host:3128/who@where", "at http://host:3128/who@where"),
         ("docker://host/image@sha256:ab", "docker://host/image@sha256:ab"),
         ("export PGPASS=abc WORLD=abc", "export PGPASS=*** WORLD=abc"),
+        ("set (X_KEY=a,b,), Y_KEY=c; Z=d", "set (X_KEY=***,), Y_KEY=***; Z=d"),
     ],
 )
 def test_masker__text_of_no_variable(text: str, expected: str) -> None:
