@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,10 +54,35 @@ def command(
     from hpctrain.doctor.examine import examine
 
     _refuse_folder(json_file)
-    topics = examine(_patient(job, site, overrides or [], out, limit), _say)
+    patient = _patient(job, site, overrides or [], out, limit)
+    with _ended_whole():
+        topics = examine(patient, _say)
     counts = _tell(topics, json_file)
     if counts["error"]:
         raise typer.Exit(LaunchError.exit_code)
+
+
+@contextmanager
+def _ended_whole() -> Iterator[None]:
+    """Let what ends the doctor end its ranks, too, and remove its folder."""
+
+    def interrupt(*_: object) -> None:
+        for number in usual:  # cleaning up takes seconds, and a second one must not end that
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # nohup ignores HUP, and that is to stay
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+    usual = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OSError):  # the terminal may be gone
+            typer.echo("interrupted; the ranks were ended, and nothing is written", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        for number, own in usual.items():
+            signal.signal(number, own)
 
 
 def _refuse_folder(json_file: str | None) -> None:

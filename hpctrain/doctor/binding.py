@@ -48,7 +48,17 @@ def bind_gpus(topic: Topic, notes: Notes, site: Site, ask: Resources) -> None:
             "install a torch for this GPU; look at the driver, --nv or --rocm, and the mask",
         )
     elif not shared and not masks:
-        _all_well(topic, placed, site)
+        _all_well(topic, [note for note in placed if "devices" in note], site)
+    _early(topic, [note for note in placed if "devices" not in note])
+
+
+def _early(topic: Topic, notes: Notes) -> None:
+    """Ranks that hung or died before they saw their devices; `launch` has the error."""
+    if notes:
+        first, *others = notes
+        more = f", nor those of {len(others)} rank{'s' * (len(others) > 1)} more" if others else ""
+        text = f"rank {_rank(first)} on {first['host']} stood at `{first['stage']}`, so its GPUs"
+        topic.warning("binding", f"{text} are not known{more}", "see launch below")
 
 
 def _all_well(topic: Topic, placed: Notes, site: Site) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def examine(patient: Patient, say: Say) -> list[Topic]:
     say("looking at this machine")
     gpus = ask_driver()
     plan = make_plan(patient.job, patient.site, patient.allocation, len(gpus.rows))
+    patient = replace(patient, site=plan.on(patient.site))
     masker = Masker(os.environ)
     found = [machine_topic(patient.site, patient.allocation, plan)]
     environment = environment_topic(os.environ, masker, is_in_job=patient.allocation is not None)
@@ -106,7 +107,8 @@ def _started(
     found: list[Topic] = []
     torch: dict[str, Any] = {}
     say("asking the job's Python")
-    for topic in _looks(own, plan, launcher):
+    env = {**os.environ, **patient.site.env, **plan.job.launch.env}
+    for topic in _looks(own, plan, launcher, env):
         found.append(topic)
         torch = (topic.facts.get("torch") or {}) if topic.name == "versions" else torch
     devices = gpus_topic(gpus, patient.site, plan.job.resources, torch)
@@ -127,7 +129,7 @@ def _started(
     return [*found, devices, launched, *([speed] if speed.lines else [])], ranks
 
 
-def _looks(own: Folder, plan: Plan, launcher: Launcher) -> Iterator[Topic]:
+def _looks(own: Folder, plan: Plan, launcher: Launcher, env: Mapping[str, str]) -> Iterator[Topic]:
     """Versions, MPI and PMI."""
     comm = plan.job.launch.comm
     try:
@@ -149,4 +151,4 @@ def _looks(own: Folder, plan: Plan, launcher: Launcher) -> Iterator[Topic]:
         return
     topic = mpi_topic(outside, inside, launcher, comm)
     yield topic
-    yield pmi_topic(launcher, topic.facts)
+    yield pmi_topic(launcher, topic.facts, env, comm)

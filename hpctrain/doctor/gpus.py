@@ -10,6 +10,7 @@ from typing import Any
 
 from hpctrain.config.job import Resources
 from hpctrain.config.site import Site
+from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.preflight.ask import SilentError, ask
 
@@ -41,7 +42,7 @@ def ask_driver() -> Gpus:
     if answer is None:
         return Gpus([{"index": str(i), "name": "AMD GPU"} for i in range(_num_amd())])
     if answer.code:
-        return Gpus([], f"nvidia-smi: {answer.words[-200:]}")
+        return Gpus([], f"nvidia-smi: {cut(answer.words, -200)}")
     return Gpus(driver_rows(answer.out))
 
 

@@ -23,15 +23,19 @@ import json, mpi4py
 mpi4py.rc.initialize = False
 from mpi4py import MPI
 with open("/proc/self/maps") as file:
-    paths = {line.split(maxsplit=5)[5].strip() for line in file if "libmpi" in line}
-print(json.dumps({"version": MPI.Get_library_version(), "paths": sorted(paths)}))
+    lines = list(file)
+paths = {line.split(maxsplit=5)[5].strip() for line in lines if "libmpi" in line}
+page = {"version": MPI.Get_library_version(), "paths": sorted(paths)}
+print(json.dumps(dict(page, has_pmix=any("libpmix.so" in line for line in lines))))
 """
 ASK_LIBRARY = """
 import ctypes, json, sys
 words, length = ctypes.create_string_buffer(8192), ctypes.c_int()
 library = ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)
 library.MPI_Get_library_version(words, ctypes.byref(length))
-print(json.dumps({"version": words.value.decode(errors="replace"), "paths": [sys.argv[1]]}))
+page = {"version": words.value.decode(errors="replace"), "paths": [sys.argv[1]]}
+with open("/proc/self/maps") as file:
+    print(json.dumps(dict(page, has_pmix="libpmix.so" in file.read())))
 """
 ASK_GPUS = """
 import json, torch

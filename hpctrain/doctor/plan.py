@@ -13,6 +13,9 @@ from hpctrain.launchers import choose_launcher
 _FREE = ("openmpi", "hydra", "none")
 """Launchers that start processes on a machine which no scheduler has given."""
 
+_CROWDING = ("openmpi", "hydra")
+"""Launchers that start more ranks than a job has room for, where they are told to."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -22,19 +25,28 @@ class Plan:
         job: the job, with the resources that are used.
         asked: ranks that the job would have; None: there is no job.
         refusal: why no rank may be started here; empty: they may.
-        remedy: how to have them started.
+        remedy: how to have them, or more of them, started.
+        is_crowded: the job around has room for fewer.
     """
 
     job: Job
     asked: int | None = None
     refusal: str = ""
     remedy: str = ""
+    is_crowded: bool = False
 
     @property
     def shape(self) -> str:
         """In words: 2 x 4 ranks."""
         ask = self.job.resources
         return f"{ask.nodes} x {ask.ranks_per_node} rank{'s' * (self.job.total_ranks > 1)}"
+
+    def on(self, site: Site) -> Site:
+        """The site, with a launcher that lets ranks share a place where they must."""
+        if not self.is_crowded:
+            return site
+        roomy = {"oversubscribe": True, "cpu_bind": "none"}
+        return site.model_copy(update={"launcher": site.launcher.model_copy(update=roomy)})
 
 
 def make_plan(job: Job | None, site: Site, allocation: Allocation | None, num_gpus: int) -> Plan:
@@ -47,14 +59,30 @@ def make_plan(job: Job | None, site: Site, allocation: Allocation | None, num_gp
         num_gpus: GPUs that this host shows.
     """
     if job is None:
-        own = _with(own_job(site.name), _own_shape(allocation, num_gpus))
-        plan = Plan(own)
+        plan = _own_plan(site, allocation, num_gpus)
+        if allocation is not None:
+            return plan
     else:
         plan = Plan(_with(job, _room(job, site, allocation, num_gpus)), job.total_ranks)
     refusal = _refusal(plan.job, site) if allocation is None and site.scheduler != "local" else ""
     return Plan(plan.job, plan.asked, refusal, _WAY_IN[site.scheduler] if refusal else "")
 
 
+def _own_plan(site: Site, allocation: Allocation | None, num_gpus: int) -> Plan:
+    """Ranks of the doctor's own: two at least, as one proves nothing."""
+    shape, own = _own_shape(allocation, num_gpus), own_job(site.name)
+    if allocation is None or shape["nodes"] * shape["ranks_per_node"] > 1:
+        return Plan(_with(own, shape))
+    remedy = _WAY_TO_TWO.get(allocation.scheduler, "ask inside a job with room for two")
+    if site.launcher.kind in _CROWDING:
+        return Plan(_with(own, {**shape, "ranks_per_node": 2}), remedy=remedy, is_crowded=True)
+    return Plan(_with(own, shape), remedy=remedy)
+
+
+_WAY_TO_TWO = {
+    "slurm": "ask inside a job with room for two: `salloc --ntasks-per-node=2`",
+    "pbs": "ask inside a job with room for two: `qsub -I -l select=1:mpiprocs=2`",
+}
 _WAY_IN = {
     "slurm": "ask again inside a job: `salloc -N 2`, then hpctrain doctor",
     "pbs": "ask again inside a job: `qsub -I -l select=2`, then hpctrain doctor",

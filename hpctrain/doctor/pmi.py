@@ -6,20 +6,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.launchers import Launcher
+from hpctrain.launchers.srun import asked_plugin
 from hpctrain.preflight.ask import SilentError, ask
+from hpctrain.preflight.images.pmi import fitting_srun, interfaces_of
 
 _LIMIT_S = 15.0
-_FITTING = {"Open MPI": ("pmix",), "MPICH": ("pmi2", "cray_shasta", "pmix")}
 
 
-def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
+def pmi_topic(
+    launcher: Launcher, mpi: Mapping[str, Any], env: Mapping[str, str], comm: str
+) -> Topic:
     """What srun offers, beside what the ranks' MPI wants.
 
     Args:
         launcher: what starts the ranks.
         mpi: facts of the topic `mpi`.
+        env: variables of the run script.
+        comm: the job's launch.comm.
     """
     topic = Topic("pmi")
     is_used = launcher.spec.kind == "srun"
@@ -35,7 +41,7 @@ def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
             topic.ok("pmi", f"{launcher.spec.kind} brings its own; there is no srun here")
         return topic
     if answer.code:
-        _silent(topic, f"--mpi=list: {answer.words[-160:]}", is_used)
+        _silent(topic, f"--mpi=list: {cut(answer.words, -160)}", is_used)
         return topic
     offered = offered_pmi(answer.words)
     topic.facts |= {"srun": offered, "default": config}
@@ -43,7 +49,8 @@ def pmi_topic(launcher: Launcher, mpi: Mapping[str, Any]) -> Topic:
     if not is_used:
         topic.ok("pmi", f"{text}; not used, as {launcher.spec.kind} starts the ranks")
         return topic
-    _compare(topic, text, offered, _asked(launcher) or config, mpi)
+    asked, _ = asked_plugin(launcher.spec.args, env)
+    _compare(topic, text, offered, asked or config, mpi, comm)
     return topic
 
 
@@ -70,28 +77,27 @@ def _default() -> str:
     return match[1] if match else ""
 
 
-def _asked(launcher: Launcher) -> str:
-    args = launcher.spec.args
-    return next((arg.partition("=")[2] for arg in args if arg.startswith("--mpi=")), "")
-
-
 def _compare(
-    topic: Topic, text: str, offered: list[str], used: str, mpi: Mapping[str, Any]
+    topic: Topic, text: str, offered: list[str], used: str, mpi: Mapping[str, Any], comm: str
 ) -> None:
-    families = {mpi[name].get("family") for name in ("horovod", "mpi4py") if name in mpi}
-    family = next((f for f in families if f), "")
-    fitting = _FITTING.get(family, ())
+    known = [mpi[name] for name in ("horovod", "mpi4py") if mpi.get(name, {}).get("family")]
     if used and used not in offered:
         topic.error("pmi", f"{text}; the site asks for {used}", "change launcher.args of the site")
-    elif not family or not used:
+        return
+    if not known or not used:
         topic.note("pmi", f"{text}; whether it fits the ranks' MPI is not known")
-    elif not used.startswith(fitting):
-        there = [name for name in offered if name.startswith(fitting)]
-        remedy = (
-            f"set launcher: {{args: [--mpi={there[0]}]}} in the site"
-            if there
-            else "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
-        )
-        topic.error("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)
-    else:
+        return
+    family = known[0]["family"]
+    words = f"{family} {known[0].get('version', '')}"
+    fitting = interfaces_of(words, has_pmix=bool(known[0].get("has_pmix")))
+    if set(fitting) & set(fitting_srun(used)):
         topic.ok("pmi", f"{text}; {used} is used, and fits {family}")
+        return
+    there = [name for name in offered if set(fitting) & set(fitting_srun(name))]
+    remedy = (
+        f"set launcher: {{args: [--mpi={there[0]}]}} in the site"
+        if there
+        else "set launcher.kind: openmpi in the site, or launch.comm: ddp in the job"
+    )
+    say = topic.warning if comm in ("ddp", "single") else topic.error
+    say("pmi", f"{text}; {family} wants {' or '.join(fitting)}, not {used}", remedy)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpctrain.doctor.launch import Ranks
 from hpctrain.doctor.plan import Plan
+from hpctrain.doctor.secret import cut
 from hpctrain.doctor.topic import Topic
 from hpctrain.schedulers.symptoms import DOCTOR, find_symptom
 
@@ -85,7 +86,7 @@ def _failed(topic: Topic, ranks: Ranks, plan: Plan, program: str) -> None:
 
 def _said(ranks: Ranks) -> str:
     words = [line.strip() for line in ranks.outcome.words if any(c.isalnum() for c in line)]
-    return f"; it says: {' / '.join(words[:3])[:300]}" if words else ""
+    return f"; it says: {cut(' / '.join(words[:3]), 300)}" if words else ""
 
 
 def _stages(notes: Notes) -> str:
@@ -136,6 +137,13 @@ def _placement(topic: Topic, notes: Notes, plan: Plan) -> None:
         counts = ", ".join(f"{count} on {host}" for host, count in sorted(hosts.items()))
         text = f"asked for {ask.ranks_per_node} on each node, and there are {counts}"
         topic.error("nodes", text, "look at how the launcher places ranks")
+    if plan.is_crowded:
+        topic.note(
+            "ranks", "two, and this job has room for one: speeds below say little", plan.remedy
+        )
+    elif plan.job.total_ranks == 1 and plan.remedy:
+        text = "one rank, as this job has room for one: whether ranks find each other, and how fast"
+        topic.note("ranks", f"{text} allreduce is, was not tried", plan.remedy)
     if plan.asked is not None and plan.asked != plan.job.total_ranks:
         text = f"the job asks for {plan.asked}; {plan.job.total_ranks} were started, as fit here"
         topic.note("ranks", text, "for all of them ask inside a job of that size")

@@ -125,4 +125,6 @@ def _descendants(pid: int) -> Iterator[int]:
 def _tail(file: IO[bytes]) -> str:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _MOST_BYTES))
-    return file.read().decode(errors="replace")
+    text = file.read().decode(errors="replace")
+    # half of a line may be half of a secret, which nobody knows again
+    return text.partition("\n")[2] if size > _MOST_BYTES else text

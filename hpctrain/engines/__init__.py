@@ -79,7 +79,8 @@ def make_box(job: Job, site: Site, binds: list[str], workdir: str, passed: list[
         device=device_of(job, site),
         # torchrun has one container a node anyway
         ranks_per_node=job.resources.ranks_per_node if is_shared else 0,
-        passed=passed,
+        # rank.sh sets the mask between launcher and image, so the launcher is not told of it
+        passed=[*passed, *([site.mask_variable] if site.mask_variable else [])],
     )
 
 

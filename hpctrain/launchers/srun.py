@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hpctrain.config.job import Resources
 from hpctrain.launchers.base import Launcher, total
@@ -31,3 +31,27 @@ class SrunLauncher(Launcher):
             "--wait=30",
         ]
         return [*words, f"--cpu-bind={self.spec.cpu_bind}"] if self.spec.cpu_bind else words
+
+
+MPI_VARIABLE = "SLURM_MPI_TYPE"
+
+
+def asked_plugin(args: Sequence[str], env: Mapping[str, str]) -> tuple[str, str]:
+    """The plugin by which srun is told to start MPI, and the words that say so, as `--mpi=pmix`.
+
+    The last option counts, then the variable: srun(1), INPUT ENVIRONMENT VARIABLES.
+
+    Args:
+        args: the site's `launcher.args`.
+        env: variables of the run script, as of site and job.
+
+    Returns:
+        Two empty texts where nothing is asked for, and srun takes its MpiDefault.
+    """
+    for place in reversed(range(len(args))):
+        word, _, value = args[place].partition("=")
+        if word == "--mpi":
+            name = value or "".join(args[place + 1 : place + 2])
+            return name, f"--mpi={name}"
+    name = env.get(MPI_VARIABLE, "")
+    return (name, f"{MPI_VARIABLE}={name}") if name else ("", "")

@@ -91,6 +91,13 @@ def test_golden__scripts_pass_shellcheck(tmp_path):
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
+def test_golden__the_gpu_mask_gets_into_an_image_that_is_handed_nothing_else():
+    mask = resolved("mantle.podman-hpc").site.mask_variable
+    text = " ".join(scripts("mantle.podman-hpc")["mantle.podman-hpc.sh"].split())
+    assert f"--env {mask} " in text
+    assert f"-x {mask}" not in text
+
+
 COBALT = [case for case in CASES if resolved(case).site.scheduler == "cobalt"]
 
 

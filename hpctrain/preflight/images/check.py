@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
@@ -29,11 +29,13 @@ class Wanted:
         launcher: what starts them.
         comm: how they talk; `launch.comm` of a job.
         device: cpu, cuda or rocm; empty: not known.
+        env: variables that the run script sets.
     """
 
     launcher: LauncherSpec
     comm: str = "auto"
     device: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_mpi(self) -> bool:
@@ -44,12 +46,13 @@ class Wanted:
 def wanted_by(job: Job | None, site: Site) -> Wanted:
     """What a job wants, or any job of the site."""
     if job is None:
-        return Wanted(site.launcher)
+        return Wanted(site.launcher, env=site.env)
     device = "rocm" if site.container.gpu_flag == "--rocm" else "cuda"
     comm = "ddp" if job.launch.launcher == "torchrun" else job.launch.comm
     comm = "single" if job.total_ranks == 1 else comm
-    launcher = choose_launcher(job, site).spec
-    return Wanted(launcher, comm, device if job.resources.gpus_per_rank else "cpu")
+    device = device if job.resources.gpus_per_rank else "cpu"
+    env = {**site.env, **job.launch.env}
+    return Wanted(choose_launcher(job, site).spec, comm, device, env)
 
 
 def fit_findings(
@@ -65,10 +68,12 @@ def fit_findings(
         where: what findings are about.
     """
     yield from _family(image, wanted, site, where)
-    yield from _libraries(image, site, where)
+    yield from _libraries(image, wanted, site, where)
     yield from _launcher(image, host, wanted, where)
     if wanted.comm != "single":
-        yield from pmi_findings(image, host, wanted.launcher, where, is_needed=wanted.needs_mpi)
+        yield from pmi_findings(
+            image, host, wanted.launcher, wanted.env, where, is_needed=wanted.needs_mpi
+        )
     if host is not None and image.arch and host.arch and image.arch != host.arch:
         text = f"is made for {image.arch}, and this host is {host.arch}"
         yield error(where, f"{text}; build it on a machine like the compute nodes")
@@ -79,35 +84,36 @@ def fit_findings(
 
 
 def _family(image: ImageFacts, wanted: Wanted, site: Site, where: str) -> Iterator[Finding]:
-    own = site.container.mpi
+    own, say = site.container.mpi, error if wanted.needs_mpi else warning
     if image.mpi and image.mpi != own:
         text = f"holds {_NAMES[image.mpi]} {image.mpi_version}, and site {site.name} has MPI of the"
-        yield error(where, f"{text} family {own}: these never work together; {_BUILD}")
+        yield say(where, f"{text} family {own}: these never work together; {_BUILD}")
     if not image.mpi and image.source == "inside" and wanted.comm in ("horovod", "mpi"):
         text = "has no MPI library that loads"
         yield error(where, f"{text}; {_BUILD}, or set launch.comm: ddp")
     for text in image.missing:
         kind = "Horovod or mpi4py in it asks for a library that it does not find"
-        yield error(where, f"{kind}: {text}; {_BUILD}, or see abi: bind of the site")
+        yield say(where, f"{kind}: {text}; {_BUILD}, or see abi: bind of the site")
 
 
-def _libraries(image: ImageFacts, site: Site, where: str) -> Iterator[Finding]:
+def _libraries(image: ImageFacts, wanted: Wanted, site: Site, where: str) -> Iterator[Finding]:
     """With the bind model: whether the host's library takes the place of the image's."""
     if site.container.abi != "bind":
         return
+    say = error if wanted.needs_mpi else warning
     soname = _SONAMES[site.container.mpi]
     if image.soname and image.soname != soname:
         text = f"asks for {image.soname}, and the host's MPI is {soname}, so it cannot be put in"
-        yield error(where, f"its place cannot be taken: it {text}; {_BUILD}")
+        yield say(where, f"its place cannot be taken: it {text}; {_BUILD}")
     folders = os.path.expandvars(":".join(site.container.library_path)).split(":")
     known = [os.path.realpath(f) for f in folders if f and "$" not in f and os.path.isdir(f)]
     if known and image.library and not _is_in(image.library, [*folders, *known]):
         text = f"{soname} leads to {image.library}, the image's own, and not to the host's"
-        yield error(where, f"{text}; check container.library_path and binds of site {site.name}")
+        yield say(where, f"{text}; check container.library_path and binds of site {site.name}")
     newest, library = newest_glibc(known, soname)
     if image.glibc and newest and number(newest) > number(image.glibc):
         text = f"has glibc {image.glibc}, and the host's {library} needs {newest}"
-        yield error(where, f"{text}; build it from a newer base image")
+        yield say(where, f"{text}; build it from a newer base image")
 
 
 def _is_in(path: str, folders: list[str]) -> bool:

@@ -5,10 +5,11 @@ Where they do not fit, every rank is rank 0 of 1 (apptainer/singularity 5131, 36
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hpctrain.config.finding import Finding, error, warning
 from hpctrain.config.site import LauncherSpec
+from hpctrain.launchers.srun import asked_plugin
 from hpctrain.preflight.images.facts import ImageFacts
 from hpctrain.preflight.images.host import HostFacts
 from hpctrain.preflight.images.libraries import number
@@ -28,6 +29,7 @@ def pmi_findings(
     image: ImageFacts,
     host: HostFacts | None,
     launcher: LauncherSpec,
+    env: Mapping[str, str],
     where: str,
     *,
     is_needed: bool,
@@ -38,6 +40,7 @@ def pmi_findings(
         image: of the image.
         host: of this host; None: it says nothing.
         launcher: what starts the ranks.
+        env: variables that site and job set for it.
         where: what findings are about.
         is_needed: whether ranks cannot do without MPI.
     """
@@ -47,32 +50,40 @@ def pmi_findings(
         if image.pmi and fitting and not set(image.pmi) & set(fitting):
             yield say(where, _misfit(image, launcher.kind, fitting) + "; build it for this site")
         return
-    asked = asked_plugin(launcher)
+    asked, told = asked_plugin(launcher.args, env)
     plugins = host.plugins if host else ()
     if asked and plugins and asked not in plugins:
-        text = f"--mpi={asked} is not among what srun offers here ({', '.join(plugins)})"
-        yield error("launcher", f"{text}; choose another --mpi= in launcher.args of the site")
+        text = f"{told} is not among what srun offers here ({', '.join(plugins)})"
+        yield error("launcher", f"{text}; choose another, by --mpi= in launcher.args of the site")
         return
     taken = asked or (host.default_plugin if host else "")
     if not taken or not image.pmi:
         return
     fitting = fitting_srun(taken)
     if not set(image.pmi) & set(fitting):
-        name = f"srun --mpi={taken}" if asked else f"srun without --mpi (here: {taken})"
+        named = f"srun {told}" if told.startswith("-") else f"srun with {told}"
+        name = named if asked else f"srun without --mpi (here: {taken})"
         advice = _advice(image, plugins)
         yield say(where, f"{_misfit(image, name, fitting)}; {advice}")
     elif "pmix" in fitting:
         yield from _versions(image, taken, plugins, where)
 
 
-def asked_plugin(launcher: LauncherSpec) -> str:
-    """What `--mpi=` names; nothing: srun's own choice."""
-    return next((a.partition("=")[2] for a in launcher.args if a.startswith("--mpi=")), "")
-
-
 def fitting_srun(plugin: str) -> tuple[str, ...]:
     """Interfaces of one of srun's plugins."""
     return ("pmix",) if plugin.startswith("pmix") else _SRUN.get(plugin, ())
+
+
+def interfaces_of(version: str, *, has_pmix: bool) -> tuple[str, ...]:
+    """Interfaces that an MPI library knows, as `probe.py` says inside an image.
+
+    Args:
+        version: what MPI_Get_library_version says.
+        has_pmix: whether libpmix came along when it was loaded.
+    """
+    if "Open MPI" in version:
+        return ("pmix",)
+    return (*["pmix"] * has_pmix, *(["cray"] if "CRAY" in version else ["pmi1", "pmi2"]))
 
 
 def _misfit(image: ImageFacts, launcher: str, fitting: tuple[str, ...]) -> str:

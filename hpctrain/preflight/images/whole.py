@@ -57,7 +57,7 @@ def report_of_site(image: str, site: Site, cwd: Path) -> ImageReport:
     engine = engine_of_site(site)
     path = image if "://" in image else str(cwd / os.path.expanduser(image))
     box = box_of_site(Container(image=path), site, _there(site.container.binds))
-    report = _report(engine, box, site, Wanted(site.launcher), "python3")
+    report = _report(engine, box, site, wanted_by(None, site), "python3")
     for bind in site.container.binds:
         source = bind.partition(":")[0]
         if not os.path.exists(source):

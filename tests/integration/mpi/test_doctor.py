@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -180,6 +182,42 @@ def test_doctor__launcher_hangs(doctor: Doctor) -> None:
     while processes("4321") and time.monotonic() < end:
         time.sleep(0.1)
     assert not processes("4321")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_doctor__ended_from_outside_ends_its_ranks(tmp_path: Path, number: int) -> None:
+    script, pause = tmp_path / "mpirun", str(87_000_000 + os.getpid())
+    script.write_text(HANGS.format(python=sys.executable).replace("4321", pause))
+    script.chmod(0o755)
+    site = {**SITE, "launcher": {**SITE["launcher"], "command": str(script)}}
+    (tmp_path / "bench.yaml").write_text(yaml.safe_dump(site))
+    words = ("doctor", "--site", "bench.yaml", "--json", "doctor.json")
+    with subprocess.Popen(
+        [sys.executable, "-m", "hpctrain", *words],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        _until(lambda: bool(processes(pause)) or process.poll() is not None, 180)
+        process.send_signal(number)
+        time.sleep(0.3)
+        process.send_signal(number)  # impatience must not leave half of it behind
+        page, _ = process.communicate(timeout=60)
+    left = processes(pause) + processes(str(script))
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+    assert process.returncode == 130, page
+    assert page == "interrupted; the ranks were ended, and nothing is written\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.yaml", "mpirun"]
+
+
+def _until(is_so: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 def test_doctor__rank_that_never_comes(doctor: Doctor, small: Any) -> None:

@@ -46,3 +46,32 @@ def test_bind_gpus__one_mask_and_no_device() -> None:
 
 def test_bind_gpus__none_asked_for() -> None:
     assert said(note(0), note(1), gpus=0) == ["ok binding: the ranks were started without GPUs"]
+
+
+def early(rank: int, stage: str) -> dict:
+    """A rank that did not come to its devices."""
+    page = note(rank, stage=stage)
+    del page["devices"]
+    return page
+
+
+def test_bind_gpus__rank_that_never_saw_its_devices() -> None:
+    assert said(note(0), early(1, "looking at the devices"), note(2)) == [
+        "ok binding: rank 0 on nid01, mask 0: A100 GPU-0",
+        "ok binding: rank 2 on nid01, mask 2: A100 GPU-2",
+        "warning binding: rank 1 on nid01 stood at `looking at the devices`, so its GPUs are not "
+        "known",
+    ]
+
+
+def test_bind_gpus__no_rank_saw_its_devices() -> None:
+    (line,) = said(*(early(rank, "looking at the devices") for rank in range(6)))
+    assert line.startswith("warning binding: rank 0 on nid01 stood at")
+    assert line.endswith("not known, nor those of 5 ranks more")
+
+
+def test_bind_gpus__early_rank_beside_one_that_is_blind() -> None:
+    none = {"built_for": "cpu", "gpus": []}
+    lines = said(note(0, devices=none), early(1, "looking at the devices"))
+    assert lines[0].startswith("error visible: rank 0 on nid01 sees no GPU")
+    assert lines[1].startswith("warning binding: rank 1 on nid01 stood at")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpctrain.doctor.environment import environment_topic
-from hpctrain.doctor.secret import Masker, is_secret
+from hpctrain.doctor.secret import Masker
 
 
 def said(**env: str) -> dict[str, tuple[str, str]]:
@@ -62,29 +62,3 @@ def test_environment__secret_values_are_nowhere() -> None:
     topic = environment_topic(env, Masker(env), is_in_job=False)
     assert "abcdef123456" not in str(topic)
     assert topic.facts["secret"] == ["HF_TOKEN", "WANDB_API_KEY"]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        *((n, True) for n in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "MY_API_KEY")),
-        *((n, True) for n in ("SSH_AUTH_SOCK", "MUNGE_KEY", "PGPASS", "github_token")),
-        *((n, False) for n in ("PATH", "KEYBOARD", "NCCL_DEBUG", "MONKEY", "COMPASS_DIR")),
-    ],
-)
-def test_is_secret(name: str, expected: bool) -> None:
-    assert is_secret(name) is expected
-
-
-def test_masker__page_keeps_its_form() -> None:
-    masker = Masker({"HF_TOKEN": "hf_abcdef", "SSH_AUTH_SOCK": "/tmp/ssh", "X_KEY": "1"})
-    page = {
-        "a": ["see hf_abcdef", 1, None, {"HF_TOKEN": "z"}],
-        "proxy": "http://me:pw@proxy:3128/1",
-        "path": "/tmp/ssh",
-    }
-    assert masker.page(page) == {
-        "a": ["see ***", 1, None, {"HF_TOKEN": "***"}],
-        "proxy": "http://***@proxy:3128/1",
-        "path": "/tmp/ssh",
-    }

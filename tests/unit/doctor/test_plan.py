@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hpctrain.config.load import read_site
+from hpctrain.config.site import LauncherSpec
 from hpctrain.doctor.place import Allocation, find_allocation
 from hpctrain.doctor.plan import make_plan
+from hpctrain.launchers import choose_launcher
 from tests.jobs import BATCH, mantle
 
 LOCAL, SLURM, POLARIS = (read_site(name)[0] for name in ("local", "generic-slurm", "polaris"))
@@ -28,7 +30,8 @@ def shape(plan) -> tuple[int, int, int]:
         (None, 1, (1, 2, 0)),
         (None, 4, (1, 4, 1)),
         (job_in(1), 0, (1, 2, 0)),
-        (job_in(1, 1), 0, (1, 1, 0)),
+        (job_in(1, 1), 0, (1, 2, 0)),
+        (job_in(1, 1), 4, (1, 2, 1)),
         (job_in(3), 0, (3, 1, 0)),
         (job_in(2), 1, (2, 1, 1)),
         (job_in(2, 2), 4, (2, 2, 1)),
@@ -36,6 +39,39 @@ def shape(plan) -> tuple[int, int, int]:
 )
 def test_make_plan__own_ranks(allocation, num_gpus: int, expected) -> None:
     assert shape(make_plan(None, SLURM, allocation, num_gpus)) == expected
+
+
+def with_launcher(**launcher):
+    spec = LauncherSpec.model_validate({"cpu_bind": None, **launcher})
+    return SLURM.model_copy(update={"launcher": spec})
+
+
+@pytest.mark.parametrize("kind", ["openmpi", "hydra"])
+def test_make_plan__two_ranks_crowd_a_job_of_one(kind: str) -> None:
+    site = with_launcher(kind=kind, cpu_bind="core")
+    plan = make_plan(None, site, job_in(1, 1), 0)
+    assert (shape(plan), plan.is_crowded) == ((1, 2, 0), True)
+    words = choose_launcher(plan.job, plan.on(site)).command(plan.job.resources, [])
+    assert ("--oversubscribe" in words) is (kind == "openmpi")
+    assert "core" not in words
+    roomy = make_plan(None, site, job_in(1, 2), 0)
+    assert (shape(roomy), roomy.is_crowded, roomy.remedy) == ((1, 2, 0), False, "")
+    assert roomy.on(site) == site
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "remedy"),
+    [
+        ("slurm", "ask inside a job with room for two: `salloc --ntasks-per-node=2`"),
+        ("pbs", "ask inside a job with room for two: `qsub -I -l select=1:mpiprocs=2`"),
+    ],
+)
+def test_make_plan__srun_crowds_no_job(scheduler: str, remedy: str) -> None:
+    site = with_launcher(kind="srun")
+    plan = make_plan(None, site, Allocation(scheduler, "42", 1, 1), 0)
+    assert (shape(plan), plan.is_crowded, plan.remedy) == ((1, 1, 0), False, remedy)
+    assert not plan.refusal
+    assert plan.on(site) == site
 
 
 def test_make_plan__job_shrinks_to_the_job_around_it() -> None:

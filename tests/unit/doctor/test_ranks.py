@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hpctrain.doctor.plan import Plan, own_job
 from hpctrain.doctor.ranks import launch_topic
 from tests.unit.doctor.notes import LIMITS, note, ranks
@@ -30,6 +32,24 @@ def test_launch__all_well() -> None:
 def test_launch__fewer_ranks_than_the_job_has() -> None:
     lines = said(ranks(note(0), note(1)), plan(asked=8))
     assert "note ranks: the job asks for 8; 2 were started, as fit here" in lines
+
+
+def test_launch__one_rank_proves_nothing() -> None:
+    alone = replace(plan(1, 1), remedy="ask inside a job with room for two")
+    lines = launch_topic(ranks(note(0, size=1)), alone, "srun").lines
+    (line,) = [line for line in lines if line.severity == "note"]
+    assert line.text == (
+        "one rank, as this job has room for one: whether ranks find each other, and how fast "
+        "allreduce is, was not tried"
+    )
+    assert line.remedy == "ask inside a job with room for two"
+
+
+def test_launch__two_ranks_in_the_room_of_one() -> None:
+    crowded = replace(plan(), remedy="ask inside a job with room for two", is_crowded=True)
+    lines = launch_topic(ranks(note(0), note(1)), crowded, "mpirun").lines
+    (line,) = [line for line in lines if line.severity == "note"]
+    assert line.text == "two, and this job has room for one: speeds below say little"
 
 
 def test_launch__each_alone() -> None:

@@ -114,6 +114,14 @@ def test_choose_engine__of_the_job_before_the_sites(tmp_path):
     assert make_box(other.job, other.site, [], "", []).args == ()
 
 
+def test_make_box__hands_the_gpu_mask_on(tmp_path):
+    site = site_file(tmp_path, "{engine: podman-hpc}")
+    found = mantle(site, "container.image=docker://a:1", "resources.gpus_per_rank=1")
+    words = ENGINES["podman-hpc"]().command(make_box(found.job, found.site, [], "", ["MINE"]))
+    places = [i for i, word in enumerate(words) if word in ("MINE", "CUDA_VISIBLE_DEVICES")]
+    assert [words[i - 1] for i in places] == ["--env", "--env"]
+
+
 def test_choose_engine__none_is_refused(tmp_path):
     found = mantle(site_file(tmp_path, "{engine: none}"), "container.image=i.sif")
     with pytest.raises(RenderError, match="has no container engine"):

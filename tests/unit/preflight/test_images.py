@@ -12,12 +12,13 @@ from hpctrain.cli import main as hpctrain
 from hpctrain.config.load import read_site
 from hpctrain.engines import ENGINES
 from hpctrain.preflight.images import ImageFacts, fit_findings
-from hpctrain.preflight.images.check import Wanted
+from hpctrain.preflight.images.check import Wanted, wanted_by
 from hpctrain.preflight.images.facts import from_probe
 from hpctrain.preflight.images.host import HostFacts, host_facts
 from hpctrain.preflight.images.libraries import newest_glibc
 from hpctrain.preflight.images.place import filesystem, place_findings
 from hpctrain.preflight.images.targets import target_findings
+from tests.jobs import mantle
 
 OPENMPI = ImageFacts("inside", "openmpi", "5.0.8", "libmpi.so.40", "/m/libmpi.so.40", ("pmix",))
 MPICH = ImageFacts("inside", "mpich", "4.1.2", "libmpi.so.12", "/m/libmpi.so.12", ("pmi1", "pmi2"))
@@ -112,6 +113,54 @@ def test_fit__ranks_that_need_no_mpi_are_warned(fit):
     (line,) = fit(OPENMPI, host=SRUN, comm="ddp")
     assert line.startswith("warning: image: its MPI starts by pmix")
     assert fit(OPENMPI, host=SRUN, comm="single") == []
+
+
+@pytest.mark.parametrize("comm", ["ddp", "single"])
+def test_fit__no_mpi_at_all_refuses_only_ranks_that_need_it(fit, tmp_path, comm):
+    (tmp_path / "libmpi.so.12").write_bytes(b"\0GLIBC_2.38\0")
+    bound = "{mpi: mpich, abi: bind, library_path: ['" + str(tmp_path) + "']}"
+    broken = with_facts(OPENMPI, missing=("libmpi.so.40 (no such file)",), glibc="2.31")
+    found = fit(broken, "{kind: hydra}", bound, comm=comm)
+    words = (
+        "these never work",
+        "does not find",
+        "so it cannot be put",
+        "image's own",
+        "needs 2.38",
+    )
+    assert [word for word in words if not any(word in line for line in found)] == []
+    assert [line for line in found if not line.startswith("warning: ")] == []
+    needed = fit(broken, "{kind: hydra}", bound, comm="auto")
+    assert [line for line in needed if not line.startswith("error: ")] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "words"),
+    [
+        (["--mpi", "pmix"], {}, None),
+        (["--mpi=pmi2", "--mpi=pmix"], {}, None),
+        ([], {"SLURM_MPI_TYPE": "pmix"}, None),
+        (["--mpi=pmix"], {"SLURM_MPI_TYPE": "pmi2"}, None),
+        (
+            [],
+            {"SLURM_MPI_TYPE": "pmi2"},
+            "SLURM_MPI_TYPE=pmi2 offers pmi1 or pmi2: every rank would",
+        ),
+        ([], {"SLURM_MPI_TYPE": "gone"}, "error: launcher: SLURM_MPI_TYPE=gone is not among what"),
+        (["--mpi", "gone"], {}, "error: launcher: --mpi=gone is not among what srun offers here"),
+    ],
+)
+def test_fit__every_way_to_choose_sruns_pmi(fit, args, env, words):
+    found = fit(OPENMPI, f"{{kind: srun, args: {args}}}", host=SRUN, env=env)
+    assert [words in line for line in found] == ([True] if words else []), found
+
+
+def test_wanted__variables_of_the_job_before_those_of_the_site(tmp_path):
+    more = "env: {SLURM_MPI_TYPE: pmix, A: '1'}\n"
+    path = str(machine(tmp_path, "{kind: srun}", more=more))
+    found = mantle(path, "launch.env.SLURM_MPI_TYPE=pmi2")
+    assert wanted_by(found.job, found.site).env == {"SLURM_MPI_TYPE": "pmi2", "A": "1"}
+    assert wanted_by(None, found.site).env == {"SLURM_MPI_TYPE": "pmix", "A": "1"}
 
 
 def test_fit__another_pmix_is_a_warning(fit):
