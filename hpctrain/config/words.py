@@ -14,7 +14,14 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "PYTHONPATH", "PATH")
-_CLEANING = ("--cleanenv", "-e", "--containall", "-C", "--unset-env")
+_CLEANING = ("--cleanenv", "--containall", "--compat", "--unset-env")
+_CLEANING_SHORT, _SHORT_WITH_VALUE = "eC", "BHoSW"
+CLEANING_VARIABLES = tuple(
+    f"{engine}_{name}"
+    for engine in ("APPTAINER", "SINGULARITY")
+    for name in ("CLEANENV", "CONTAINALL", "COMPAT")
+)
+"""By which these engines are told to clear the environment, as by options."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
@@ -78,13 +85,27 @@ def _not_ours(env: dict[str, str]) -> dict[str, str]:
     ours = sorted(k for k in env if k.startswith("HPCTRAIN_") or k in _OWN_VARIABLES)
     if ours:
         raise ValueError(f"sets {', '.join(ours)}, which the run script sets itself; remove it")
+    cleaning = sorted(set(env) & set(CLEANING_VARIABLES))
+    if cleaning:
+        raise ValueError(
+            f"sets {', '.join(cleaning)}, which would strip the rank variables and the GPU mask "
+            "in an image; remove it"
+        )
     return env
 
 
-def _keeps_environment(word: str) -> str:
-    # pflag, apptainer's parser, takes --cleanenv=true and -e=true for these, too; --unset-env is
+def _cleans(word: str) -> bool:
+    # pflag, apptainer's parser, takes --cleanenv=true, and -ce=true for -c -e; --unset-env is
     # charliecloud's, which takes globs
-    if word.partition("=")[0] in _CLEANING:
+    name = word.partition("=")[0]
+    if name.startswith("--"):
+        return name in _CLEANING
+    letters = re.match(rf"-([^\W\d_{_SHORT_WITH_VALUE}]*)", name)
+    return bool(letters and set(letters[1]) & set(_CLEANING_SHORT))
+
+
+def _keeps_environment(word: str) -> str:
+    if _cleans(word):
         raise ValueError(
             f"found {word!r}, which would strip the rank variables and the GPU mask; remove it"
         )
@@ -104,6 +125,6 @@ Value = Annotated[str, AfterValidator(_value)]
 Words = Annotated[str, AfterValidator(_words)]
 """Several words in one line, split as a shell would."""
 Environment = Annotated[dict[Variable, Value], AfterValidator(_not_ours)]
-"""Environment variables, none of them the run script's own."""
+"""Environment variables, none of them the run script's own or such as clear all others."""
 ContainerArg = Annotated[Line, AfterValidator(_keeps_environment)]
 """A word of a container engine that leaves the environment alone."""

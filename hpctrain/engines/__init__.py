@@ -28,6 +28,7 @@ __all__ = [
     "box_of_site",
     "choose_engine",
     "engine_of_site",
+    "has_ranks_apart",
     "make_box",
 ]
 
@@ -56,6 +57,14 @@ def engine_of_site(site: Site) -> Engine:
             "container.engine"
         )
     return ENGINES[name]()
+
+
+def has_ranks_apart(job: Job, site: Site) -> bool:
+    """Whether ranks of a node may have a user namespace each, beyond which no memory is read."""
+    is_alone = job.resources.ranks_per_node == 1
+    if job.container is None or is_alone or job.launch.launcher == "torchrun":
+        return False
+    return choose_engine(job, site).makes_namespaces and not site.container.one_namespace
 
 
 def make_box(job: Job, site: Site, binds: list[str], workdir: str, passed: list[str]) -> Box:

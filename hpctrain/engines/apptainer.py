@@ -17,6 +17,7 @@ class ApptainerEngine(Engine):
 
     program = "apptainer"
     prefix = "APPTAINERENV_"
+    makes_namespaces = True
 
     def command(self, box: Box) -> list[str]:
         """`--nv` and `--rocm` show all GPUs; the mask of rank.sh says which are used."""

@@ -14,6 +14,8 @@ HOST_PREFIXES = ("OPAL_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX")
 """Where an Open MPI that was moved finds its parts; its mpirun sets them for every rank."""
 LIBRARY_PATH = ShellVariable("library_path")
 """Variable of the run script with the folders that go first among the image's libraries."""
+SINGLE_COPY = "OMPI_MCA_btl_vader_single_copy_mechanism"
+"""Open MPI 4: how ranks of a node read each other's memory; `none`: by a copy in shared memory."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Engine(ABC):
     words of the command."""
     reads_image_environment: ClassVar[bool] = True
     """Whether it applies %environment of the definition that hpctrain renders."""
+    makes_namespaces: ClassVar[bool] = False
+    """Whether each start makes a user namespace, unless it is installed setuid."""
     takes_files: ClassVar[bool] = True
     """Whether images are files or folders; else names in a store of its own."""
 

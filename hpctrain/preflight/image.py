@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hpctrain.config.binds import bind_texts, stage_folder
@@ -18,9 +18,13 @@ from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images import fit_findings, read_image
 from hpctrain.preflight.images.check import wanted_by
 from hpctrain.preflight.images.host import host_facts
+from hpctrain.preflight.images.look import Look
 from hpctrain.preflight.images.namespace import namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.targets import target_findings
+
+INSIDE_S = 30.0
+"""How long to wait for the inside of an image whose labels say most already."""
 
 
 def image_findings(job: Job, site: Site, run_dir: Path) -> Iterator[Finding]:
@@ -66,22 +70,40 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
     yield from namespace_findings(job, site, engine, where)
     there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
     box = make_box(job, site, there, "/", [])
+    # another Python than the image's own may bring its own MPI and packages; else labels say all
+    # but what depends on the machine: PMIx, and the file that each name of a library leads to
+    needs_host = site.container.abi == "bind" or wanted_by(job, site).needs_mpi
+    own = job.launch.python
     try:
-        # another Python than the image's own may bring its own MPI and packages
-        own = job.launch.python
         look = read_image(
-            engine, box, own or "python3", job.launch.comm, is_entered=own is not None
+            *(engine, box, own or "python3", job.launch.comm),
+            is_entered=own is not None or (needs_host and is_of(site)),
+            patience_s=INSIDE_S,
         )
     except SilentError as e:
-        yield warning(where, f"{box.image}: cannot be read: {e}")
+        yield _broken(site)(where, f"{box.image}: cannot be read: {e}")
         return
     if look is None:
         text = f"{engine.program} is not in PATH here, so the image is not compared with the site"
         yield note("container.engine", text)
-    elif look.facts is None:
-        text = f"{box.image}: whether its MPI fits is not known, as it cannot be read"
-        yield warning(where, f"{text}: {look.reason}")
     else:
-        wanted = wanted_by(job, site)
-        host = host_facts(wanted.launcher) if is_of(site) else None
-        yield from fit_findings(look.facts, host, wanted, site, where)
+        yield from _compared(look, job, site, where)
+
+
+def _compared(look: Look, job: Job, site: Site, where: str) -> Iterator[Finding]:
+    image = job.container.image if job.container else ""
+    if look.facts is None:
+        text = f"{image}: whether its MPI fits is not known, as it cannot be read"
+        yield _broken(site)(where, f"{text}: {look.reason}")
+        return
+    if look.reason:
+        text = f"{image} is compared by its labels alone, as its inside cannot be read"
+        yield warning(where, f"{text}: {look.reason}")
+    wanted = wanted_by(job, site)
+    host = host_facts(wanted.launcher) if is_of(site) else None
+    yield from fit_findings(look.facts, host, wanted, site, where)
+
+
+def _broken(site: Site) -> Callable[[str, str], Finding]:
+    """How to say that an image cannot be read: another machine may lack what it needs."""
+    return error if is_of(site) else warning

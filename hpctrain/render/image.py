@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
-from hpctrain.engines import Engine, choose_engine, make_box
+from hpctrain.engines import Engine, choose_engine, has_ranks_apart, make_box
 from hpctrain.engines.base import HOST_PREFIXES, LIBRARY_PATH
 from hpctrain.errors import RenderError
 from hpctrain.launchers import choose_launcher
@@ -31,6 +31,7 @@ class ImageStart:
         names: variables that every rank must get, beside the usual ones.
         copied: the image file and the folder of each node that it is copied to; empty: it is not.
         needs_user: whether the engine wants USER to be set.
+        is_apart: whether Open MPI of the image must not try to read another rank's memory.
     """
 
     program: str
@@ -39,6 +40,7 @@ class ImageStart:
     names: list[str]
     copied: tuple[str, ...]
     needs_user: bool
+    is_apart: bool
 
 
 def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
@@ -67,7 +69,11 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
         words = ["/bin/sh", _script(), "run", *copied, *words]
     needs_user = engine.program == "ch-run"
     names = [*_inside(engine, site), *(["USER"] if needs_user else [])]
-    return ImageStart(engine.program, words, exports(engine, site), names, copied, needs_user)
+    own = site.container
+    is_apart = own.mpi == "openmpi" and own.abi == "hybrid" and has_ranks_apart(job, site)
+    return ImageStart(
+        engine.program, words, exports(engine, site), names, copied, needs_user, is_apart
+    )
 
 
 def exports(engine: Engine, site: Site) -> list[str]:

@@ -179,6 +179,7 @@ def _image_facts(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> di
         "program": start.program,
         "exports": start.exports,
         "needs_user": start.needs_user,
+        "is_apart": start.is_apart,
         "library_path": library_path(site),
         "copy_lines": _copy_lines(job, site, inputs, launcher, "copy"),
         "remove_lines": _copy_lines(job, site, inputs, launcher, "remove"),

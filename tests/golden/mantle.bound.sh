@@ -75,6 +75,9 @@ if command -v pbs_tmrsh >/dev/null; then
 fi
 
 # Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
+# As options would, these strip the rank variables and the mask; some set them for all they start.
+unset APPTAINER_CLEANENV APPTAINER_CONTAINALL APPTAINER_COMPAT
+unset SINGULARITY_CLEANENV SINGULARITY_CONTAINALL SINGULARITY_COMPAT
 # The host's MPI goes before the image's own; an empty name would mean the current folder.
 library_path="$MPI_HOME/lib:/opt/fabric/lib64"
 library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')

@@ -50,6 +50,9 @@ export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 
 # Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
 module load cray-mpich-abi
+# As options would, these strip the rank variables and the mask; some set them for all they start.
+unset APPTAINER_CLEANENV APPTAINER_CONTAINALL APPTAINER_COMPAT
+unset SINGULARITY_CLEANENV SINGULARITY_CONTAINALL SINGULARITY_COMPAT
 # The host's MPI goes before the image's own; an empty name would mean the current folder.
 library_path="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH"
 library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')

@@ -72,6 +72,9 @@ module use /soft/modulefiles
 module load spack-pe-base apptainer
 module load cray-mpich-abi
 pals_lib=$(echo /opt/cray/pe/pals/*/lib | tr ' ' ':')
+# As options would, these strip the rank variables and the mask; some set them for all they start.
+unset APPTAINER_CLEANENV APPTAINER_CONTAINALL APPTAINER_COMPAT
+unset SINGULARITY_CLEANENV SINGULARITY_CONTAINALL SINGULARITY_COMPAT
 # The host's MPI goes before the image's own; an empty name would mean the current folder.
 library_path="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH:$pals_lib"
 library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hpctrain.engines import Box, Engine
 from hpctrain.engines.base import LIBRARY_PATH
-from hpctrain.preflight.ask import ask
+from hpctrain.preflight.ask import SilentError, ask
 from hpctrain.preflight.images.facts import ImageFacts, from_labels, from_probe
 from hpctrain.shell_words import ShellText, ShellVariable
 
@@ -40,6 +40,7 @@ def read_image(
     comm: str = "auto",
     *,
     is_entered: bool = False,
+    patience_s: float = _PATIENCE_S,
 ) -> Look | None:
     """Read labels, and look inside where they are not hpctrain's; None: the engine is not here.
 
@@ -48,10 +49,11 @@ def read_image(
         box: as the ranks start in it.
         python: the ranks' interpreter.
         comm: how they talk, which says whose MPI they use.
-        is_entered: look inside also where the labels say all.
+        is_entered: look inside also where labels are hpctrain's.
+        patience_s: how long to wait for the inside then.
 
     Raises:
-        SilentError: the engine did not answer.
+        SilentError: the engine did not answer for the labels.
     """
     answer = ask(engine.inspect(box.image), _PATIENCE_S)
     if answer is None:
@@ -65,20 +67,26 @@ def read_image(
             reason = str(e)
     facts = from_labels(labels) if "hpctrain.mpi" in labels else None
     if facts is None or is_entered:
-        inside, why = _enter(engine, [python, comm], box)
+        inside, why = _enter(engine, [python, comm], box, patience_s if facts else _PATIENCE_S)
         if inside is None:
             return Look(facts, labels, reason or why)
         facts = _merged(inside, facts)
     return Look(facts, labels)
 
 
-def _enter(engine: Engine, program: Sequence[str], box: Box) -> tuple[ImageFacts | None, str]:
+def _enter(
+    engine: Engine, program: Sequence[str], box: Box, patience_s: float
+) -> tuple[ImageFacts | None, str]:
     """Facts from inside, or why there are none."""
     probe = (Path(__file__).parent / "probe.py").read_text()
     known = {str(LIBRARY_PATH): library_path(box)}
     words = [_expanded(word, known) for word in engine.command(replace(box, ranks_per_node=0))]
     python, comm = program
-    answer = ask([*words, python, "-c", probe, comm], _PATIENCE_S, env=own_environment(engine, box))
+    command = [*words, python, "-c", probe, comm]
+    try:
+        answer = ask(command, patience_s, env=own_environment(engine, box))
+    except SilentError as e:
+        return None, str(e)
     if answer is None:
         return None, f"{engine.program} is not in PATH"
     if answer.code:

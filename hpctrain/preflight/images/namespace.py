@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hpctrain.config.finding import Finding, warning
+from hpctrain.config.finding import Finding, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
-from hpctrain.engines import Engine
+from hpctrain.engines import Engine, has_ranks_apart
+from hpctrain.engines.base import SINGLE_COPY
 from hpctrain.preflight.ask import SilentError, ask
 from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import wanted_by
 
-_KINDS = ("apptainer", "singularity")
 _SUID = re.compile(r"^\w+_SUID_INSTALL=(?P<is_setuid>[01])$", re.MULTILINE)
 
 
@@ -21,22 +21,41 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
     """Warn of ranks that have a user namespace each, where they exchange gradients by MPI.
 
     Without setuid each start of the engine makes one, and CMA and XPMEM end at its border; Open MPI
-    4.1 was seen to send large messages for ever then. apptainer-buildcfg(1).
+    4.1 was seen to send large messages for ever then, so the run script lets it not use them.
+    apptainer-buildcfg(1).
     """
-    ranks = job.resources.ranks_per_node
-    is_shared = site.container.one_namespace or job.launch.launcher == "torchrun"
-    if ranks == 1 or is_shared or not wanted_by(job, site).needs_mpi or not is_of(site):
+    wanted = wanted_by(job, site)
+    if not has_ranks_apart(job, site) or not wanted.needs_mpi or not _makes_one(site, engine):
         return
-    if engine.program not in _KINDS or _is_setuid(engine.program) is not False:
-        return
-    remedy = "set one_namespace: true in the site's container"
+    ranks = f"each of {job.resources.ranks_per_node} ranks of a node"
+    text = f"{_lead(engine)}, so {ranks} has a user namespace of its own, and"
+    is_hybrid = site.container.abi == "hybrid" or site.container.mpi != "openmpi"
+    if is_hybrid and wanted.env.get(SINGLE_COPY, "none") == "none":
+        yield warning(where, f"{text} large messages between them are slower; {_remedy(engine)}")
+    else:
+        text = f"{text} Open MPI 4.1 may hang with large messages"
+        yield warning(where, f"{text}; set {SINGLE_COPY}: none in launch.env, or {_remedy(engine)}")
+
+
+def site_namespace_findings(site: Site, engine: Engine, where: str) -> Iterator[Finding]:
+    """The same for any job of a site, of which it is not known what its ranks want."""
+    if not site.container.one_namespace and _makes_one(site, engine):
+        text = f"{_lead(engine)}, so each rank of a node has a user namespace of its own, and large"
+        yield note(where, f"{text} messages between them are slower; {_remedy(engine)}")
+
+
+def _makes_one(site: Site, engine: Engine) -> bool:
+    return engine.makes_namespaces and is_of(site) and _is_setuid(engine.program) is False
+
+
+def _lead(engine: Engine) -> str:
+    return f"{engine.program} is not installed setuid"
+
+
+def _remedy(engine: Engine) -> str:
     if engine.program == "singularity":
-        remedy = "set OMPI_MCA_btl_vader_single_copy_mechanism: none in launch.env, for Open MPI 4"
-    yield warning(
-        where,
-        f"{engine.program} is not installed setuid, so each of {ranks} ranks of a node has a user "
-        f"namespace of its own, and MPI may hang with large messages; {remedy}",
-    )
+        return "use apptainer, which has one_namespace: true"
+    return "set one_namespace: true in the site's container"
 
 
 def _is_setuid(program: str) -> bool | None:

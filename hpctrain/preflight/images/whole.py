@@ -18,7 +18,7 @@ from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import Wanted, fit_findings, wanted_by
 from hpctrain.preflight.images.host import HostFacts, host_facts
 from hpctrain.preflight.images.look import Look, read_image
-from hpctrain.preflight.images.namespace import namespace_findings
+from hpctrain.preflight.images.namespace import namespace_findings, site_namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.targets import target_findings
 from hpctrain.render.texts import with_absolute_paths
@@ -64,6 +64,7 @@ def report_of_site(image: str, site: Site, cwd: Path) -> ImageReport:
             text = f"{source} does not exist here; compute nodes must have it"
             report.findings.append(note(f"site {site.name}: container.binds", text))
     report.findings += target_findings(engine, path, site.container.binds)
+    report.findings += site_namespace_findings(site, engine, "image")
     return _sorted(report)
 
 

@@ -204,6 +204,14 @@ def test_read_site__own_file_by_path(tmp_path):
         read_site(str(path))
 
 
+@pytest.mark.parametrize("arg", ["-B/scratch/me:/e", "-W/Ce", "-c", "--env", "-b/Ce", "C", "-w"])
+def test_read_site__words_of_the_engine_that_leave_the_environment(tmp_path, arg):
+    path = tmp_path / "mine.yaml"
+    line = f"container: {{args: ['{arg}']}}\n"
+    path.write_text(f"name: mine\ntitle: x\nscheduler: slurm\nlauncher: {{kind: srun}}\n{line}")
+    assert read_site(str(path))[0].container.args == [arg]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -214,6 +222,14 @@ def test_read_site__own_file_by_path(tmp_path):
         ("container: {args: [-e]}", "container.args.0: found '-e', which would strip"),
         ("container: {args: [--containall]}", "found '--containall', which would strip"),
         ("container: {args: [-C=true]}", "found '-C=true', which would strip"),
+        ("container: {args: [-ce]}", "found '-ce', which would strip"),
+        ("container: {args: [-uC]}", "found '-uC', which would strip"),
+        ("container: {args: [--compat]}", "found '--compat', which would strip"),
+        (
+            "env: {APPTAINER_CLEANENV: '1'}",
+            "env: sets APPTAINER_CLEANENV, which would strip the rank",
+        ),
+        ("container: {env: {SINGULARITY_CONTAINALL: '1'}}", "container.env: sets SINGULARITY_CONT"),
         (
             "modules: [load x, 'load \"y']",
             "modules.1: found 'load \"y', which a shell cannot split",

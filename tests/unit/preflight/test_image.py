@@ -1,6 +1,7 @@
 """The container image and its labels."""
 
 import json
+import time
 
 import pytest
 
@@ -131,3 +132,59 @@ def test_image__answers_that_are_none(found, programs, answer, words):
     (line,) = found("polaris")
     assert line.startswith("warning: container.image: ")
     assert words in line
+
+
+@pytest.fixture
+def here(found, programs, tmp_path):
+    """Findings on a machine that this host is one of, with an engine that can start images."""
+
+    def findings(*settings: str, labels=OPENMPI, inside: object = "exit 3", container="{}"):
+        page = f"echo '{json.dumps(inside)}'" if isinstance(inside, dict) else inside
+        body = f"case $1 in inspect) echo '{inspect(labels)}';; exec) {page};; esac"
+        programs.add("apptainer", body=body)
+        path = tmp_path / "mine.yaml"
+        path.write_text(
+            "name: mine\ntitle: x\nscheduler: slurm\nhostnames: ['*']\n"
+            f"launcher: {{kind: openmpi}}\ncontainer: {container}\n"
+        )
+        return found(str(path), *settings)
+
+    return findings
+
+
+BROKEN = {"python": "3.11", "has_horovod": True, "errors": {"libmpi.so.40": "no such file"}}
+
+
+def test_inside__libraries_that_are_missing_are_found_behind_our_labels(here):
+    found = [line for line in here(inside=BROKEN) if "libmpi.so.40 (no such file)" in line]
+    assert [line.partition(":")[0] for line in found] == ["error"]
+
+
+def test_inside__is_looked_at_where_it_matters(here, programs):
+    def is_entered(*settings: str, **more) -> bool:
+        before = len(programs.words("apptainer"))
+        here(*settings, inside=BROKEN, **more)
+        calls = programs.words("apptainer")[before:]
+        return any(call.startswith("exec ") for call in calls)
+
+    bound = "{mpi: mpich, abi: bind, library_path: [/nothing]}"
+    assert not is_entered("launch.comm=ddp")
+    assert is_entered("launch.comm=ddp", container=bound)
+    assert is_entered("launch.comm=ddp", labels={})
+
+
+def test_inside__an_image_that_is_broken_is_refused_here_alone(here, found, programs):
+    for labels in ({}, None):
+        lines = here(labels=labels)
+        assert [line for line in lines if line.startswith("error: ") and "cannot be read" in line]
+        assert not [line for line in found("polaris") if line.startswith("error: ")]
+
+
+def test_inside__one_that_does_not_answer_is_compared_by_its_labels(here, monkeypatch):
+    monkeypatch.setattr("hpctrain.preflight.image.INSIDE_S", 0.2)
+    began = time.monotonic()
+    lines = here(labels=MPICH, inside="exec sleep 20")
+    assert time.monotonic() - began < 10
+    assert [line for line in lines if "these never work together" in line]
+    (told,) = [line for line in lines if "did not answer within 0.2 s" in line]
+    assert told.startswith("warning: container.image: ")

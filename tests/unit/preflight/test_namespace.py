@@ -6,7 +6,8 @@ import pytest
 
 from hpctrain.config.load import read_site
 from hpctrain.engines import ENGINES
-from hpctrain.preflight.images.namespace import namespace_findings
+from hpctrain.engines.base import SINGLE_COPY
+from hpctrain.preflight.images.namespace import namespace_findings, site_namespace_findings
 from tests.jobs import mantle
 
 TWO = ("resources.ranks_per_node=2", "container={image: x.sif}")
@@ -31,14 +32,37 @@ def test_namespace__a_rank_each_is_told(found):
     (line,) = found()
     assert line == (
         "warning: image: apptainer is not installed setuid, so each of 2 ranks of a node has a "
-        "user namespace of its own, and MPI may hang with large messages; set one_namespace: true "
-        "in the site's container"
+        "user namespace of its own, and large messages between them are slower; set one_namespace: "
+        "true in the site's container"
     )
 
 
 def test_namespace__singularity_has_no_such_option(found):
     (line,) = found(engine="singularity")
-    assert "set OMPI_MCA_btl_vader_single_copy_mechanism: none in launch.env" in line
+    assert line.endswith("are slower; use apptainer, which has one_namespace: true")
+
+
+@pytest.mark.parametrize(
+    ("settings", "container"),
+    [
+        ((f"launch.env.{SINGLE_COPY}=cma",), "{}"),
+        ((), "{abi: bind, library_path: [/mpi]}"),
+    ],
+)
+def test_namespace__what_the_script_does_not_prevent_may_hang(found, settings, container):
+    (line,) = found(*settings, container=container)
+    assert f"Open MPI 4.1 may hang with large messages; set {SINGLE_COPY}: none in l" in line
+
+
+def test_namespace__a_site_without_a_job_is_told_in_a_note(found, tmp_path):
+    found()
+    site, _ = read_site(str(tmp_path / "mine.yaml"))
+    engine = ENGINES["apptainer"]()
+    (told,) = site_namespace_findings(site, engine, "image")
+    assert str(told).startswith("note: image: apptainer is not installed setuid, so each rank of a")
+    own = site.container.model_copy(update={"one_namespace": True})
+    other = site.model_copy(update={"container": own})
+    assert list(site_namespace_findings(other, engine, "image")) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from hpctrain.config.load import read_site
+from hpctrain.config.words import CLEANING_VARIABLES
 from hpctrain.errors import RenderError
 from hpctrain.render.enter import enter_image, enter_job
 from tests.jobs import BATCH, inputs, mantle
@@ -51,3 +52,23 @@ def test_enter_image__with_what_the_machine_needs() -> None:
     assert "--bind /opt/cray" in text
     assert 'run="/home/me/\\$x"' in text
     assert text.rstrip().endswith("true")
+
+
+@pytest.mark.parametrize("engine", ["apptainer", "singularity"])
+def test_enter_image__what_a_user_clears_the_environment_with_is_taken_away(
+    tmp_path, monkeypatch, programs, engine
+) -> None:
+    programs(engine, "env >seen")
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {{engine: {engine}}}\n"
+    )
+    for name in CLEANING_VARIABLES:
+        monkeypatch.setenv(name, "1")
+    text = enter_image(
+        "/i.sif", read_site(str(tmp_path / "mine.yaml"))[0], str(tmp_path), ("true",)
+    )
+    subprocess.run(["/bin/bash", "-c", text], check=True)
+    seen = (tmp_path / "seen").read_text()
+    assert "PATH=" in seen
+    assert [name for name in CLEANING_VARIABLES if name in seen] == []

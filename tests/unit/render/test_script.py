@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from hpctrain.engines.base import SINGLE_COPY
 from hpctrain.errors import ConfigError, RenderError
 from hpctrain.render.script import run_script
 from tests.jobs import BATCH, inputs, mantle
@@ -207,3 +208,30 @@ def test_script__user_code_comes_behind_the_package():
     code = type(given.code)({**given.code.files, "user/losses.py": b""})
     text = run_script(resolved.job, resolved.site, type(given)(**{**vars(given), "code": code}))
     assert 'PYTHONPATH="$run/code:$run/code/user${PYTHONPATH:+:$PYTHONPATH}"' in text
+
+
+@pytest.mark.parametrize(
+    ("container", "settings", "is_set"),
+    [
+        ("{}", (), True),
+        ("{engine: singularity}", (), True),
+        ("{}", ("container.engine=singularity",), True),
+        ("{one_namespace: true}", (), False),
+        ("{abi: bind, library_path: [/mpi]}", (), False),
+        ("{mpi: mpich}", (), False),
+        ("{engine: charliecloud}", (), False),
+        ("{}", ("resources.ranks_per_node=1",), False),
+        ("{}", ("launch.launcher=torchrun",), False),
+    ],
+)
+def test_script__ranks_that_cannot_read_each_others_memory_do_not_try(
+    tmp_path, container, settings, is_set
+):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {container}\n"
+    )
+    text = script(str(path), "container.image=x.sif", *settings)
+    line = f'export {SINGLE_COPY}="${{{SINGLE_COPY}:-none}}"'
+    assert text.splitlines().count(line) == is_set
