@@ -17,6 +17,12 @@ from tests.runs import SmallRun, make_small
 SHOWN = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
 
 
+@pytest.fixture(autouse=True)
+def own_cache_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch, once imported here, names a folder in the environment that the image cannot write."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty image that shows the host's programs and this Python."""

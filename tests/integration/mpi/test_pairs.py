@@ -138,7 +138,7 @@ def test_vicreg__one_and_two_ranks_agree_and_tell_the_same(sky: SmallRun) -> Non
     names = {name.split(".")[0] for name in newest(two)}
     assert names == {"backbone_rgb", "backbone_ir", "expander_rgb", "expander_ir"}
     best = json.loads((two / "checkpoints" / "best.json").read_text())
-    assert best["value"] <= found["loss"] + 1e-6
+    assert best["value"] <= found["loss"] * (1 + 1e-6)  # the summary keeps seven digits
     events = EventAccumulator(str(two / "tensorboard"))
     events.Reload()
     assert {"pair_likeness", "embedding_spectrum"} <= set(events.Tags()["images"])
