@@ -1,12 +1,11 @@
 """What the scale of a volume is measured from, and in how much memory."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from hpctrain.data.scroll.scales import measure
 from hpctrain.errors import DataError
+from tests.memory import peaks
 from tests.unit.data.scroll.builders import scroll
 
 SHAPE = (64, 8, 16, 32)
@@ -26,15 +25,15 @@ def test_measure__mean_and_deviation_of_all_windows(tmp_path, dtype):
     assert scale.factor == pytest.approx(values.std(dtype=np.float64), rel=1e-12)
 
 
+def measure_copies(folder, values):
+    measure(
+        scroll(folder, normalization="standard"), "v", lambda: (window.copy() for window in values)
+    )
+
+
 def test_measure__one_window_in_memory_at_a_time(tmp_path):
     values = windows()
-    block = scroll(tmp_path, normalization="standard")
-    tracemalloc.start()
-    try:
-        measure(block, "v", lambda: (window.copy() for window in values))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    _, peak = peaks(measure_copies, (tmp_path, values[:1]), (tmp_path, values))
     assert peak < values.nbytes / 2
 
 

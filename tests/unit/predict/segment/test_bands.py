@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
@@ -15,6 +13,7 @@ from hpctrain.predict.segment.parts import Parts, Rows
 from hpctrain.predict.segment.seams import Seams
 from hpctrain.predict.segment.windows import AxisWindows
 from hpctrain.provenance import Stamp
+from tests.memory import peaks
 
 
 class Surface:
@@ -128,32 +127,27 @@ def test_bands__off_the_papyrus_are_not_computed():
     assert Bands(segment, rows, columns, predict, 3).windows_of(0) == 2
 
 
-def test_bands__need_no_more_memory_for_a_longer_segment(tmp_path):
-    def peak(height):
-        segment = Surface((height, 400))
-        rows, columns = AxisWindows(height, 16, 7), AxisWindows(400, 16, 7)
-        parts = Parts(tmp_path / str(height), {"same": {}, "at_once": 3})
-        parts.open(may_replace=False)
-        sheet = PlaneSheet("ink", segment.shape, {}, Stamp("prediction"))
-        tracemalloc.start()
-        try:
-            for number, values in Bands(segment, rows, columns, ramped, 3).compute(
-                range(len(rows.starts))
-            ):
-                parts.save(number, values)
-            writer = plane_writer(tmp_path / f"{height}.png", sheet)
-            bands = [rows.band(number) for number in range(len(rows.starts))]
-            for top, values in Rows(parts, bands, 400).blocks(64):
-                writer.write(top, values)
-            writer.finish()
-            writer.close()
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-            parts.remove()
+def write_picture(folder, segment):
+    height = segment.shape[0]
+    rows, columns = AxisWindows(height, 16, 7), AxisWindows(400, 16, 7)
+    parts = Parts(folder / str(height), {"same": {}, "at_once": 3})
+    parts.open(may_replace=False)
+    sheet = PlaneSheet("ink", segment.shape, {}, Stamp("prediction"))
+    for number, values in Bands(segment, rows, columns, ramped, 3).compute(range(len(rows.starts))):
+        parts.save(number, values)
+    writer = plane_writer(folder / f"{height}.png", sheet)
+    bands = [rows.band(number) for number in range(len(rows.starts))]
+    for top, values in Rows(parts, bands, 400).blocks(64):
+        writer.write(top, values)
+    writer.finish()
+    writer.close()
+    parts.remove()
 
-    peak(300)  # imports and caches
-    short, tall = peak(300), peak(900)
+
+def test_bands__need_no_more_memory_for_a_longer_segment(tmp_path):
+    # the first call pays for imports and caches
+    segments = [Surface((height, 400)) for height in (300, 300, 900)]
+    _, short, tall = peaks(write_picture, *((tmp_path, segment) for segment in segments))
     assert tall < 1.2 * short
     assert tall < 900 * 400 * 4, "less than the picture itself"
 
