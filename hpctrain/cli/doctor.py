@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpctrain.cli.job import Overrides, SiteName, load, this_site
+from hpctrain.cli.job import Overrides, SiteName, load, site_named
 from hpctrain.cli.run_dir import RUNS
 from hpctrain.errors import ConfigError, LaunchError
 
@@ -98,7 +98,6 @@ def _refuse_folder(json_file: str | None) -> None:
 def _patient(
     job: str | None, site: str | None, overrides: list[str], out: Path, limit: int
 ) -> Patient:
-    from hpctrain.config.load import AUTO, read_site
     from hpctrain.doctor.examine import Patient
     from hpctrain.doctor.place import find_allocation
 
@@ -106,8 +105,7 @@ def _patient(
     if job is None:
         if overrides:
             raise ConfigError("--set has no effect without a job; add --job JOB, or leave it out")
-        machine, _ = read_site(this_site() if site in (None, AUTO) else str(site))
-        return Patient(None, machine, allocation, python, out, limit)
+        return Patient(None, site_named(site), allocation, python, out, limit)
     run_dir = _run_dir(job, out)
     if run_dir is None:
         resolved = load(job, overrides, site)

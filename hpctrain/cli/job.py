@@ -14,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from hpctrain.config.load import Draft, Resolved
+    from hpctrain.config.site import Site
 
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="Job file, or its name in jobs/.")]
 Overrides = Annotated[
@@ -62,6 +63,13 @@ def _with_root(draft: Draft, cwd: Path) -> Draft:
         return draft  # the build of the index says what is wrong with it
     own = Document(str(data["index"]), {"data": {"root": page["root"]}})
     return replace(draft, overrides=(own, *draft.overrides))
+
+
+def site_named(name: str | None) -> Site:
+    """The site of `--site`; left out or `auto`, that of this host."""
+    from hpctrain.config.load import AUTO, read_site
+
+    return read_site(this_site() if name is None or name == AUTO else name)[0]
 
 
 def this_site() -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpctrain.cli.job import site_named
 from hpctrain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hpctrain.config.site import Site
     from hpctrain.lint import Finding
 
 SCHEDULERS = ("pbs", "slurm", "cobalt")
@@ -79,7 +79,7 @@ def _find(
 ) -> list[Finding]:
     from hpctrain.lint import keep_codes, lint_text
 
-    site = None if site_name is None else _site(site_name)
+    site = None if site_name is None else site_named(site_name)
     texts = [(path, read_script_file(path)) for path in files]
     if scheduler is None and site is None:
         _note_bare(texts)
@@ -104,12 +104,6 @@ def _note_bare(texts: list[tuple[Path, str]]) -> None:
                 "looked at; --scheduler tells who reads it",
                 err=True,
             )
-
-
-def _site(name: str) -> Site:
-    from hpctrain.config.load import read_site
-
-    return read_site(name)[0]
 
 
 def read_script_file(path: Path) -> str:

@@ -56,8 +56,7 @@ def _report(
 ) -> ImageReport:
     from pathlib import Path
 
-    from hpctrain.cli.job import load
-    from hpctrain.config.load import read_site
+    from hpctrain.cli.job import load, site_named
     from hpctrain.preflight.images.whole import report_of_job, report_of_site
 
     if job is None:
@@ -65,8 +64,7 @@ def _report(
             raise ConfigError("no image: name one, or a job that has one (--job mantle.yaml)")
         if overrides:
             raise ConfigError("--set changes a job, and there is none; give one with --job")
-        machine, _ = read_site(site or "auto")
-        return report_of_site(image, machine, Path.cwd())
+        return report_of_site(image, site_named(site), Path.cwd())
     settings = [*(overrides or []), *([f"container.image={json.dumps(image)}"] if image else [])]
     resolved = load(job, settings, site)
     if resolved.job.container is None:

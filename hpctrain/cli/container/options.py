@@ -73,8 +73,7 @@ def make(
 ) -> Wanted:
     """The definition for a job, a site, or options alone; what was given comes first."""
     from hpctrain import __version__
-    from hpctrain.cli.job import load
-    from hpctrain.config.load import read_site
+    from hpctrain.cli.job import load, site_named
     from hpctrain.container import definition, recipe
     from hpctrain.errors import ConfigError
     from hpctrain.render.code import revision_of
@@ -90,7 +89,7 @@ def make(
     elif overrides:
         raise ConfigError("--set: has no effect without a job; name one")
     elif site_name is not None:
-        site = read_site(site_name)[0]
+        site = site_named(site_name)
         options = dict(site_options(site))
     options |= {name: value for name, value in given.items() if value is not None}
     if given.get("base") is not None:

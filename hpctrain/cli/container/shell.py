@@ -47,11 +47,10 @@ def _is_image(what: str) -> bool:
 
 
 def _of_image(image: str, site_name: str | None, words: list[str]) -> str:
-    from hpctrain.cli.job import this_site
-    from hpctrain.config.load import read_site
+    from hpctrain.cli.job import site_named
     from hpctrain.render.enter import enter_image
 
-    site = read_site(site_name or this_site())[0]
+    site = site_named(site_name)
     return enter_image(_there(Path(image).absolute()), site, str(Path.cwd()), words)
 
 

@@ -339,6 +339,14 @@ def test_command__json(programs, tmp_path, capsys, monkeypatch):
     assert found["on_host"]["plugins"][-1] == "pmix_v4"
 
 
+@pytest.mark.parametrize("words", [[], ["--site", "auto"]])
+def test_command__the_site_of_this_host(programs, tmp_path, capsys, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    programs.add("sbatch")
+    assert run("gone.sif", *words) == 2
+    assert "(site generic-slurm)" in capsys.readouterr().out
+
+
 def test_command__refuses(programs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("gone.sif", "--site", "local") == 2
