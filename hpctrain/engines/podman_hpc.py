@@ -8,28 +8,43 @@ from hpctrain.shell_words import ShellText, ShellVariable
 _LAUNCHERS = ("OMPI_*", "PMIX_*", "PMI_*", "PALS_*", "MPI_LOCAL*", "SLURM_*", "SLURMD_*")
 _OURS = ("HPCTRAIN_*", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 _SKIPPED = ("PATH", "LD_LIBRARY_PATH")
+_PLACES = ("LOCALID_VAR=HPCTRAIN_LOCAL_RANK", "TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE")
+"""Where `shared-run` finds who is first on a node and how many there are: by default Slurm's
+variables, which under mpirun make each rank the first, and wait for the others for ever."""
+_USERS = ("--userns", "--mpi", "--cuda-mpi", "--openmpi-pmi2", "--openmpi-pmix")
+"""Words that say who the user is inside: podman's own, and NERSC's modules for MPI."""
+_KEPT = "--userns=keep-id"
 
 
 class PodmanHpcEngine(Engine):
     """`podman-hpc run`, or `shared-run` for all ranks of a node in one container.
 
-    NERSC/podman-hpc, podman_hpc.py and etc/modules.d. It hands on no variable by itself, so each
-    is named; a name alone takes the host's value, and a star stands for any end of it
-    (podman-run(1)). MPI of the host comes by its own flags, such as `--mpi` or `--openmpi-pmix`,
-    in the site's `args`.
+    NERSC/podman-hpc 1.2.2, podman_hpc.py and etc/modules.d. It hands on no variable by itself, so
+    each is named; a name alone takes the host's value, and a star stands for any end of it
+    (podman-run(1)). MPI of the host comes by flags of the site's modules, such as `--mpi` or
+    `--openmpi-pmix`, in the site's `args`; with a module that says `shared_run`, as `--mpi` does,
+    `run` is a `shared-run` as well.
     """
 
     program = "podman-hpc"
     reads_image_environment = False
+    makes_namespaces = True
     takes_files = False
 
     def command(self, box: Box) -> list[str]:
-        """Ranks share the host's network, memory and process numbers, as MPI wants it."""
-        words = [self.program, *(["shared-run"] if box.ranks_per_node else ["run", "--rm"])]
+        """Ranks share the host's network, memory and process numbers, as MPI wants it.
+
+        They keep the user's number, too: PMIx takes no rank that says to be root and is not
+        (open-mpi/ompi 12146), and Open MPI then waits for ever.
+        """
+        words = ["env", *(f"PODMANHPC_{place}" for place in _PLACES), self.program]
+        words += ["shared-run"] if box.ranks_per_node else ["run", "--rm"]
         words += ["--gpu"] if box.device == "cuda" else []
         # AMD's devices, as ROCm documents it for docker
         words += ["--device=/dev/kfd", "--device=/dev/dri"] if box.device == "rocm" else []
-        words += ["--network=host", "--ipc=host", "--pid=host", *box.args]
+        words += ["--network=host", "--ipc=host", "--pid=host"]
+        words += [] if any(a.partition("=")[0] in _USERS for a in box.args) else [_KEPT]
+        words += box.args
         for bind in box.binds:
             words += ["--volume", _with_target(bind)]
         if box.workdir:

@@ -41,6 +41,8 @@ export PYTHONPATH="$run/code${PYTHONPATH:+:$PYTHONPATH}"
 export HOROVOD_FUSION_THRESHOLD="${HOROVOD_FUSION_THRESHOLD:-0}"
 
 # Inside the image. rank.sh stays outside, as masks must stand before MPI or CUDA start.
+# Ranks with a user namespace each: Open MPI 4.1 was seen to hang where one reads the memory of another.
+export OMPI_MCA_btl_vader_single_copy_mechanism="${OMPI_MCA_btl_vader_single_copy_mechanism:-none}"
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {
@@ -94,6 +96,7 @@ command=(
   srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=8 --export=ALL
   --kill-on-bad-exit=0 --wait=30 --mpi=pmix
   /bin/sh "$run/rank.sh"
+  env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE
   podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --openmpi-pmix
   --volume /home/user/data/mantle:/home/user/data/mantle --volume "$run:$run" --workdir "$run"
   --env 'OMPI_*' --env 'PMIX_*' --env 'PMI_*' --env 'PALS_*' --env 'MPI_LOCAL*' --env 'SLURM_*'

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.integration.container.login import Login, torch_options
+from tests.integration.container.open_python import OpenPython
+from tests.integration.container.two_nodes import Desk
 from tests.integration.container.user import User, build, find_user, unpack
+from tests.integration.slurm.cluster import Cluster, start_cluster
+from tests.runs import newest
 
 HERE = Path(__file__).parent
 
@@ -63,6 +70,33 @@ def full_image(login: Login, session_tmp: Path) -> Path:
     assert done.returncode == 0, done.stderr
     (session_tmp / "build.txt").write_text(done.stderr)
     return image
+
+
+@pytest.fixture(scope="session")
+def open_python(session_tmp: Path) -> Iterator[OpenPython]:
+    """This Python, with torch and Horovod, where the user can read it."""
+    folder = session_tmp.parent / "python"
+    yield OpenPython(folder)
+    subprocess.run(["rm", "-rf", folder], check=True)  # 100,000 files, which Python removes slowly
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """TEST_CLUSTER=multi or netns chooses the mode, see cluster.sh."""
+    with start_cluster(os.environ.get("TEST_CLUSTER", "auto")) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def desk(login: Login, cluster: Cluster, open_python: OpenPython, session_tmp: Path) -> Desk:
+    """The user's folder with the shipped job and its data, before that cluster."""
+    return Desk(login, cluster, open_python, session_tmp / "mantle")
+
+
+@pytest.fixture(scope="package")
+def outside(desk: Desk) -> dict[str, torch.Tensor]:
+    """Parameters after a training with this machine's own Python, MPI and Horovod."""
+    return newest(desk.outside())
 
 
 @pytest.fixture

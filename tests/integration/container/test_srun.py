@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.container.boxes import render_shown, shown, site
 from tests.integration.container.test_mismatch import IMAGES_OWN, container, settings
-from tests.integration.slurm.cluster import Cluster, start_cluster
+from tests.integration.slurm.cluster import Cluster
 from tests.requires import requires
 from tests.runs import SmallRun, make_small
 
 pytestmark = [requires(slurm=True, apptainer=True), pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with start_cluster(os.environ.get("TEST_CLUSTER", "auto")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

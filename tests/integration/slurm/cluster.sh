@@ -35,6 +35,7 @@ if [ -z "$dir" ]; then
   fi
   dir=$(mktemp -d "${TMPDIR:-/tmp}/hpctrain-slurm-XXXXXX") || exit 1
   trap 'rm -rf "$dir"' EXIT
+  chmod 755 "$dir" # users read slurm.conf and meet munge there; its key is closed by its own mode
   mkdir "$dir"/{local,log,spool,state}
   if [ "$mode" = netns ]; then
     exec 9</proc/self/ns/net # so that the inside can lay a cable to this network
@@ -116,8 +117,10 @@ daemon() { # daemon LOG COMMAND...
 }
 # shellcheck disable=SC2329 # the trap calls it
 down() { # netns needs none of it: the kernel ends all that lives beside process 1
-  scancel --signal=KILL --full --user="$(id -un)" 2>/dev/null
-  scancel --user="$(id -un)" 2>/dev/null
+  for id in $(squeue -h -o %A); do # of whatever user
+    scancel --signal=KILL --full "$id" 2>/dev/null
+    scancel "$id" 2>/dev/null
+  done
   wait_for 15 sh -c '! squeue -h -o %i | grep -q .'
   kill "${pids[@]}" 2>/dev/null
   wait

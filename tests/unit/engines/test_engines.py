@@ -56,7 +56,8 @@ def test_command__podman_names_every_variable():
         passed=["HPCTRAIN_JOB_ID", "OMP_NUM_THREADS", "PATH", "LD_LIBRARY_PATH"],
         library_path=["/m"],
     )
-    assert text.startswith("podman-hpc run --rm --gpu --network=host --ipc=host --pid=host ")
+    start = "podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --userns=keep-id "
+    assert start in text
     assert '--volume /a:/a --volume /b:/c:ro --volume "$run:$run"' in text
     for name in ("OMPI_*", "PMIX_*", "SLURM_*", "HPCTRAIN_*", "RANK", "OMP_NUM_THREADS"):
         assert f"--env {shquote(name)} " in text
@@ -65,7 +66,16 @@ def test_command__podman_names_every_variable():
     assert text.endswith('--env "LD_LIBRARY_PATH=$library_path" --env A=1 i.sif') or text.endswith(
         '--env "LD_LIBRARY_PATH=$library_path" --env "A=1" i.sif'
     )
-    assert "podman-hpc shared-run " in line("podman-hpc", ranks_per_node=2)
+    shared = line("podman-hpc", ranks_per_node=2)
+    assert shared.startswith("env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK ")
+    assert " PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE podman-hpc shared-run " in shared
+
+
+@pytest.mark.parametrize("own", ["--userns=auto", "--mpi", "--openmpi-pmix"])
+def test_command__podman_leaves_the_user_to_what_the_site_says(own):
+    text = line("podman-hpc", args=(own,))
+    assert f"--pid=host {own} " in text
+    assert "keep-id" not in text
 
 
 def test_command__podman_takes_names_of_its_store():
