@@ -24,6 +24,8 @@ class SiteBuild(Schema):
     """Compile the MPI, or take the distribution's package."""
     mpi_version: Line | None = None
     """Release of the MPI that is compiled; one whose ABI the host's MPI stands for."""
+    mpi_source: Line | None = None
+    """Archive of that release on this machine, where its host on the network cannot be reached."""
     pip_index: Address | None = None
     """Index of Python packages."""
     torch_index: Address | None = None

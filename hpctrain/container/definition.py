@@ -53,7 +53,7 @@ def definition(
 
 def _context(recipe: Recipe, table: dict[str, Any], script: str) -> dict[str, Any]:
     release, device = table["mpi"][recipe.family], table["device"][recipe.device]
-    is_packaged = recipe.mpi_version is None
+    is_packaged, source = recipe.mpi_version is None, recipe.source
     return {
         "prefix": PREFIX,
         "base": recipe.base,
@@ -63,7 +63,8 @@ def _context(recipe: Recipe, table: dict[str, Any], script: str) -> dict[str, An
         "mpi": {
             "family": recipe.family,
             "version": recipe.mpi_version,
-            "url": None if is_packaged else release["releases"][recipe.mpi_version],
+            "url": None if is_packaged or source else release["releases"][recipe.mpi_version],
+            "source": source.path if source else None,
             "configure": release["configure"],
             "pmi": release["pmi"],
             "packages": " ".join(release["packages"]) if is_packaged else "",

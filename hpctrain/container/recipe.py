@@ -10,6 +10,7 @@ from typing import Any
 
 from hpctrain.config.address import refuse_password
 from hpctrain.config.words import nearest
+from hpctrain.container.mpi_source import MpiSource, mpi_source
 from hpctrain.container.versions import versions
 from hpctrain.errors import ConfigError
 
@@ -41,6 +42,7 @@ class Recipe:
         base: what the image begins with.
         family: ABI family of its MPI.
         mpi_version: release that is compiled; None: the distribution's package.
+        source: archive of that release on this machine; None: it is fetched.
         device: cpu, cuda or rocm.
         comm: horovod, or ddp for an image without it.
         pip_index: where Python packages come from; None: as pip is configured.
@@ -54,6 +56,7 @@ class Recipe:
     mpi_version: str | None
     device: str
     comm: str
+    source: MpiSource | None = None
     pip_index: str | None = None
     torch_index: str | None = None
     exports: tuple[tuple[str, str], ...] = ()
@@ -68,6 +71,7 @@ def recipe(
     base: str | None = None,
     mpi_from: str | None = None,
     mpi_version: str | None = None,
+    source: str | None = None,
     mirror: str | None = None,
     pip_index: str | None = None,
     torch_index: str | None = None,
@@ -84,7 +88,8 @@ def recipe(
         comm: horovod or ddp.
         base: `docker://IMAGE`, a name of the table such as debian12, or a file or folder.
         mpi_from: source, or distribution for its package; default: by the base.
-        mpi_version: release to compile; default: the table's.
+        mpi_version: release to compile; default: the table's, or that of `source`.
+        source: archive of the release; default: it is fetched while the image is built.
         mirror: of Debian, where the base is made of its packages.
         pip_index: where Python packages come from.
         torch_index: where torch comes from; `pip`: where the others do.
@@ -102,7 +107,8 @@ def recipe(
     _one_of("comm", comm, COMMS)
     found = _base(base or table["device"][device]["base"], mirror, table, cwd)
     if mpi_from is None:
-        is_packaged = found.bootstrap == "debootstrap" and mpi_version is None and not is_replaced
+        is_compiled = bool(mpi_version or source or is_replaced)
+        is_packaged = found.bootstrap == "debootstrap" and not is_compiled
         mpi_from = "distribution" if is_packaged else "source"
     _one_of("mpi-from", mpi_from, ORIGINS)
     if is_replaced and (family, mpi_from) == ("mpich", "distribution"):
@@ -118,11 +124,15 @@ def recipe(
         torch_index = table["device"][device]["torch_index"]
     for name, value in (("pip-index", pip_index), ("torch-index", torch_index), ("proxy", proxy)):
         _safe(name, value)
+    archive = _archive(mpi_from, mpi_version, source, family, cwd) if source else None
     names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
     return Recipe(
         base=found,
         family=family,
-        mpi_version=_release(mpi_from, mpi_version, table["mpi"][family], family),
+        mpi_version=archive.version
+        if archive
+        else _release(mpi_from, mpi_version, table["mpi"][family], family),
+        source=archive,
         device=device,
         comm=comm,
         pip_index=pip_index,
@@ -166,9 +176,19 @@ def _release(origin: str, version: str | None, table: dict[str, Any], family: st
     if version not in table["releases"]:
         raise ConfigError(
             f"--mpi-version: no release {version!r} of {family} is known; choose from "
-            f"{', '.join(table['releases'])}, or add it to your own containers/versions.yaml"
+            f"{', '.join(table['releases'])}, give its archive with --mpi-source, or add it to "
+            "your own containers/versions.yaml"
         )
     return version
+
+
+def _archive(origin: str, version: str | None, source: str, family: str, cwd: Path) -> MpiSource:
+    if origin == "distribution":
+        raise ConfigError(
+            f"--mpi-source: {source} has no effect on a distribution's package; leave it out, or "
+            "take --mpi-from source"
+        )
+    return mpi_source(source, family, version, cwd)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -31,7 +31,7 @@ def site_options(site: Site) -> dict[str, Any]:
     """Options of a recipe that a site says."""
     own = site.container.build
     named = {"base": own.base, "mirror": own.mirror, "mpi_from": own.mpi_from}
-    named |= {"mpi_version": own.mpi_version, "pip_index": own.pip_index}
+    named |= {"mpi_version": own.mpi_version, "pip_index": own.pip_index, "source": own.mpi_source}
     return {
         "family": site.container.mpi,
         "is_replaced": site.container.abi == "bind",

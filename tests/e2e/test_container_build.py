@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -199,6 +200,9 @@ def test_build__lends_variables_and_folders(machine: Machine) -> None:
         ((*OPTIONS, "--engine", "docker"), 2, "--engine: 'docker' builds no images here"),
         ((*OPTIONS, "--engine", "singularity"), 7, "no singularity in PATH"),
         (("--base", "./none.sif"), 7, "none.sif: no such image; it is what the definition begins"),
+        (("--mpi-source", "openmpi-1.0.tar.gz"), 2, "openmpi-1.0.tar.gz: no such file; fetch the"),
+        (("--mpi-source", "mpich-1.0.tgz"), 2, "is mpich's, and the image's MPI is openmpi"),
+        (("it.def", "--mpi-source", "x"), 2, "--mpi-source: has no effect on a definition that"),
         (("junk.def",), 7, "a definition begins with `Bootstrap: ...`"),
     ],
 )
@@ -222,3 +226,20 @@ def test_render__for_a_site_alone(machine: Machine) -> None:
     done = machine.run("render", "--site", "polaris", "--device", "cuda", "--comm", "ddp")
     assert "mpich-3.4.2.tar.gz" in done.stdout
     assert "hpctrain.device cuda" in done.stdout
+
+
+def test_render__the_archive_of_a_site_is_for_its_own_mpi(machine: Machine) -> None:
+    archive = machine.home / "openmpi-5.0.7.tar.gz"
+    (machine.home / "configure").touch()
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(machine.home / "configure", "openmpi-5.0.7/configure")
+    (machine.home / "own.yaml").write_text(
+        "name: own\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {{build: {{base: debian12, mpi_source: {archive}}}}}\n"
+    )
+    words = ("render", "--site", "own.yaml")
+    assert f"    {archive} /usr/local/" in machine.run(*words).stdout
+    assert str(archive) not in machine.run(*words, "--mpi", "mpich").stdout
+    packaged = machine.run(*words, "--mpi-from", "distribution")
+    assert str(archive) not in packaged.stdout
+    assert "openmpi-bin" in packaged.stdout

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hpctrain.container.build import Plan
 
 _DEFINITION = "container.def"
+_OPTIONS = {"family": "mpi", "source": "mpi-source"}
+"""Where an option is called otherwise than what it sets."""
 
 
 def command(
@@ -60,6 +62,7 @@ def command(
     mpi: options.Mpi = None,
     mpi_from: options.MpiFrom = None,
     mpi_version: options.MpiVersion = None,
+    mpi_source: options.MpiSource = None,
     device: options.Device = None,
     comm: options.Comm = None,
     base: options.Base = None,
@@ -75,7 +78,7 @@ def command(
     """
     given = {"family": mpi, "mpi_from": mpi_from, "mpi_version": mpi_version, "device": device}
     given |= {"comm": comm, "base": base, "mirror": mirror, "pip_index": pip_index}
-    given |= {"torch_index": torch_index}
+    given |= {"torch_index": torch_index, "source": mpi_source}
     wanted = _wanted(what, site, overrides or [], given)
     plan = _plan(wanted, _place(wanted, output), engine, tmp, is_forced)
     _run(_with_host(plan, wanted, binds or [], variables or [], host_pip))
@@ -94,7 +97,7 @@ def _wanted(
         return options.make(what, site, overrides, given)
     names = [name for name, value in {**given, "site": site}.items() if value is not None]
     if names or overrides:
-        option = "--set" if overrides else f"--{'mpi' if names[0] == 'family' else names[0]}"
+        option = "--set" if overrides else f"--{_OPTIONS.get(names[0], names[0])}"
         raise ConfigError(
             f"{option.replace('_', '-')}: has no effect on a definition that is written already; "
             f"edit {path}, or name the job instead"

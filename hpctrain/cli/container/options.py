@@ -24,6 +24,14 @@ MpiFrom = Annotated[
     ),
 ]
 MpiVersion = Annotated[str | None, typer.Option("--mpi-version", help="Release to compile.")]
+MpiSource = Annotated[
+    str | None,
+    typer.Option(
+        "--mpi-source",
+        metavar="FILE",
+        help="Archive of the release to compile, where its host cannot be reached.",
+    ),
+]
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda or rocm; default: the job's, or cpu.")
 ]
@@ -75,6 +83,7 @@ def make(
     from hpctrain import __version__
     from hpctrain.cli.job import load, site_named
     from hpctrain.container import definition, recipe
+    from hpctrain.container.mpi_source import refuse_unfit
     from hpctrain.errors import ConfigError
     from hpctrain.render.code import revision_of
     from hpctrain.render.container import builder_of, job_options, site_notes, site_options
@@ -91,12 +100,18 @@ def make(
     elif site_name is not None:
         site = site_named(site_name)
         options = dict(site_options(site))
+    is_other = given.get("family") not in (None, options.get("family"))
+    if is_other or given.get("mpi_from") == "distribution":
+        options |= {"source": None}  # the site's archive is for its own MPI
     options |= {name: value for name, value in given.items() if value is not None}
     if given.get("base") is not None:
         options |= {name: given.get(name) for name in ("mirror", "mpi_from")}  # went with another
+    wanted = recipe(**options, cwd=Path.cwd(), notes=site_notes(site) if site else ())
+    if wanted.source:
+        refuse_unfit(wanted.source, wanted.family)
     title = f"Image for {f'job {job.name} on ' if job else ''}{site.title if site else 'hpctrain'}."
     text = definition(
-        recipe(**options, cwd=Path.cwd(), notes=site_notes(site) if site else ()),
+        wanted,
         version=__version__,
         revision=revision_of(),
         title=title,

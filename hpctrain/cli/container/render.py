@@ -21,6 +21,7 @@ def command(
     mpi: options.Mpi = None,
     mpi_from: options.MpiFrom = None,
     mpi_version: options.MpiVersion = None,
+    mpi_source: options.MpiSource = None,
     device: options.Device = None,
     comm: options.Comm = None,
     base: options.Base = None,
@@ -38,7 +39,8 @@ def command(
     """
     given = {"family": mpi, "mpi_from": mpi_from, "mpi_version": mpi_version, "device": device}
     given |= {"comm": comm, "base": base, "mirror": mirror, "pip_index": pip_index}
-    text = options.make(job, site, overrides or [], {**given, "torch_index": torch_index}).text
+    given |= {"torch_index": torch_index, "source": mpi_source}
+    text = options.make(job, site, overrides or [], given).text
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -35,8 +35,8 @@ def digests(text: str) -> list[str]:
 
 def test_split__a_rendered_definition_has_its_layers() -> None:
     assert [layer.name for layer in split(TEXT)] == ["system", "python", "horovod", "labels"]
-    ddp = definition(recipe(comm="ddp"), version="1")
-    assert [layer.name for layer in split(ddp)] == ["system", "python", "labels"]
+    compiled = definition(recipe(comm="ddp"), version="1")
+    assert [layer.name for layer in split(compiled)] == ["system", "mpi", "python", "labels"]
 
 
 def test_split__every_layer_is_a_definition_of_its_own() -> None:
