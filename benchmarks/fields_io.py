@@ -31,7 +31,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from hpctrain.config.data import Fields
-from hpctrain.data import BatchLoader, FieldDataset, GlobalSampler, stream
+from hpctrain.data import BatchLoader, FieldDataset, GlobalSampler
+from hpctrain.data.sampler import stream
 from hpctrain.index import build_fields_index
 
 SCALE, HALO, BATCH, CHANNELS, SEED = 2, 2, 4, 4, 0

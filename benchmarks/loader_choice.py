@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 from fields_io import BATCH, CASES, SEED, open_case
 
-from hpctrain.data import BatchLoader, FieldDataset, GlobalSampler, stream
+from hpctrain.data import BatchLoader, FieldDataset, GlobalSampler
 from hpctrain.data.reading import choose_reading
+from hpctrain.data.sampler import stream
 
 COUNTS = (1, 2, 4)
 

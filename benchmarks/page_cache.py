@@ -123,8 +123,9 @@ def read_in_child(options: argparse.Namespace) -> None:
 
     from hpctrain.config.data import Fields
     from hpctrain.config.order import Order
-    from hpctrain.data import BatchLoader, DividedSampler, FieldDataset, GlobalSampler, stream
+    from hpctrain.data import BatchLoader, DividedSampler, FieldDataset, GlobalSampler
     from hpctrain.data.page_cache import UsedFiles, Window, read_files_ahead
+    from hpctrain.data.sampler import stream
     from hpctrain.index.table import Index, Row
 
     torch.set_num_threads(1)

@@ -140,8 +140,8 @@ def cubes(way: str, folder: Path) -> Iterator[int]:
                 queue.popleft().result()
                 yield 1
     elif way.endswith("loader"):
-        from hpctrain.data import BatchLoader, stream
-        from hpctrain.data.sampler import DrawnSampler
+        from hpctrain.data import BatchLoader
+        from hpctrain.data.sampler import DrawnSampler, stream
 
         shares = stream(DrawnSampler(10**9, BATCH, 0), 0, 1)
         for batch in BatchLoader(dataset(folder), shares, THREADS, 4):

@@ -27,7 +27,8 @@ from rundir import small_run
 from hpctrain import log
 from hpctrain.comm import Ranks
 from hpctrain.comm.single import SingleCommunicator
-from hpctrain.data import BatchLoader, stream
+from hpctrain.data import BatchLoader
+from hpctrain.data.sampler import stream
 from hpctrain.losses import criterion
 from hpctrain.models import crop_to
 from hpctrain.tasks.super_resolution import SuperResolutionTask

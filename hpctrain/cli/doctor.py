@@ -160,7 +160,7 @@ def _tell(topics: list[Topic], json_file: str | None) -> dict[str, int]:
     from rich.console import Console
 
     from hpctrain.doctor.secret import Masker
-    from hpctrain.doctor.ticket import print_page, summary, ticket, write_ticket
+    from hpctrain.doctor.ticket import in_words, print_page, summary, ticket, write_ticket
 
     masker, counts = Masker(os.environ), summary(topics)
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -171,8 +171,7 @@ def _tell(topics: list[Topic], json_file: str | None) -> dict[str, int]:
         Console(highlight=False) if sys.stdout.isatty() else Console(width=120, highlight=False)
     )
     print_page(topics, console, masker)
-    words = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n and kind != "ok"]
-    typer.echo(f"{', '.join(words) or 'all is well'}; {counts['ok']} things in order; {time}")
+    typer.echo(f"{in_words(topics)}; {counts['ok']} things in order; {time}")
     if json_file is not None:
         write_ticket(ticket(topics, time, masker), Path(json_file))
         typer.echo(f"{json_file}: written; nothing secret is in it, read it before you attach it")

@@ -75,7 +75,10 @@ def site_named(name: str | None) -> Site:
 def this_site() -> str:
     """The site that this host belongs to."""
     from hpctrain.config.load import read_site, site_names
+    from hpctrain.doctor.place import find_allocation
     from hpctrain.schedulers import detect_site
 
+    job = find_allocation()
     sites = (read_site(name)[0] for name in site_names())
-    return detect_site([socket.gethostname(), socket.getfqdn()], sites, shutil.which)
+    names = [socket.gethostname(), socket.getfqdn()]
+    return detect_site(names, sites, shutil.which, job.scheduler if job else "")

@@ -16,12 +16,14 @@ from pathlib import Path
 from hpctrain.container.cache import Cache
 from hpctrain.container.engine import Engine
 from hpctrain.container.inputs import digest_of_inputs
+from hpctrain.container.kept import note_use, survey, totals
 from hpctrain.container.layers import Layer, split
 from hpctrain.container.room import GB, needs, refuse_small
 from hpctrain.errors import ImageError
 
 _TAIL = 15
 _PATIENCE_S = 10
+_WAY_OUT = "`hpctrain container prune` removes what was not used for long"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ def build(plan: Plan) -> None:
         ImageError: there is no room, a step failed, or the test did.
     """
     layers = split(plan.text, digest_of_inputs(plan.text, plan.folder, plan.binds, plan.env))
+    with plan.cache.used([layer.digest for layer in layers]):
+        _build(plan, layers)
+    plan.say(f"{plan.cache.folder} keeps {totals(survey(plan.cache))}; {_WAY_OUT}")
+
+
+def _build(plan: Plan, layers: Sequence[Layer]) -> None:
     missing = layers if plan.is_forced else _missing(plan.cache, layers)
     _announce(plan, layers, missing)
     below: Path | None = None
@@ -107,9 +115,12 @@ def _layer(
     """The image of a layer, built where it has to be."""
     image = plan.cache.image(layer.digest)
     if not is_missing:
-        return image  # a lower one may have been removed; nobody needs it
+        if image.exists():  # a lower one may have been removed; nobody needs it
+            note_use(plan.cache, layer.digest, layer.name, plan.image)
+        return image
     said = f"layer {layer.name}: another build is at work on it; waiting"
     with plan.cache.locked(layer.digest, lambda: plan.say(said)):
+        note_use(plan.cache, layer.digest, layer.name, plan.image)
         if image.exists() and not plan.is_forced:
             return image
         plan.say(

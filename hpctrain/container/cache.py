@@ -1,4 +1,4 @@
-"""Where layers of images are kept, and how one build at a time makes each."""
+"""Where layers of images are kept, how one build at a time makes each, and who uses which."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,32 @@ class Cache:
         """What the engine said while it built a layer."""
         return self.folder / f"{digest}.log"
 
+    def record(self, digest: str) -> Path:
+        """What a layer is; the time of the file is that of its last use."""
+        return self.folder / f"{digest}.json"
+
+    def user(self, digest: str) -> Path:
+        """What each build that needs a layer has locked, together with the others."""
+        return self.folder / f"{digest}.use"
+
+    @contextlib.contextmanager
+    def used(self, digests: Sequence[str]) -> Iterator[None]:
+        """Let nobody remove these layers, be they there or not yet, as long as this lasts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            for digest in digests:
+                stack.enter_context(_locked(self.user(digest), fcntl.LOCK_SH))
+            yield
+
+    @contextlib.contextmanager
+    def unused(self, digest: str) -> Iterator[bool]:
+        """Whether no build uses a layer; where that is so, none begins to as long as this lasts."""
+        try:
+            with _locked(self.user(digest), fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield True
+        except BlockingIOError:
+            yield False
+
     @contextlib.contextmanager
     def locked(self, digest: str, waiting: Callable[[], None]) -> Iterator[None]:
         """Let one process build a layer; `waiting` is called where another one does."""
@@ -40,6 +66,24 @@ class Cache:
                 waiting()
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Lock a file that whoever has it alone may remove: then it is another file's turn."""
+    while True:
+        with path.open("a") as file:
+            fcntl.flock(file, how)
+            if _is_there(path, os.fstat(file.fileno())):
+                yield
+                return
+
+
+def _is_there(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), opened)
+    except FileNotFoundError:
+        return False
 
 
 def user_cache() -> Cache:

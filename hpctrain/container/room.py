@@ -43,7 +43,10 @@ def needs(
     """
     wanted = sum(sizes.get(name, sizes["image"]) for name in missing)
     remedies = {
-        "cache": "set XDG_CACHE_HOME to a folder with more room, or remove old images there",
+        "cache": (
+            "set XDG_CACHE_HOME to a folder with more room, or remove layers: "
+            "hpctrain container prune --all"
+        ),
         "tmp": "name a folder on a local disk with --tmp",
         "image": "name another place with --output",
     }

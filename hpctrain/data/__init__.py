@@ -7,8 +7,6 @@ from hpctrain.data.divided import DividedSampler as DividedSampler
 from hpctrain.data.loader import BatchLoader as BatchLoader
 from hpctrain.data.sampler import GlobalSampler as GlobalSampler
 from hpctrain.data.sampler import SequentialSampler as SequentialSampler
-from hpctrain.data.sampler import share as share
-from hpctrain.data.sampler import stream as stream
 from hpctrain.data.scales import Scales as Scales
 
 __all__ = [
@@ -20,6 +18,4 @@ __all__ = [
     "GlobalSampler",
     "Scales",
     "SequentialSampler",
-    "share",
-    "stream",
 ]

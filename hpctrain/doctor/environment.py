@@ -38,7 +38,7 @@ def environment_topic(env: Mapping[str, str], masker: Masker, *, is_in_job: bool
     topic.facts["is_in_job"] = is_in_job
     if shown:
         words = ", ".join(f"{k}={_cut(v)}" for k, v in shown.items() if "proxy" not in k.lower())
-        topic.note("set", words or ", ".join(shown))
+        topic.note("variables", words or ", ".join(shown))
     if topic.facts["secret"]:
         names = topic.facts["secret"]
         more = f" and {len(names) - 4} more" if len(names) > 4 else ""

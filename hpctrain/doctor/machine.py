@@ -29,15 +29,7 @@ def machine_topic(site: Site, allocation: Allocation | None, plan: Plan) -> Topi
             "ask there, or name the site of this host with --site",
         )
     if allocation is not None:
-        nodes = f"{allocation.nodes} node{'s' * (allocation.nodes > 1)}"
-        topic.ok("job", f"inside {allocation.scheduler} job {allocation.job_id} of {nodes}")
-        topic.facts["job"] = {"id": allocation.job_id, "nodes": allocation.nodes}
-        if allocation.scheduler != site.scheduler:
-            topic.warning(
-                "job",
-                f"it is of {allocation.scheduler}, and site {site.name} has {site.scheduler}",
-                "name the right site with --site",
-            )
+        _job(topic, site, allocation)
     elif site.scheduler == "local":
         topic.ok("job", "none: this site has no scheduler")
     else:
@@ -45,3 +37,25 @@ def machine_topic(site: Site, allocation: Allocation | None, plan: Plan) -> Topi
     if "container" in facts:
         topic.ok("container", f"inside {facts['container']['image']}")
     return topic
+
+
+def _job(topic: Topic, site: Site, allocation: Allocation) -> None:
+    nodes, slots, kind = allocation.nodes, allocation.slots, allocation.scheduler
+    topic.facts["job"] = {"id": allocation.job_id, "scheduler": kind, "nodes": nodes}
+    topic.facts["job"]["slots"] = slots
+    room = f" with room for {slots} rank{'s' * (slots > 1)} on each" if slots else ""
+    text = f"inside {kind} job {allocation.job_id} of {nodes} node{'s' * (nodes > 1)}{room}"
+    if allocation.trouble:
+        topic.warning(
+            "job",
+            f"{text}, as is taken for granted: {allocation.trouble}",
+            "ask from the job's own script or shell, not from one that came to the node by ssh",
+        )
+    else:
+        topic.ok("job", text)
+    if kind != site.scheduler:
+        topic.warning(
+            "job",
+            f"it is of {kind}, and site {site.name} has {site.scheduler}",
+            f"name this machine's site with --site: a name, a file, or generic-{kind}",
+        )

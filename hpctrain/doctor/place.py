@@ -20,12 +20,14 @@ class Allocation:
         job_id: its number.
         nodes: machines that belong to it.
         slots: ranks that each of them takes; None: not known.
+        trouble: why the number of nodes is a guess; empty: it is none.
     """
 
     scheduler: str
     job_id: str
     nodes: int
     slots: int | None
+    trouble: str = ""
 
 
 def find_allocation(env: Mapping[str, str] = os.environ) -> Allocation | None:
@@ -37,12 +39,20 @@ def find_allocation(env: Mapping[str, str] = os.environ) -> Allocation | None:
     if "PBS_JOBID" in env:
         hosts = _hosts(env.get("PBS_NODEFILE"))
         slots = min(hosts.values(), default=0) or None
-        return Allocation("pbs", env["PBS_JOBID"], len(hosts) or 1, slots)
+        trouble = "" if hosts else _no_file("PBS_NODEFILE", env)
+        return Allocation("pbs", env["PBS_JOBID"], len(hosts) or 1, slots, trouble)
     if "COBALT_JOBID" in env:
         hosts = _hosts(env.get("COBALT_NODEFILE"))
-        nodes = len(hosts) or _number(env.get("COBALT_JOBSIZE") or env.get("COBALT_PARTSIZE"))
-        return Allocation("cobalt", env["COBALT_JOBID"], nodes or 1, None)
+        # on a Cray there is no such file; COBALT_JOBSIZE counts processes elsewhere, so it is last
+        sizes = (_number(env.get(name)) for name in ("COBALT_PARTSIZE", "COBALT_JOBSIZE"))
+        nodes = len(hosts) or next(filter(None, sizes), 0)
+        trouble = "" if nodes else _no_file("COBALT_NODEFILE", env)
+        return Allocation("cobalt", env["COBALT_JOBID"], nodes or 1, None, trouble)
     return None
+
+
+def _no_file(name: str, env: Mapping[str, str]) -> str:
+    return f"{name} is not set" if not env.get(name) else f"{name}={env[name]} cannot be read"
 
 
 def _slurm_slots(text: str) -> int | None:

@@ -55,11 +55,11 @@ def pmi_topic(
 
 
 def _silent(topic: Topic, text: str, is_used: bool) -> None:
-    remedy = "ask again when Slurm is up"
     if is_used:
-        topic.error("srun", text, remedy)
+        topic.error("srun", text, "ask again when Slurm is up")
     else:
-        topic.note("srun", f"{text} (not used here)", remedy)
+        topic.facts["srun_said"] = text
+        topic.note("srun", "is here and does not answer; another launcher starts the ranks")
 
 
 def offered_pmi(words: str) -> list[str]:

@@ -197,11 +197,11 @@ def _cores(topic: Topic, notes: Notes) -> None:
     crowded = [(host, cores, n) for (host, cores), n in users.items() if len(cores) == 1 and n > 1]
     for host, cores, count in crowded[:1]:
         text = f"{count} ranks on {host} are all bound to core {cores[0]}"
-        topic.warning("binding", text, "set launcher.cpu_bind of the site, or ask for more cores")
+        topic.warning("cores", text, "set launcher.cpu_bind of the site, or ask for more cores")
     counts = sorted({len(cores) for _, cores in users})
     if counts and not crowded:
         words = " or ".join(map(str, counts))
-        topic.ok("binding", f"each rank may use {words} core{'s' if counts != [1] else ''}")
+        topic.ok("cores", f"each rank may use {words} core{'s' if counts != [1] else ''}")
 
 
 def hosts_of(notes: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -26,8 +26,8 @@ def allreduce_topic(notes: Sequence[dict[str, Any]]) -> Topic:
         if row["bytes"] not in _SHOWN and row is not largest:
             continue
         text = (
-            f"{backend} over {len(notes)} {device}: {row['time_us']:.0f} us, "
-            f"algorithm {row['algbw_gb_s']} GB/s, bus {row['busbw_gb_s']} GB/s"
+            f"{backend} over {len(notes)} {device}: {_time(row['time_us'])}, "
+            f"algorithm {_speed(row['algbw_gb_s'])}, bus {_speed(row['busbw_gb_s'])}"
         )
         if row is largest and row["bytes"] >= 1 << 24 and row["algbw_gb_s"] < _SLOW_GB_S:
             remedy = "see that the fast network is used (NCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME)"
@@ -35,3 +35,14 @@ def allreduce_topic(notes: Sequence[dict[str, Any]]) -> Topic:
         else:
             topic.ok(amount(row["bytes"]), text)
     return topic
+
+
+def _time(microseconds: float) -> str:
+    return f"{microseconds:.0f} us" if microseconds < 1e4 else f"{microseconds / 1e3:.3g} ms"
+
+
+def _speed(gigabytes: float) -> str:
+    for unit, factor in (("GB/s", 1.0), ("MB/s", 1e3)):
+        if gigabytes * factor >= 1:
+            return f"{gigabytes * factor:.3g} {unit}"
+    return f"{gigabytes * 1e6:.3g} kB/s"

@@ -32,6 +32,17 @@ def summary(topics: Sequence[Topic]) -> dict[str, int]:
     return {kind: counts[kind] for kind in _KINDS}
 
 
+def in_words(topics: Sequence[Topic]) -> str:
+    """The same for people, with the topics to look at: the page is longer than a screen."""
+    words = []
+    for kind, count in summary(topics).items():
+        if count and kind != "ok":
+            where = [t.name for t in topics if any(line.severity == kind for line in t.lines)]
+            named = "" if kind == "note" else f" ({', '.join(where)})"
+            words.append(f"{count} {kind}{'s' * (count > 1)}{named}")
+    return ", ".join(words) or "all is well"
+
+
 def ticket(topics: Sequence[Topic], time: str, masker: Masker) -> dict[str, Any]:
     """The JSON twin, with nothing secret in it."""
     page = {

@@ -28,7 +28,7 @@ def versions_topic(found: Mapping[str, Any], comm: str) -> Topic:
         _package(topic, name, packages.get(name), found, comm)
     digest = packages_digest(packages)
     topic.facts["packages_digest"] = digest
-    topic.ok("packages", f"{len(packages)} in this Python, together {digest[:16]}")
+    topic.ok("packages", f"{len(packages)} in this Python, together digest {digest[:16]}")
     return topic
 
 
@@ -57,7 +57,7 @@ def _package(
                 )
                 return
             more = f", built for {asked.get('built_for', 'cpu')}"
-        digest = (own["digest"] or "no digest, not from a wheel")[:24]
+        digest = f"digest {own['digest'][:16]}" if own["digest"] else "no digest, not from a wheel"
         topic.ok(name, f"{own['version']}{more}, {digest}")
     elif name in _NEEDED:
         topic.error(name, "is not installed", "install hpctrain[train] into this Python")

@@ -85,7 +85,7 @@ def make_box(job: Job, site: Site, binds: list[str], workdir: str, passed: list[
     return replace(
         box_of_site(job.container, site, binds),
         workdir=workdir,
-        device=device_of(job, site),
+        device=_device_of(job, site),
         # torchrun has one container a node anyway
         ranks_per_node=job.resources.ranks_per_node if is_shared else 0,
         # rank.sh sets the mask between launcher and image, so the launcher is not told of it
@@ -106,7 +106,7 @@ def box_of_site(container: Container, site: Site, binds: list[str]) -> Box:
     )
 
 
-def device_of(job: Job, site: Site) -> Literal["", "cuda", "rocm"]:
+def _device_of(job: Job, site: Site) -> Literal["", "cuda", "rocm"]:
     """Whose GPUs the ranks use."""
     if not job.resources.gpus_per_rank:
         return ""

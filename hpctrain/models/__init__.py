@@ -3,7 +3,6 @@
 from hpctrain.models.noise import Noise as Noise
 from hpctrain.models.noise import SampleNoise as SampleNoise
 from hpctrain.models.noise import ZeroNoise as ZeroNoise
-from hpctrain.models.patch import PatchDiscriminator as PatchDiscriminator
 from hpctrain.models.resample import crop_to as crop_to
 from hpctrain.models.resample import upsample_tricubic as upsample_tricubic
 from hpctrain.models.resample import upsample_trilinear as upsample_trilinear
@@ -12,7 +11,6 @@ from hpctrain.models.srsgan import SrGenerator as SrGenerator
 
 __all__ = [
     "Noise",
-    "PatchDiscriminator",
     "SampleNoise",
     "SrDiscriminator",
     "SrGenerator",

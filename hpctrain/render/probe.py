@@ -9,14 +9,12 @@ from __future__ import annotations
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.launchers import Launcher
+from hpctrain.render.command import command_lines, image_words, rank_variables
 from hpctrain.render.image import SCRIPT as IMAGE_SCRIPT
 from hpctrain.render.image import needs_script
 from hpctrain.render.inputs import Inputs
+from hpctrain.render.paths import refuse_separators
 from hpctrain.render.script import (
-    _command_lines,
-    _image,
-    _names,
-    _refuse_separators,
     choose_launcher,
     context,
     needs_pbs_rsh,
@@ -47,13 +45,13 @@ def probe_files(
     Raises:
         RenderError: a value cannot be written safely.
     """
-    _refuse_separators(job, inputs.run_dir)
+    refuse_separators(job, inputs.run_dir)
     launcher = choose_launcher(job, site)
     common = context(job, site, inputs)
     common |= {"limit_s": limit_s, "needs_pbs_rsh": needs_pbs_rsh(job, site)}
-    image, _ = _image(job, site, _names(job, site))
+    image, _ = image_words(job, site, rank_variables(job, site))
     lines = {
-        "launch.sh": _command_lines(job, site, inputs, launcher, [PROBE]),
+        "launch.sh": command_lines(job, site, inputs, launcher, [PROBE]),
         "host.sh": pack([host_python, "-", *_programs(launcher)]),
         "look.sh": [*image, *pack([_python(job, inputs), "-"])],
     }

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from hpctrain.config.binds import stage_folder
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.config.walltime import format_walltime
-from hpctrain.errors import RenderError
 from hpctrain.launchers import Launcher
 from hpctrain.launchers import choose_launcher as choose_launcher
-from hpctrain.launchers.torchrun import agent_resources, agent_words
-from hpctrain.render.image import RUN as _RUN
+from hpctrain.render.command import (
+    command_lines,
+    copy_lines,
+    is_horovod_likely,
+    unstage_lines,
+)
 from hpctrain.render.image import image_start, library_path
 from hpctrain.render.inputs import Inputs
-from hpctrain.render.shell import fill, pack
+from hpctrain.render.paths import refuse_separators, refuse_unsafe_path
+from hpctrain.render.shell import fill
 from hpctrain.render.template import script_template
 from hpctrain.render.undefined import Macros
-from hpctrain.shell_words import ShellText, ShellVariable
 
 SCRIPTS = {"pbs": "run.pbs", "slurm": "run.slurm", "cobalt": "run.cobalt", "local": "run.sh"}
 """Scheduler to the name of its run script."""
 
-SLOT_OPTIONS = {"openmpi": "--hostfile", "pals": "--hostfile", "hydra": "-f"}
-"""Options that keep a launcher to the hosts in a file, of those that need one to be told."""
-
-_OURS = [
-    *(f"HPCTRAIN_{name}" for name in ("LAUNCH_ID", "JOB_ID", "DEADLINE", "TERMINAL")),
-    *("HPCTRAIN_NODES", "HPCTRAIN_RANKS_PER_NODE"),
-    *("OMP_NUM_THREADS", "PYTHONPATH", "PATH", "LD_LIBRARY_PATH"),
-]
-
 
 def run_script(job: Job, site: Site, inputs: Inputs) -> str:
     """Text of run.pbs, run.slurm, run.cobalt or run.sh."""
-    _refuse_separators(job, inputs.run_dir)
+    refuse_separators(job, inputs.run_dir)
     if site.scheduler != "local":
-        _refuse_unsafe_path(inputs.run_dir, site.scheduler)
+        refuse_unsafe_path(inputs.run_dir, site.scheduler)
     template = script_template(job.launch.template, site.scheduler, Path(inputs.cwd))
     return fill(template, context(job, site, inputs), inputs.macros_place)
 
@@ -53,33 +45,6 @@ def needs_pbs_rsh(job: Job, site: Site) -> bool:
     """Whether Open MPI may have to start its daemons through PBS."""
     kind = choose_launcher(job, site).spec.kind
     return site.scheduler == "pbs" and kind == "openmpi" and job.resources.nodes > 1
-
-
-def _refuse_separators(job: Job, run_dir: str) -> None:
-    # PYTHONPATH is cut at colons; --bind at colons and commas, and knows no way to quote them
-    bad = ":," if job.container else ":"
-    found = [c for c in bad if c in run_dir]
-    if found:
-        raise RenderError(
-            f"{run_dir!r} has a {found[0]!r}, at which PYTHONPATH"
-            f"{' or --bind' if job.container else ''} would cut it; render into another folder, "
-            "with --out"
-        )
-    found = [c for c in bad if c in job.data.root] if job.container else []
-    if found:
-        raise RenderError(
-            f"data.root: {job.data.root!r} has a {found[0]!r}, at which --bind would cut it; "
-            "rename the folder, or train without a container"
-        )
-
-
-def _refuse_unsafe_path(run_dir: str, scheduler: str) -> None:
-    # directives name the log folder, and Cobalt's know no quoting at all
-    if not re.fullmatch(r"[A-Za-z0-9_.@+/-]+", run_dir):
-        raise RenderError(
-            f"{run_dir!r} cannot stand in a directive of {scheduler}; render into a folder whose "
-            "path has only letters, digits and '_', '-', '.', '@', '+', with --out"
-        )
 
 
 def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
@@ -97,8 +62,8 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         # a bare name is looked up in PATH and has no folder of its own
         "bin_dir": str(PurePosixPath(inputs.python).parent) if "/" in inputs.python else "",
         "launcher": _launcher_facts(job, launcher),
-        "command_lines": _command_lines(job, site, inputs, launcher, ["hpctrain.train"]),
-        "unstage_lines": _unstage_lines(job, site, inputs, launcher),
+        "command_lines": command_lines(job, site, inputs, launcher, ["hpctrain.train"]),
+        "unstage_lines": unstage_lines(job, site, inputs, launcher),
         "image": _image_facts(job, site, inputs, launcher),
         "gpus_per_node": _gpus_per_node(job, site),
         "filesystems": _filesystems(job, site),
@@ -109,7 +74,7 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
         ),
         "warning_s": _warning_s(job, site),
         "chain": _chain(job),
-        "is_horovod_likely": _is_horovod_likely(job),
+        "is_horovod_likely": is_horovod_likely(job),
         "extra_directives": [*site.directives.extra, *ask.directives],
         "macros": Macros(job.macros),
     }
@@ -118,12 +83,6 @@ def context(job: Job, site: Site, inputs: Inputs) -> dict[str, Any]:
 def _warning_s(job: Job, site: Site) -> int:
     """How long before the end to ask for a checkpoint: at most a quarter of a short job's time."""
     return min(job.launch.warning_s or site.directives.warning_s, job.resources.walltime // 4)
-
-
-def _is_horovod_likely(job: Job) -> bool:
-    """Whether Horovod may send gradients in buckets; Adasum sends each tensor by itself."""
-    is_asked = job.launch.comm in ("auto", "horovod") and job.launch.launcher != "torchrun"
-    return is_asked and job.total_ranks > 1 and job.train.reduction.op == "mean"
 
 
 def _chain(job: Job) -> dict[str, Any] | None:
@@ -143,33 +102,6 @@ def _launcher_facts(job: Job, launcher: Launcher) -> dict[str, Any]:
     }
 
 
-def _unstage_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> list[str]:
-    """The command that takes copies away from the nodes; started like the ranks."""
-    folder = stage_folder(job, site.scratch)
-    if folder is None:
-        return []
-    return _command_lines(job, site, inputs, launcher, ["hpctrain.staging", folder])
-
-
-def _command_lines(
-    job: Job, site: Site, inputs: Inputs, launcher: Launcher, module: list[str]
-) -> list[str]:
-    env = _names(job, site)
-    image, names = _image(job, site, env)
-    env += names
-    python = "python3" if job.container and not job.launch.python else inputs.python
-    rank, train = '/bin/sh "$run/rank.sh"', pack([python, "-m", *module, _RUN])
-    if job.launch.launcher != "torchrun":
-        slot = _slot_hosts(launcher) if inputs.is_slot else []
-        return [*pack(launcher.command(job.resources, env)), *slot, rank, *image, *train]
-    ask = job.resources
-    if ask.nodes > 1:
-        ask = agent_resources(ask, launcher)
-    # agents and ranks are of one Python, so both are inside the image, rank.sh between them
-    agents = [*pack(launcher.command(ask, env)), *image, *pack(agent_words(python, job.resources))]
-    return [*agents, rank, *train]
-
-
 def _image_facts(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> dict[str, Any] | None:
     if job.container is None:
         return None
@@ -181,47 +113,9 @@ def _image_facts(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> di
         "needs_user": start.needs_user,
         "is_apart": start.is_apart,
         "library_path": library_path(site),
-        "copy_lines": _copy_lines(job, site, inputs, launcher, "copy"),
-        "remove_lines": _copy_lines(job, site, inputs, launcher, "remove"),
+        "copy_lines": copy_lines(job, site, inputs, launcher, "copy"),
+        "remove_lines": copy_lines(job, site, inputs, launcher, "remove"),
     }
-
-
-def _names(job: Job, site: Site) -> list[str]:
-    """Variables that every rank must get."""
-    scratch = ["HPCTRAIN_SCRATCH"] if site.scratch else []
-    horovod = ["HOROVOD_FUSION_THRESHOLD"] if _is_horovod_likely(job) else []
-    return [*_OURS, *scratch, *horovod, *sorted({*job.launch.env, *site.env})]
-
-
-def _image(job: Job, site: Site, env: list[str]) -> tuple[list[str], list[str]]:
-    """Lines in front of the program, and variables that must reach every rank for them."""
-    if job.container is None:
-        return [], []
-    start = image_start(job, site, env)
-    return pack(start.words), start.names
-
-
-def _copy_lines(job: Job, site: Site, inputs: Inputs, launcher: Launcher, verb: str) -> list[str]:
-    """The command by which one process of each node copies the image there, or removes it."""
-    copied = image_start(job, site, []).copied if job.container else ()
-    if not copied:
-        return []
-    digest = [ShellVariable("image_digest")] if verb == "copy" else []
-    script = ShellText(_RUN, "/image.sh")
-    words = pack(["/bin/sh", script, verb, *copied, *digest])
-    ask, rank = job.resources, ['/bin/sh "$run/rank.sh"']
-    if job.launch.launcher == "torchrun":
-        rank = []
-        ask = agent_resources(ask, launcher) if ask.nodes > 1 else ask
-    return [*pack(launcher.command(ask, _names(job, site))), *rank, *words]
-
-
-def _slot_hosts(launcher: Launcher) -> list[str]:
-    """Keeps a run to its share of a job's nodes; started by itself it has all of its own job's."""
-    option = SLOT_OPTIONS.get(launcher.spec.kind)
-    if option is None or launcher.spec.hostfile_variable:
-        return []  # a variable does it
-    return [f'${{HPCTRAIN_HOSTFILE:+{option} "$HPCTRAIN_HOSTFILE"}}']
 
 
 def _filesystems(job: Job, site: Site) -> str:

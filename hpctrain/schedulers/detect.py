@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 SCHEDULERS = (SlurmScheduler(), PbsScheduler(), CobaltScheduler(), LocalScheduler())
 
 
-def detect_site(hostnames: Iterable[str], sites: Iterable[Site], which: Which) -> str:
+def detect_site(
+    hostnames: Iterable[str], sites: Iterable[Site], which: Which, around: str = ""
+) -> str:
     """Name of the site that a host belongs to.
 
     Args:
         hostnames: names of the host, short and full.
         sites: those whose name patterns are tried first.
         which: finds a command in PATH.
+        around: scheduler of the job that this is called in; of several that are here it counts.
     """
     names = list(hostnames)
     for site in sites:
         if any(fnmatchcase(name, glob) for glob in site.hostnames for name in names):
             return site.name
-    return next(s.generic_site for s in SCHEDULERS if s.is_here(which))
+    here = [s for s in SCHEDULERS if s.is_here(which)]
+    return next((s for s in here if s.name == around), here[0]).generic_site
 
 
 def find_scheduler(name: str) -> Scheduler:

@@ -67,6 +67,11 @@ _LINES = (
         "the run again",
     ),
     (
+        r"ras_(pbs|tm)_module\.c",
+        "mpirun cannot read which nodes the PBS job has",
+        "start it from the job's own script or shell, where PBS_NODEFILE names a file",
+    ),
+    (
         r"Host key verification failed|plm:rsh|ssh: |ORTE daemon|PRTE daemon",
         "mpirun could not start its daemons on the other nodes",
         "use an MPI that was built for the scheduler, or the launcher of the site",

@@ -11,7 +11,7 @@ from hpctrain.config.limits import fits
 from hpctrain.config.site import Site
 from hpctrain.errors import ConfigError
 from hpctrain.launchers import choose_launcher
-from hpctrain.render.script import SLOT_OPTIONS
+from hpctrain.render.command import SLOT_OPTIONS
 
 How = Literal["array", "throttled", "ensemble"]
 

@@ -16,9 +16,9 @@ from hpctrain.comm import Communicator, Ranks
 from hpctrain.comm.single import SingleCommunicator
 from hpctrain.config.data_block import DataBlock
 from hpctrain.config.training import Training
-from hpctrain.data import BatchLoader, share, stream
+from hpctrain.data import BatchLoader
 from hpctrain.data.reading import Reading, Samples, choose_reading
-from hpctrain.data.sampler import Sampler, Share
+from hpctrain.data.sampler import Sampler, Share, share, stream
 from hpctrain.errors import ConfigError, TrainError
 from hpctrain.log import logger
 from hpctrain.train.layout import is_of_layout, surely_bears_channels_last

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from hpctrain.comm import Communicator
 from hpctrain.config.job import Job
-from hpctrain.data import BatchLoader, SequentialSampler, stream
+from hpctrain.data import BatchLoader, SequentialSampler
 from hpctrain.data.reading import Reading
+from hpctrain.data.sampler import stream
 from hpctrain.train.faults.stages import Stages
 from hpctrain.train.task import Data, Task, Validation
 from hpctrain.train.update import Update

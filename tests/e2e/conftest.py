@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.builds import Machine
 from tests.runs import SmallRun, make_small
 
 
@@ -19,3 +20,9 @@ def small(tmp_path: Path) -> SmallRun:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """One such folder for the tests of a module that leave it as it is."""
     return make_small(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Builds images by a stand-in for the engine."""
+    return Machine(tmp_path)

@@ -14,7 +14,8 @@ from hpctrain.config import networks
 from hpctrain.config.task import FieldTraining
 from hpctrain.config.user_code import find_class, make, takes
 from hpctrain.errors import ConfigError
-from hpctrain.models import PatchDiscriminator, SrDiscriminator, SrGenerator, ZeroNoise
+from hpctrain.models import SrDiscriminator, SrGenerator, ZeroNoise
+from hpctrain.models.patch import PatchDiscriminator
 from hpctrain.models.planar import Planar
 from hpctrain.models.sizes import find_halo, size_of
 from hpctrain.models.styled import StyledGenerator

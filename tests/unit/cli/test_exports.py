@@ -9,6 +9,9 @@ ROOMS = [
     *("cli", "config", "directives", "launchers", "lint", "preflight"),
     *("render", "schedulers", "sweep"),
     *("comm", "index", "losses", "provenance"),
+    *("container", "crate", "data", "engines", "imports", "models", "staging", "study", "trace"),
+    *("data.pairs", "data.scroll", "index.files", "index.pairing", "index.quick"),
+    *("preflight.images", "tasks.dino", "tasks.super_resolution", "train.optim"),
 ]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hpctrain.config.order import Order
-from hpctrain.data import DividedSampler, share, stream
+from hpctrain.data import DividedSampler
+from hpctrain.data.sampler import share, stream
 
 CASES = list(
     itertools.product((7, 12), (5, 8), (1, 2, 4), (0.0, 0.5, 1.0, 3.0), ("fixed", "each_epoch"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hpctrain.data import BatchLoader, GlobalSampler, SequentialSampler, stream
+from hpctrain.data import BatchLoader, GlobalSampler, SequentialSampler
+from hpctrain.data.sampler import stream
 from hpctrain.errors import DataError
 
 from .builders import box, dataset, read, sphere, write_boxes, write_spheres

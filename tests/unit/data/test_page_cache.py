@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from hpctrain.config.order import Order
-from hpctrain.data import BatchLoader, DividedSampler, stream
+from hpctrain.data import BatchLoader, DividedSampler
 from hpctrain.data.page_cache import UsedFiles, Window, memory_bytes, read_files_ahead
-from hpctrain.data.sampler import Share
+from hpctrain.data.sampler import Share, stream
 
 from .builders import box, dataset, write_boxes
 

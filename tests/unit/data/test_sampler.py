@@ -2,7 +2,8 @@
 
 import pytest
 
-from hpctrain.data import GlobalSampler, SequentialSampler, share, stream
+from hpctrain.data import GlobalSampler, SequentialSampler
+from hpctrain.data.sampler import share, stream
 from hpctrain.errors import ConfigError
 
 

@@ -32,7 +32,7 @@ def test_environment__nothing_in_it() -> None:
         ({"PYTHONPATH": "/opt/mine"}, "PYTHONPATH", "note"),
         ({"LOADEDMODULES": "gcc/12:openmpi/5.0:cray-mpich/8.1"}, "modules", "warning"),
         ({"LOADEDMODULES": "gcc/12:openmpi/5.0"}, "modules", "ok"),
-        ({"NCCL_DEBUG": "INFO"}, "set", "note"),
+        ({"NCCL_DEBUG": "INFO"}, "variables", "note"),
     ],
 )
 def test_environment__what_hurts(env: dict[str, str], name: str, severity: str) -> None:

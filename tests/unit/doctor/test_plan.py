@@ -111,10 +111,37 @@ def test_find_allocation__pbs_counts_hosts_and_their_lines(tmp_path) -> None:
     env = {"PBS_JOBID": "9.pbs", "PBS_NODEFILE": str(tmp_path / "nodes")}
     assert find_allocation(env) == Allocation("pbs", "9.pbs", 2, 2)
     gone = {**env, "PBS_NODEFILE": str(tmp_path / "gone")}
-    assert find_allocation(gone) == Allocation("pbs", "9.pbs", 1, None)
+    trouble = f"PBS_NODEFILE={tmp_path / 'gone'} cannot be read"
+    assert find_allocation(gone) == Allocation("pbs", "9.pbs", 1, None, trouble)
+    known = find_allocation({"PBS_JOBID": "9.pbs"})
+    assert known == Allocation("pbs", "9.pbs", 1, None, "PBS_NODEFILE is not set")
 
 
-def test_find_allocation__cobalt_and_none() -> None:
-    env = {"COBALT_JOBID": "5", "COBALT_JOBSIZE": "8"}
-    assert find_allocation(env) == Allocation("cobalt", "5", 8, None)
+COBALT = {
+    # what cluster_run_forker.py sets: nodes in PARTSIZE, processes in JOBSIZE
+    "COBALT_JOBID": "5",
+    "COBALT_PARTNAME": "thetagpu05:thetagpu06",
+    "COBALT_PARTSIZE": "2",
+    "COBALT_JOBSIZE": "16",
+    "COBALT_RESID": "31",
+    "COBALT_STARTTIME": "1637589600",
+    "COBALT_ENDTIME": "1637593200",
+}
+
+
+def test_find_allocation__cobalt_cluster(tmp_path) -> None:
+    (tmp_path / "nodes").write_text("thetagpu05\nthetagpu06\n")
+    env = {**COBALT, "COBALT_NODEFILE": str(tmp_path / "nodes")}
+    assert find_allocation(env) == Allocation("cobalt", "5", 2, None)
+
+
+def test_find_allocation__cobalt_cray_has_no_node_file() -> None:
+    env = {**COBALT, "COBALT_PARTNAME": "12-13", "COBALT_PROJECT": "a", "COBALT_QUEUE": "default"}
+    assert find_allocation(env) == Allocation("cobalt", "5", 2, None)
+    assert find_allocation({"COBALT_JOBID": "5", "COBALT_JOBSIZE": "8"}).nodes == 8
+
+
+def test_find_allocation__cobalt_that_says_nothing_and_none() -> None:
+    found = find_allocation({"COBALT_JOBID": "5"})
+    assert found == Allocation("cobalt", "5", 1, None, "COBALT_NODEFILE is not set")
     assert find_allocation({}) is None

@@ -25,7 +25,7 @@ def test_launch__all_well() -> None:
     assert said(ranks(note(0), note(1))) == [
         "ok ranks: 1 x 2 ranks by mpirun on nid01 in 3.0 s, comm horovod",
         "ok libraries: in the ranks: Open MPI v5.0.11, /opt/lib/libmpi.so.40",
-        "ok binding: each rank may use 2 cores",
+        "ok cores: each rank may use 2 cores",
     ]
 
 
@@ -123,7 +123,7 @@ def test_launch__two_mpi_in_one_process() -> None:
 def test_launch__ranks_on_one_core() -> None:
     crowded = {**LIMITS, "cores": [3]}
     lines = said(ranks(note(0, limits=crowded), note(1, limits=crowded)))
-    assert "warning binding: 2 ranks on nid01 are all bound to core 3" in lines
+    assert "warning cores: 2 ranks on nid01 are all bound to core 3" in lines
 
 
 def test_launch__symptom_does_not_send_to_the_doctor_again() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from hpctrain.doctor.secret import Masker
-from hpctrain.doctor.ticket import print_page, summary, ticket, write_ticket
+from hpctrain.doctor.ticket import in_words, print_page, summary, ticket, write_ticket
 from hpctrain.doctor.topic import Topic, amount
 from hpctrain.errors import HpctrainError
 
@@ -60,6 +60,11 @@ def test_ticket__has_all_and_nothing_secret(topics: list[Topic]) -> None:
         "remedy": "build it again",
     }
     assert "hf_secret" not in json.dumps(found)
+
+
+def test_in_words__names_the_topics_to_look_at(topics: list[Topic]) -> None:
+    assert in_words(topics) == "1 error (mpi)"
+    assert in_words([]) == "all is well"
 
 
 def test_write_ticket__whole_or_not_at_all(topics: list[Topic], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_packages_digest__of_all_versions_and_files() -> None:
 
 def test_versions__all_there() -> None:
     found = said(ALL, torch={"built_for": "12.8", "gpus": []})
-    assert found["torch"] == "ok 1.0, built for 12.8, d"
+    assert found["torch"] == "ok 1.0, built for 12.8, digest d"
     assert {text.split()[0] for text in found.values()} == {"ok"}
 
 

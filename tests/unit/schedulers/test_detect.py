@@ -40,6 +40,21 @@ def test_detect_site__then_the_commands_that_are_there(commands, site):
     assert detect("node1", *commands) == site
 
 
+@pytest.mark.parametrize(
+    ("commands", "around", "site"),
+    [
+        (("sbatch", "qsub", "pbsnodes"), "pbs", "generic-pbs"),
+        (("sbatch", "qsub", "cqsub"), "cobalt", "generic-cobalt"),
+        (("sbatch", "qsub", "pbsnodes"), "slurm", "generic-slurm"),
+        ((), "pbs", "local"),  # a rendered script is of no use where nothing takes it
+    ],
+)
+def test_detect_site__inside_a_job(commands, around, site):
+    sites = (read_site(name)[0] for name in site_names())
+    which = {name: f"/bin/{name}" for name in commands}.get
+    assert detect_site(["node1"], sites, which, around) == site
+
+
 def test_find_scheduler__every_site_has_one():
     for name in site_names():
         site, _ = read_site(name)

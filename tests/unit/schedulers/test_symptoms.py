@@ -14,6 +14,8 @@ LINES = [
     ("error while loading shared libraries: libcudnn.so.9: cannot open", "library is missing"),
     ("The application appears to have been direct launched using \"srun\",", "same PMI"),
     ("Timeout (0:10:15)!", "ranks that did not come"),
+    ("[vm:20851] PRTE ERROR: File open failure in file /openmpi-5.0.11/3rd-party/prrte/src/mca/ras/"
+     "pbs/ras_pbs_module.c at line 174", "which nodes the PBS job has"),
     ("Host key verification failed.", "daemons"),
     ("There are not enough slots available in the system to satisfy the 8", "more ranks"),
     ("torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1", "each other"),

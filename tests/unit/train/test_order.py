@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hpctrain.data import DividedSampler, GlobalSampler, stream
+from hpctrain.data import DividedSampler, GlobalSampler
+from hpctrain.data.sampler import stream
 from hpctrain.train import order
 from tests.jobs import mantle
 

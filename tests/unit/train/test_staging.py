@@ -14,7 +14,8 @@ import torch
 
 from hpctrain.comm import Ranks as SingleRank
 from hpctrain.comm.single import SingleCommunicator
-from hpctrain.data import DividedSampler, stream
+from hpctrain.data import DividedSampler
+from hpctrain.data.sampler import stream
 from hpctrain.errors import DataError, TrainError
 from hpctrain.index import Index, Row
 from hpctrain.staging import Outcome, Progress, Source, Stage

@@ -6,8 +6,8 @@ import pytest
 import torch
 import zarr
 
-from hpctrain.data import BatchLoader, stream
-from hpctrain.data.sampler import DrawnSampler, Share
+from hpctrain.data import BatchLoader
+from hpctrain.data.sampler import DrawnSampler, Share, stream
 from hpctrain.data.scroll import ScrollDataset
 from hpctrain.errors import DataError
 from tests.unit.data.scroll.builders import (
