@@ -5,11 +5,10 @@ Variance and covariance are of the whole batch, so that their inputs are the row
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -17,6 +16,8 @@ from hpctrain.losses.wide import wide
 
 EPSILON = 1e-4
 """Added to variances, as in the paper's code."""
+_BLOCK = 1 << 17
+"""Numbers of a branch that a CPU works on at a time: they stay in its second cache."""
 
 
 class VicregLoss(NamedTuple):
@@ -37,6 +38,8 @@ def vicreg(
 ) -> VicregLoss:
     """Equation 6 with the weights of the paper; both branches count half in the variance.
 
+    The backward pass may be taken once: its memory is that of the rows it needs.
+
     Args:
         x: (N, D) embeddings of one branch behind its expander, of the whole batch.
         y: (N, D) those of the other, row by row of the same samples.
@@ -49,96 +52,93 @@ def vicreg(
     """
     if x.shape != y.shape:
         raise ValueError(f"branches of shapes {tuple(x.shape)} and {tuple(y.shape)}")
-    same = invariance(x, y)
-    (var_x, cov_x), (var_y, cov_y) = spread(x), spread(y)
-    variances, covariances = (var_x + var_y) / 2, cov_x + cov_y
-    loss = invariance_weight * same + variance_weight * variances + covariance_weight * covariances
-    return VicregLoss(loss, same, variances, covariances)
+    if len(x) < 2:
+        raise ValueError(f"{len(x)} row has no variance; VICReg wants a batch of two at least")
+    same, variance, covariance = _parts(wide(x), wide(y))
+    loss = invariance_weight * same + variance_weight * variance + covariance_weight * covariance
+    return VicregLoss(loss, same, variance, covariance)
 
 
-def invariance(x: Tensor, y: Tensor) -> Tensor:
-    """Mean squared difference of rows and columns (equation 5, over D as in the paper's code)."""
-    return F.mse_loss(wide(x), wide(y))
-
-
-def variance(z: Tensor) -> Tensor:
-    """Mean of max(0, 1 - sqrt(var + 1e-4)) over columns (equation 1); see `spread`."""
-    return spread(z)[0]
-
-
-def covariance(z: Tensor) -> Tensor:
-    """Sum of squares beside the diagonal of the covariance, over D (equation 4); see `spread`."""
-    return spread(z)[1]
-
-
-def spread(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance and covariance terms of one branch, which share its centred rows.
+class _Parts(torch.autograd.Function):
+    """The three parts with their derivatives by hand: the centred rows are all that is kept.
 
     With fewer rows than columns the D x D matrix is never made: X'X and XX' have one Frobenius
-    norm, and the diagonal of the first is the sum of squares of each column.
+    norm, and the diagonal of the first is the sum of squares of each column. Derivatives of all
+    parts need none of centring: columns of what it would act on have the mean 0, or that of x - y.
 
-    Args:
-        z: (N, D); half precisions are computed with in float32.
-
-    Raises:
-        ValueError: fewer than two rows, which have no variance.
-    """
-    if len(z) < 2:
-        raise ValueError(f"{len(z)} row has no variance; VICReg wants a batch of two at least")
-    terms: tuple[Tensor, Tensor] = _spread(wide(z))
-    return terms
-
-
-class _Spread(torch.autograd.Function):
-    """Both terms with their derivatives by hand: one centred copy is all that is kept.
-
-    Columns of the derivative have the mean 0 as those of the centred rows do, so that centring
-    needs no derivative of its own.
+    What costs time beside the products is memory that nobody has touched yet. The centred rows
+    become the derivative block by block, so that the backward pass may be taken once.
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor) -> tuple[Tensor, Tensor]:
-        rows, columns = z.shape
-        with torch.autocast(z.device.type, enabled=False):
-            x = z - z.mean(0)
-            squares = torch.linalg.vector_norm(x, dim=0).square_()
-            deviation = (squares / (rows - 1) + EPSILON).sqrt_()
-            is_gram = rows < columns
-            product = x @ x.T if is_gram else x.T @ x
-            if is_gram:
-                total = _sum_of_squares(product) - _sum_of_squares(squares)
-            else:
-                product.fill_diagonal_(0)
-                total = _sum_of_squares(product)
-            ctx.scale = 1 / ((rows - 1) ** 2 * columns)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, product, squares, deviation)
-        short = F.relu(1 - deviation).mean()
-        return short, (total * ctx.scale).to(z.dtype)
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows, columns = x.shape
+        centred = x.new_empty(2, rows, columns)
+        means, squares = x.new_empty(2, 2, columns)
+        same = x.new_zeros(())
+        for part in _blocks(x):
+            same += (x[:, part] - y[:, part]).square_().sum()
+            for n, z in enumerate((x, y)):
+                own = centred[n, :, part]
+                torch.mean(z[:, part], 0, out=means[n, part])
+                torch.sub(z[:, part], means[n, part], out=own)
+                # not `vector_norm` along the rows, which takes fifteen times as long on CPUs
+                torch.sum(own.square(), 0, out=squares[n, part])
+        deviations = (squares / (rows - 1) + EPSILON).sqrt_()
+        products, total = _products(centred, squares)
+        ctx.scale = 1 / ((rows - 1) ** 2 * columns)
+        ctx.save_for_backward(centred, means, products, squares, deviations)
+        variance = torch.relu(1 - deviations).mean()
+        return same / x.numel(), variance, (total * ctx.scale).to(x.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *slopes: Tensor | None) -> Tensor | None:
-        x, product, squares, deviation = ctx.saved_tensors
-        rows, columns = x.shape
-        of_variance, of_covariance = slopes
-        by_column = torch.zeros_like(squares)
-        if of_variance is not None:
-            by_column -= of_variance * (deviation < 1) / (deviation * ((rows - 1) * columns))
-        if of_covariance is None:
-            alone: Tensor = x * by_column
-            return alone
+    def backward(ctx: Any, of_same: Tensor, of_variance: Tensor, of_covariance: Tensor) -> Any:
+        centred, means, products, squares, deviations = ctx.saved_tensors
+        _, rows, columns = centred.shape
+        is_gram = rows < columns
+        apart = of_same * (2 / (rows * columns))
         factor = 4 * ctx.scale * of_covariance
-        if rows < columns:
+        by_column = (deviations < 1) / deviations * (-of_variance / (2 * (rows - 1) * columns))
+        if is_gram:
             by_column -= factor * squares
-            return torch.addmm(x * by_column, product * factor, x)
-        return torch.addmm(x * by_column, x, product * factor)
+        matrices = products * factor
+        matrices.diagonal(dim1=1, dim2=2).add_(apart)
+        # x - y is the centred x, less the centred y, and the difference of their means
+        shift = apart * (means - means.flip(0))
+        for part in _blocks(centred[0]) if is_gram else (slice(None),):
+            own = centred[:, :, part]
+            slopes = torch.addcmul(shift[:, None, part], own, by_column[:, None, part])
+            slopes[0].addcmul_(own[1], apart, value=-1)
+            slopes[1].addcmul_(own[0], apart, value=-1)
+            # in place, which autocast leaves alone
+            slopes.baddbmm_(*((matrices, own) if is_gram else (own, matrices)))
+            own.copy_(slopes)
+        return centred[0], centred[1]
 
 
-_spread: Callable[[Tensor], Any] = _Spread.apply
+_parts: Callable[[Tensor, Tensor], Any] = _Parts.apply
+
+
+def _products(centred: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """XX' or X'X of both branches, whichever is smaller, and the squares beside X'X's diagonal."""
+    with torch.autocast(centred.device.type, enabled=False):
+        if centred.shape[1] < centred.shape[2]:
+            products = centred @ centred.mT
+            return products, _sum_of_squares(products) - _sum_of_squares(squares)
+        products = centred.mT @ centred
+        products.diagonal(dim1=1, dim2=2).zero_()
+        return products, _sum_of_squares(products)
 
 
 def _sum_of_squares(values: Tensor) -> Tensor:
     """In float64, as the difference of two such sums is wanted."""
     norm: Tensor = torch.linalg.vector_norm(values, dtype=torch.float64)
     return norm.square()
+
+
+def _blocks(z: Tensor) -> Iterator[slice]:
+    """Columns that are worked on at a time."""
+    rows, columns = z.shape
+    width = max(1, _BLOCK // rows) if z.device.type == "cpu" else columns
+    return (slice(i, i + width) for i in range(0, columns, width))

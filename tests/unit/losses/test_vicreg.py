@@ -55,16 +55,41 @@ def test_loss_and_gradient__equal_the_formulas(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("shape", [TALL, WIDE])
 def test_parts__equal_the_formulas_one_by_one(shape: tuple[int, int]) -> None:
     x, y = branches(shape)
-    for found, expected in (
-        (own.invariance(x, y), (x - y).square().mean()),
-        (own.variance(x), variance(x)),
-        (own.covariance(x), covariance(x)),
-    ):
-        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-        for slope, wanted in zip(
-            torch.autograd.grad(found, (x,)), torch.autograd.grad(expected, (x,)), strict=True
-        ):
-            torch.testing.assert_close(slope, wanted, rtol=1e-10, atol=1e-12)
+    expected = {
+        "invariance": (x - y).square().mean(),
+        "variance": (variance(x) + variance(y)) / 2,
+        "covariance": covariance(x) + covariance(y),
+    }
+    for name, wanted in expected.items():
+        found = getattr(own.vicreg(x, y), name)
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+        slopes = torch.autograd.grad(found, (x, y))
+        # an error of one part, such as a branch's shift, must not hide behind another's size
+        known = torch.autograd.grad(wanted, (x, y), materialize_grads=True)
+        torch.testing.assert_close(slopes, known, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(5, 47), (12, 12), (12, 9)])
+@pytest.mark.parametrize("numbers", [1, 33, 100])
+def test_blocks__of_any_width_give_the_same(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], numbers: int
+) -> None:
+    monkeypatch.setattr(own, "_BLOCK", numbers)
+    source = torch.Generator().manual_seed(3)
+    x, y = (3 + torch.randn(shape, generator=source).double() for _ in range(2))
+    x, y = x.requires_grad_(), (y / 2).requires_grad_()
+    found, expected = own.vicreg(x, y).loss, published(x, y)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    slopes, known = (torch.autograd.grad(loss, (x, y)) for loss in (found, expected))
+    torch.testing.assert_close(slopes, known, rtol=1e-10, atol=1e-12)
+
+
+def test_backward__is_refused_a_second_time_as_its_rows_are_gone() -> None:
+    x, y = branches(WIDE)
+    found = own.vicreg(x, y).loss
+    torch.autograd.grad(found, (x, y), retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(found, (x, y))
 
 
 def test_weights__are_those_of_the_parts() -> None:
@@ -94,6 +119,6 @@ def test_half_precision__is_computed_with_in_float32() -> None:
 
 def test_bad_shapes__are_refused() -> None:
     with pytest.raises(ValueError, match="a batch of two at least"):
-        own.spread(torch.ones(1, 4))
+        own.vicreg(torch.ones(1, 4), torch.ones(1, 4))
     with pytest.raises(ValueError, match="shapes"):
         own.vicreg(torch.ones(4, 4), torch.ones(3, 4))
