@@ -46,6 +46,7 @@ def images_page() -> list[str]:
 
 
 def _row(entry: dict[str, Any]) -> str:
-    keys = ("base", "mpi", "from", "device", "comm")
+    origin = f"{entry['from']} {entry.get('release', '')}".strip()
     measured = (str(entry.get(key) or "") for key in ("minutes", "gb"))
-    return row(*(str(entry[key]) for key in keys), str(entry["date"] or "never"), *measured)
+    words = (entry["base"], entry["mpi"], origin, entry["device"], entry["comm"])
+    return row(*map(str, words), str(entry["date"] or "never"), *measured)

@@ -87,8 +87,8 @@ def refuse_unfit(source: MpiSource, family: str) -> None:
         raise ConfigError(f"--mpi-source: {source.path}: cannot be read: {e.strerror}") from e
     except (tarfile.TarError, EOFError) as e:
         raise ConfigError(
-            f"--mpi-source: {source.path}: is no tar archive ({e}); a proxy may have sent a page "
-            "in its place: fetch it again"
+            f"--mpi-source: {source.path}: is no tar archive, or half of one; a proxy may have "
+            "sent a page in its place: fetch it again"
         ) from e
     folder = first.name.removeprefix("./").partition("/")[0] if first else ""
     if not re.match(rf"{family}(?![a-z])", folder):

@@ -72,9 +72,9 @@ def command(
 ) -> None:
     """Build the image of a job, of a definition, or of a combination of options; needs no root.
 
-    Each layer (system, python, horovod, labels) is kept in the user's cache under a digest of all
-    that makes it, so a build that failed or was interrupted goes on where it was. The image takes
-    its place at the end, once its test has passed.
+    Each layer (system, mpi, python, horovod, labels) is kept in the user's cache under a digest of
+    all that makes it, so a build that failed or was interrupted goes on where it was. The image
+    takes its place at the end, once its test has passed.
     """
     given = {"family": mpi, "mpi_from": mpi_from, "mpi_version": mpi_version, "device": device}
     given |= {"comm": comm, "base": base, "mirror": mirror, "pip_index": pip_index}

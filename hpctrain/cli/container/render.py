@@ -35,7 +35,8 @@ def command(
 ) -> None:
     """Write the Apptainer definition of an image, for a job, a site, or by options alone.
 
-    It needs no other file, and every run directory has one, container.def.
+    It needs no other file than the archive of the MPI that you may name; every run directory has
+    one, container.def.
     """
     given = {"family": mpi, "mpi_from": mpi_from, "mpi_version": mpi_version, "device": device}
     given |= {"comm": comm, "base": base, "mirror": mirror, "pip_index": pip_index}

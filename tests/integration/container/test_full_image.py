@@ -30,6 +30,7 @@ def test_full_image__says_what_is_in_it(full_image: Path, user: User) -> None:
         "hpctrain.mpi": "openmpi:4.1.4",
         "hpctrain.mpi.soname": "libmpi.so.40",
         "hpctrain.pmi": "pmix",
+        "hpctrain.pmix": "4.2.2",
         "hpctrain.horovod": versions()["horovod"],
         "hpctrain.glibc": "2.36",
     }

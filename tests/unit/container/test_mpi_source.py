@@ -71,6 +71,7 @@ def test_archive__says_what_is_wrong_with_it(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as found:
             refuse_unfit(MpiSource(str(path), "1.0"), family)
         assert str(found.value).startswith(f"--mpi-source: {path}: ")
+        assert "\n" not in str(found.value)
         return str(found.value)
 
     page = tmp_path / "openmpi-1.0.tar.gz"
