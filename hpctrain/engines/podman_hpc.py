@@ -15,8 +15,11 @@ _USERS = ("--userns", "--mpi", "--cuda-mpi", "--openmpi-pmi2", "--openmpi-pmix")
 """Words that say who the user is inside: podman's own, and NERSC's modules for MPI."""
 _KEPT = "--userns=keep-id"
 _MESSAGES = "PMIX_MCA_gds"
-"""How PMIx hands data over: by files in the host's /tmp, which the image does not show, unless
-told otherwise; ranks of Open MPI 5 then fail in MPI_Init."""
+"""How PMIx hands data over: by files of the launcher, which the image may not show, unless told
+otherwise; ranks of Open MPI 5 then fail in MPI_Init."""
+_FILES = "/tmp"  # noqa: S108
+"""Where mpirun keeps files for its ranks; Open MPI 5 reads the topology there, or dies. Other
+engines show this folder by themselves."""
 
 
 class PodmanHpcEngine(Engine):
@@ -48,8 +51,10 @@ class PodmanHpcEngine(Engine):
         words += ["--network=host", "--ipc=host", "--pid=host"]
         words += [] if any(a.partition("=")[0] in _USERS for a in box.args) else [_KEPT]
         words += box.args
-        for bind in box.binds:
-            words += ["--volume", _with_target(bind)]
+        binds = [_with_target(bind) for bind in box.binds]
+        own = any(str(bind).split(":")[1] == _FILES for bind in binds)
+        for bind in binds if own else [_with_target(_FILES), *binds]:
+            words += ["--volume", bind]
         if box.workdir:
             words += ["--workdir", box.workdir]
         names = [*_LAUNCHERS, *_OURS, *(name for name in box.passed if name not in _SKIPPED)]

@@ -97,7 +97,7 @@ command=(
   --kill-on-bad-exit=0 --wait=30 --mpi=pmix
   /bin/sh "$run/rank.sh"
   env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE
-  podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --openmpi-pmix
+  podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --openmpi-pmix --volume /tmp:/tmp
   --volume /home/user/data/mantle:/home/user/data/mantle --volume "$run:$run" --workdir "$run"
   --env 'OMPI_*' --env 'PMIX_*' --env 'PMI_*' --env 'PALS_*' --env 'MPI_LOCAL*' --env 'SLURM_*'
   --env 'SLURMD_*' --env 'HPCTRAIN_*' --env RANK --env WORLD_SIZE --env LOCAL_RANK

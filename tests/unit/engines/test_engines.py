@@ -67,6 +67,8 @@ def test_command__podman_names_every_variable():
         '--env "LD_LIBRARY_PATH=$library_path" --env "A=1" i.sif'
     )
     assert "--env PMIX_MCA_gds=hash " in text
+    assert "--volume /tmp:/tmp " in text
+    assert "--volume /tmp:/tmp " not in line("podman-hpc", binds=["/scratch/me:/tmp"])
     assert "=hash" not in line("podman-hpc", passed=["PMIX_MCA_gds"])
     shared = line("podman-hpc", ranks_per_node=2)
     assert shared.startswith("env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK ")
