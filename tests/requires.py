@@ -68,6 +68,10 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: _can_build_images(),
     ),
     "charliecloud": ("no ch-run (Debian: charliecloud-runtime)", lambda: shutil.which("ch-run")),
+    "podman": (
+        "no podman for ordinary users (Debian: podman, runc, uidmap, fuse-overlayfs)",
+        lambda: all(map(shutil.which, ("podman", "newuidmap", "fuse-overlayfs"))),
+    ),
     "mpich": ("no MPICH beside the environment (make test installs it)", MPICH.is_file),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),

@@ -14,6 +14,12 @@ variables, which under mpirun make each rank the first, and wait for the others 
 _USERS = ("--userns", "--mpi", "--cuda-mpi", "--openmpi-pmi2", "--openmpi-pmix")
 """Words that say who the user is inside: podman's own, and NERSC's modules for MPI."""
 _KEPT = "--userns=keep-id"
+_MESSAGES = "PMIX_MCA_gds"
+"""How PMIx hands data over: by files of the launcher, which the image may not show, unless told
+otherwise; ranks of Open MPI 5 then fail in MPI_Init."""
+_FILES = "/tmp"  # noqa: S108
+"""Where mpirun keeps files for its ranks; Open MPI 5 reads the topology there, or dies. Other
+engines show this folder by themselves."""
 
 
 class PodmanHpcEngine(Engine):
@@ -45,13 +51,17 @@ class PodmanHpcEngine(Engine):
         words += ["--network=host", "--ipc=host", "--pid=host"]
         words += [] if any(a.partition("=")[0] in _USERS for a in box.args) else [_KEPT]
         words += box.args
-        for bind in box.binds:
-            words += ["--volume", _with_target(bind)]
+        binds = [_with_target(bind) for bind in box.binds]
+        own = any(str(bind).split(":")[1] == _FILES for bind in binds)
+        for bind in binds if own else [_with_target(_FILES), *binds]:
+            words += ["--volume", bind]
         if box.workdir:
             words += ["--workdir", box.workdir]
         names = [*_LAUNCHERS, *_OURS, *(name for name in box.passed if name not in _SKIPPED)]
         for name in dict.fromkeys(n for n in names if n in _OURS or not n.startswith("HPCTRAIN_")):
             words += ["--env", name]
+        if _MESSAGES not in {*box.passed, *box.env}:
+            words += ["--env", f"{_MESSAGES}=hash"]
         if box.library_path:
             words += ["--env", ShellText("LD_LIBRARY_PATH=", LIBRARY_PATH)]
         for name, value in sorted(box.env.items()):
@@ -59,9 +69,15 @@ class PodmanHpcEngine(Engine):
         return [*words, box.image.removeprefix("docker://")]
 
     def inspect(self, image: str) -> list[str]:
-        """Of the store of this user."""
+        """Of the user's store and of migrated images; `image inspect` knows the first alone."""
         name = image.removeprefix("docker://")
-        return [self.program, "image", "inspect", "--format", "{{json .Labels}}", name]
+        return [self.program, "images", "--format", "{{json .Labels}}", name]
+
+    def read_labels(self, text: str) -> dict[str, str]:
+        """A line for each store that has the image."""
+        if not text.strip():
+            raise ValueError(f"{self.program} images lists no such image; pull or migrate it first")
+        return super().read_labels(text.splitlines()[0])
 
 
 def _with_target(bind: str) -> str:

@@ -97,12 +97,13 @@ command=(
   --kill-on-bad-exit=0 --wait=30 --mpi=pmix
   /bin/sh "$run/rank.sh"
   env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE
-  podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --openmpi-pmix
+  podman-hpc run --rm --gpu --network=host --ipc=host --pid=host --openmpi-pmix --volume /tmp:/tmp
   --volume /home/user/data/mantle:/home/user/data/mantle --volume "$run:$run" --workdir "$run"
   --env 'OMPI_*' --env 'PMIX_*' --env 'PMI_*' --env 'PALS_*' --env 'MPI_LOCAL*' --env 'SLURM_*'
   --env 'SLURMD_*' --env 'HPCTRAIN_*' --env RANK --env WORLD_SIZE --env LOCAL_RANK
   --env LOCAL_WORLD_SIZE --env OMP_NUM_THREADS --env PYTHONPATH --env HOROVOD_FUSION_THRESHOLD
-  --env CUDA_VISIBLE_DEVICES --env "UCX_TLS=sm,tcp" hpctrain:1 /bin/sh "$run/image.sh" inside
+  --env CUDA_VISIBLE_DEVICES --env PMIX_MCA_gds=hash --env "UCX_TLS=sm,tcp" hpctrain:1 /bin/sh
+  "$run/image.sh" inside
   python3 -m hpctrain.train "$run"
 )
 trap '' USR1  # the launcher begins so, or a warning before it listens would kill it

@@ -20,7 +20,7 @@ class Login:
     def __init__(self, user: User, folder: Path) -> None:
         self.user = user
         self.python = folder / "venv" / "bin" / "python"
-        venv = [_system_python(), "-m", "venv", "--without-pip", folder / "venv"]
+        venv = [system_python(), "-m", "venv", "--without-pip", folder / "venv"]
         subprocess.run(venv, check=True)
         subprocess.run([sys.executable, "-c", _BUILD, str(folder)], cwd=REPO, check=True)
         (wheel,) = folder.glob("hpctrain-*.whl")
@@ -36,7 +36,7 @@ class Login:
         return self.user.run(*command, cwd=cwd, env=env, timeout=timeout)
 
 
-def _system_python() -> str:
+def system_python() -> str:
     """An interpreter that others than root can read as well."""
     own = Path(sys.base_prefix)
     is_open = all(folder.stat().st_mode & 0o005 == 0o005 for folder in (own, *own.parents))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,9 +26,9 @@ class OpenPython:
         folder.mkdir()
         self.folders, self.python = [folder], folder / "own" / "bin" / "python3"
         self.libraries = [f"{folder}/{part}/lib" for part in ("base", "own")]
-        _link(own, folder / "own")
+        _link(own, folder / "own", "mpich", "roc-validator")
         if own != base:
-            _link(base, folder / "base")
+            _link(base, folder / "base", "site-packages", "test", "share")
             _make_venv(folder)
 
     def moved(self, program: str | Path | None) -> str:
@@ -42,13 +43,17 @@ def _is_open(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
 
 
-def _link(source: Path, target: Path) -> None:
-    """A copy that takes no room; where that cannot be, one that does."""
-    words = ["cp", "--archive", "--link", str(source), str(target)]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        subprocess.run(["rm", "-rf", str(target)], check=True)
-        words.remove("--link")
-        subprocess.run(words, check=True)
+def _link(source: Path, target: Path, *skipped: str) -> None:
+    """A copy that takes no room, where both are on one disk."""
+    ignore = shutil.ignore_patterns(*skipped)
+    shutil.copytree(source, target, symlinks=True, ignore=ignore, copy_function=_link_file)
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _make_venv(folder: Path) -> None:

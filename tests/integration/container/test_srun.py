@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.container.boxes import render_shown, shown, site
 from tests.integration.container.test_mismatch import IMAGES_OWN, container, settings
+from tests.integration.container.two_nodes import needs_netns
 from tests.integration.slurm.cluster import Cluster
 from tests.requires import requires
 from tests.runs import SmallRun, make_small
@@ -30,11 +31,6 @@ def run_job(cluster: Cluster, run: Path) -> tuple[str, str]:
     """Hand a run in and wait; returns the exit code and what it printed."""
     job = cluster.wait(cluster.submit(run / "run.slurm"), seconds=180)
     return job["ExitCode"], "".join(p.read_text() for p in sorted((run / "logs").glob("*.out")))
-
-
-def needs_netns(cluster: Cluster) -> None:
-    if cluster.mode != "netns":
-        pytest.skip("Slurm's PMIx needs a folder of each node's own, so nodes in namespaces")
 
 
 @pytest.mark.parametrize(

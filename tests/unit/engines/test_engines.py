@@ -66,6 +66,10 @@ def test_command__podman_names_every_variable():
     assert text.endswith('--env "LD_LIBRARY_PATH=$library_path" --env A=1 i.sif') or text.endswith(
         '--env "LD_LIBRARY_PATH=$library_path" --env "A=1" i.sif'
     )
+    assert "--env PMIX_MCA_gds=hash " in text
+    assert "--volume /tmp:/tmp " in text
+    assert "--volume /tmp:/tmp " not in line("podman-hpc", binds=["/scratch/me:/tmp"])
+    assert "=hash" not in line("podman-hpc", passed=["PMIX_MCA_gds"])
     shared = line("podman-hpc", ranks_per_node=2)
     assert shared.startswith("env PODMANHPC_LOCALID_VAR=HPCTRAIN_LOCAL_RANK ")
     assert " PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE podman-hpc shared-run " in shared
@@ -82,6 +86,14 @@ def test_command__podman_takes_names_of_its_store():
     engine = ENGINES["podman-hpc"]()
     assert engine.command(Box("docker://a/b:1"))[-1] == "a/b:1"
     assert engine.inspect("docker://a/b:1")[-1] == "a/b:1"
+
+
+def test_read_labels__podman_has_a_line_for_each_store():
+    engine = ENGINES["podman-hpc"]()
+    assert engine.read_labels('{"a": "1"}\n{"a": "2"}\n') == {"a": "1"}
+    assert engine.read_labels("null\n") == {}
+    with pytest.raises(ValueError, match="lists no such image; pull or migrate it first"):
+        engine.read_labels("\n")
 
 
 def test_shquote__text_with_variables():
