@@ -57,7 +57,7 @@ def test_tmpdir__that_images_do_not_show_is_shown(small, base_image, hidden, mon
     """Many a site gives each job a TMPDIR of its own, on a disk of the node."""
     run = render(small, base_image, "hidden", IMAGES_OWN)
     monkeypatch.setenv("TMPDIR", hidden)
-    code, said = start(run, seconds=90)
+    code, said = start(run, seconds=60)
     assert code == 0, said
     assert "2 ranks on 1 node, mpi, cpu" in said
 
@@ -69,7 +69,7 @@ def test_open_mpi_that_was_moved__does_not_mislead_the_images(small, base_image)
         pytest.skip("no Open MPI 4 beside the environment (make test installs it)")
     own = {"LD_LIBRARY_PATH": str(libraries), "MPI4PY_LIBMPI": str(libraries / "libmpi.so.40")}
     run = render(small, base_image, "moved", own)
-    code, said = start(run, seconds=90)
+    code, said = start(run, seconds=60)
     assert code == 0, said
     assert "2 ranks on 1 node, mpi, cpu" in said
 
@@ -79,7 +79,7 @@ def test_tmpdir__that_is_full_is_explained(small, base_image, full, monkeypatch)
     run = render(small, base_image, "full", IMAGES_OWN)
     with monkeypatch.context() as patch:
         patch.setenv("TMPDIR", full)
-        code, said = start(run, seconds=90)
+        code, said = start(run, seconds=60)
     assert code, said
     assert "PMIX ERROR: OUT-OF-RESOURCE" in said
     assert "first step done" not in said

@@ -21,7 +21,7 @@ LINES = [
      "line 1056", "does not find what the launcher"),
     ("[vm:03116] PMIX ERROR: ERROR in file src/mca/gds/ds12/gds_ds12_lock_pthread.c at line 169",
      "does not find what the launcher"),
-    ("  opal_shmem_base_select failed", "does not find what the launcher"),
+    ("opal_shmem_base_select failed", "does not find what the launcher"),
     ("[vm:06888] PMIX ERROR: PMIX_ERR_UNPACK_READ_PAST_END_OF_BUFFER in file bfrop_pmix41.c at "
      "line 625", "same PMI"),
     ("[unset]: launcher not compatible with PMI1 client", "same PMI"),
