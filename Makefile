@@ -57,7 +57,7 @@ demo: setup
 	@jobs/mantle/run.sh
 	@hpctrain report jobs/mantle
 
-test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/mpich/.installed $(VENV)/roc-validator/.installed
+test: setup horovod $(VENV)/openmpi4/.installed $(VENV)/mpich/.installed $(VENV)/mpich4/.installed $(VENV)/roc-validator/.installed
 	@code=0; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/unit tests/golden || code=1; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile tests/e2e tests/integration/{mpi,pbs} || code=1; \
@@ -74,6 +74,12 @@ $(VENV)/openmpi4/.installed: $(VENV)/.installed
 $(VENV)/mpich/.installed: $(VENV)/.installed
 	@$(PYTHON) -m venv --without-pip $(VENV)/mpich
 	@$(BIN)/python -m pip --python $(VENV)/mpich/bin/python install --quiet --disable-pip-version-check 'mpich==5.0.2'
+	@touch $@
+
+# what is replaced in them by the one above
+$(VENV)/mpich4/.installed: $(VENV)/.installed
+	@$(PYTHON) -m venv --without-pip $(VENV)/mpich4
+	@$(BIN)/python -m pip --python $(VENV)/mpich4/bin/python install --quiet --disable-pip-version-check 'mpich==4.1.3'
 	@touch $@
 
 # the validator of RO-Crates wants an older rich than the rest, so it has an environment of its own

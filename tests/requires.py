@@ -23,6 +23,8 @@ ROC_VALIDATOR = BIN.parent / "roc-validator" / "bin" / "python"
 """An environment of its own, because the validator wants an older rich than this one has."""
 MPICH = BIN.parent / "mpich" / "bin" / "mpiexec.hydra"
 """Another MPI than the environment's, with a launcher of its own."""
+MPICH4 = BIN.parent / "mpich4"
+"""An older one for images: its library has the name of the newer one's."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -73,6 +75,7 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: all(map(shutil.which, ("podman", "newuidmap", "fuse-overlayfs"))),
     ),
     "mpich": ("no MPICH beside the environment (make test installs it)", MPICH.is_file),
+    "mpich4": ("no MPICH 4 beside the environment (make test installs it)", MPICH4.is_dir),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),

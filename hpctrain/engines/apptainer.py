@@ -17,6 +17,7 @@ class ApptainerEngine(Engine):
 
     program = "apptainer"
     prefix = "APPTAINERENV_"
+    binds_variable = "APPTAINER_BIND"
     makes_namespaces = True
 
     def command(self, box: Box) -> list[str]:
@@ -57,3 +58,4 @@ class SingularityEngine(ApptainerEngine):
 
     program = "singularity"
     prefix = "SINGULARITYENV_"
+    binds_variable = "SINGULARITY_BIND"

@@ -10,12 +10,16 @@ from typing import ClassVar, Literal
 
 from hpctrain.shell_words import ShellVariable
 
-HOST_PREFIXES = ("OPAL_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX")
+HOST_PREFIXES = ("OPAL_PREFIX", "PMIX_PREFIX", "PMIX_INSTALL_PREFIX", "PRTE_PREFIX")
 """Where an Open MPI that was moved finds its parts; its mpirun sets them for every rank."""
 LIBRARY_PATH = ShellVariable("library_path")
 """Variable of the run script with the folders that go first among the image's libraries."""
 SINGLE_COPY = "OMPI_MCA_btl_vader_single_copy_mechanism"
 """Open MPI 4: how ranks of a node read each other's memory; `none`: by a copy in shared memory."""
+CMA = "MPIR_CVAR_CH4_CMA_ENABLE"
+"""MPICH 5: whether they read it at all; `0`: by a copy in shared memory."""
+APART = {"openmpi": (SINGLE_COPY, "none"), "mpich": (CMA, "0")}
+"""Family of MPI to what keeps ranks from memory that they cannot read, and its value."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Engine(ABC):
     prefix: ClassVar[str] = ""
     """What stands in front of the names of variables that are set inside alone; empty: they are
     words of the command."""
+    binds_variable: ClassVar[str] = ""
+    """Variable with further folders to show, parted by commas; empty: there is none."""
     reads_image_environment: ClassVar[bool] = True
     """Whether it applies %environment of the definition that hpctrain renders."""
     makes_namespaces: ClassVar[bool] = False

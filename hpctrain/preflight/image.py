@@ -21,6 +21,7 @@ from hpctrain.preflight.images.host import host_facts
 from hpctrain.preflight.images.look import Look
 from hpctrain.preflight.images.namespace import namespace_findings
 from hpctrain.preflight.images.place import place_findings
+from hpctrain.preflight.images.shown import shown_findings
 from hpctrain.preflight.images.targets import target_findings
 from hpctrain.preflight.images.users import user_findings
 
@@ -70,6 +71,7 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
     yield from target_findings(engine, job.container.image, [*binds, str(run_dir)])
     yield from namespace_findings(job, site, engine, where)
     yield from user_findings(job, site, engine, where)
+    yield from shown_findings(job, site, engine, where)
     there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
     box = make_box(job, site, there, "/", [])
     # another Python than the image's own may bring its own MPI and packages; else labels say all

@@ -47,7 +47,7 @@ def enter_image(image: str, site: Site, folder: str, command: Sequence[str]) -> 
     box = box_of_site(Container(image=image), site, [*site.container.binds, RUN])
     words = engine.command(replace(box, workdir=RUN))
     facts: dict[str, Any] = {"exports": exports(engine, site)}
-    facts |= {"needs_user": engine.program == "ch-run", "is_apart": False}
+    facts |= {"needs_user": engine.program == "ch-run", "apart": ""}
     facts |= {"program": engine.program, "library_path": library_path(site)}
     values = {"job": None, "site": site, "run_dir": folder, "image": facts}
     return fill(_TEMPLATE, {**values, "enter_lines": pack([*words, *(command or SHELL)])})

@@ -10,7 +10,7 @@ from hpctrain.config.binds import bind_texts, stage_folder
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.engines import Engine, choose_engine, has_ranks_apart, make_box
-from hpctrain.engines.base import HOST_PREFIXES, LIBRARY_PATH
+from hpctrain.engines.base import CMA, HOST_PREFIXES, LIBRARY_PATH
 from hpctrain.errors import RenderError
 from hpctrain.launchers import choose_launcher
 from hpctrain.render.shell import shquote
@@ -31,7 +31,7 @@ class ImageStart:
         names: variables that every rank must get, beside the usual ones.
         copied: the image file and the folder of each node that it is copied to; empty: it is not.
         needs_user: whether the engine wants USER to be set.
-        is_apart: whether Open MPI of the image must not try to read another rank's memory.
+        apart: family of the MPI that must not try to read another rank's memory; empty: it may.
     """
 
     program: str
@@ -40,7 +40,7 @@ class ImageStart:
     names: list[str]
     copied: tuple[str, ...]
     needs_user: bool
-    is_apart: bool
+    apart: str
 
 
 def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
@@ -69,11 +69,16 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
         words = ["/bin/sh", _script(), "run", *copied, *words]
     needs_user = engine.program == "ch-run"
     names = [*_inside(engine, site), *(["USER"] if needs_user else [])]
+    apart, lines = _apart(job, site), exports(engine, site)
+    names += [CMA] if apart == "mpich" else []
+    return ImageStart(engine.program, words, lines, names, copied, needs_user, apart)
+
+
+def _apart(job: Job, site: Site) -> str:
+    """MPICH 5 ends a job at its first large message, whether it is the image's or the host's."""
     own = site.container
-    is_apart = own.mpi == "openmpi" and own.abi == "hybrid" and has_ranks_apart(job, site)
-    return ImageStart(
-        engine.program, words, exports(engine, site), names, copied, needs_user, is_apart
-    )
+    is_left = own.mpi == "openmpi" and own.abi == "bind"
+    return own.mpi if has_ranks_apart(job, site) and not is_left else ""
 
 
 def exports(engine: Engine, site: Site) -> list[str]:

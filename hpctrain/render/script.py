@@ -8,6 +8,7 @@ from typing import Any
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.config.walltime import format_walltime
+from hpctrain.engines import choose_engine
 from hpctrain.launchers import Launcher
 from hpctrain.launchers import choose_launcher as choose_launcher
 from hpctrain.render.command import (
@@ -38,7 +39,9 @@ def run_script(job: Job, site: Site, inputs: Inputs) -> str:
 
 def rank_script(job: Job, site: Site) -> str:
     """Text of rank.sh."""
-    return fill("schedulers/rank.sh.j2", {"site": site, "resources": job.resources})
+    facts: dict[str, Any] = {"site": site, "resources": job.resources}
+    facts["binds_variable"] = choose_engine(job, site).binds_variable if job.container else ""
+    return fill("schedulers/rank.sh.j2", facts)
 
 
 def needs_pbs_rsh(job: Job, site: Site) -> bool:
@@ -111,7 +114,7 @@ def _image_facts(job: Job, site: Site, inputs: Inputs, launcher: Launcher) -> di
         "program": start.program,
         "exports": start.exports,
         "needs_user": start.needs_user,
-        "is_apart": start.is_apart,
+        "apart": start.apart,
         "library_path": library_path(site),
         "copy_lines": copy_lines(job, site, inputs, launcher, "copy"),
         "remove_lines": copy_lines(job, site, inputs, launcher, "remove"),

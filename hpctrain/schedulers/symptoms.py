@@ -54,7 +54,29 @@ _LINES = (
         "load the module that has it: modules: of the site file",
     ),
     (
+        r"PMIX ERROR: (PMIX_ERR_)?(OUT-OF-RESOURCE|FILE_WRITE_FAILURE)|"
+        r"PMIx server's listener thread failed",
+        "the folder in which MPI keeps its own files, TMPDIR or else /tmp of a node, is full",
+        "make room there (df -h), or set TMPDIR to a folder of the node's disk that has some",
+    ),
+    (
+        r"PMIX_ERR_FILE_OPEN_FAILURE|gds_ds12_lock_pthread|opal_shmem_base_select failed|"
+        r"orte_session_dir failed|help-pmix-pmix3x",
+        "MPI in the image does not find what the launcher of its node has laid down for it, in "
+        "TMPDIR or else /tmp, or where the image's own parts lie",
+        "leave out --contain and --no-mount in container.args; with Charliecloud start with TMPDIR "
+        "in /tmp; take OPAL_PREFIX and its kind out of container.env",
+    ),
+    (
+        r"process_vm_readv failed|Read -1, expected \d+, errno = 1\b",
+        "ranks of a node cannot read each other's memory: each has a user namespace of its own",
+        "set one_namespace: true in the site's container, or in launch.env "
+        "MPIR_CVAR_CH4_CMA_ENABLE: '0' (MPICH) or OMPI_MCA_btl_vader_single_copy_mechanism: none "
+        "(Open MPI 4)",
+    ),
+    (
         r"not built with SLURM'?s PMI|direct launched using \"srun\"|PMI2?_Init|PMIX ERROR|"
+        r"launcher not compatible with PMI|unsupported PMI version|psquash_base_select failed|"
         r"OPAL ERROR: (Unreachable|Not initialized)|PMIx_Init",
         "the launcher and the program's MPI do not speak the same PMI",
         "in the site file choose launcher.kind: openmpi, or a --mpi= in launcher.args that "

@@ -57,6 +57,8 @@ unset SINGULARITY_CLEANENV SINGULARITY_CONTAINALL SINGULARITY_COMPAT
 library_path="$CRAY_LD_LIBRARY_PATH:$LD_LIBRARY_PATH"
 library_path=$(printf '%s' "$library_path" | tr -s : | sed 's/^://; s/:$//')
 export APPTAINERENV_LD_LIBRARY_PATH="$library_path"
+# Ranks with a user namespace each: MPICH 5 was seen to abort where one reads the memory of another.
+export MPIR_CVAR_CH4_CMA_ENABLE="${MPIR_CVAR_CH4_CMA_ENABLE:-0}"
 
 # state.json is rank 0's; the script only notes what rank 0 cannot say of itself.
 note() {

@@ -9,11 +9,12 @@ from hpctrain.config.finding import Finding, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.engines import Engine, has_ranks_apart
-from hpctrain.engines.base import SINGLE_COPY
+from hpctrain.engines.base import APART
 from hpctrain.preflight.ask import SilentError, ask
 from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import wanted_by
 
+_FAULTS = {"openmpi": "Open MPI 4.1 may hang", "mpich": "MPICH 5 aborts"}
 _SUID = re.compile(r"^\w+_SUID_INSTALL=(?P<is_setuid>[01])$", re.MULTILINE)
 
 
@@ -21,7 +22,8 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
     """Warn of ranks that have a user namespace each, where they exchange gradients by MPI.
 
     Without setuid each start of the engine makes one, and CMA and XPMEM end at its border; Open MPI
-    4.1 was seen to send large messages for ever then, so the run script lets it not use them.
+    4.1 was seen to send large messages for ever then, and MPICH 5 to abort at the first one, so the
+    run script lets them not use it.
     apptainer-buildcfg(1).
     """
     wanted = wanted_by(job, site)
@@ -29,12 +31,14 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
         return
     ranks = f"each of {job.resources.ranks_per_node} ranks of a node"
     text = f"{_lead(engine)}, so {ranks} has a user namespace of its own, and"
-    is_hybrid = site.container.abi == "hybrid" or site.container.mpi != "openmpi"
-    if is_hybrid and wanted.env.get(SINGLE_COPY, "none") == "none":
+    family = site.container.mpi
+    name, off = APART[family]
+    is_left = family == "openmpi" and site.container.abi == "bind"
+    if not is_left and wanted.env.get(name, off) == off:
         yield warning(where, f"{text} large messages between them are slower; {_remedy(engine)}")
     else:
-        text = f"{text} Open MPI 4.1 may hang with large messages"
-        yield warning(where, f"{text}; set {SINGLE_COPY}: none in launch.env, or {_remedy(engine)}")
+        text = f"{text} {_FAULTS[family]} with large messages"
+        yield warning(where, f"{text}; set {name}: {off} in launch.env, or {_remedy(engine)}")
 
 
 def site_namespace_findings(site: Site, engine: Engine, where: str) -> Iterator[Finding]:

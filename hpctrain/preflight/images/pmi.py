@@ -112,15 +112,7 @@ def _versions(
     if not image.pmix or not offered:
         return
     own, theirs = number(image.pmix)[0], offered[0]
-    if own == theirs:
-        return
-    text = f"holds PMIx {image.pmix}, and srun's is {theirs}"
     if min(own, theirs) < 3 <= max(own, theirs):
-        # the first wire protocols; PMIx keeps 3 and newer compatible
+        # the first wire protocols; 3, 4 and 5 were seen to start each other's ranks
+        text = f"holds PMIx {image.pmix}, and srun's is {theirs}"
         yield error(where, f"{text}, which do not understand each other; build it with PMIx 3 or 4")
-    else:
-        yield warning(
-            where,
-            f"{text}; should MPI not start, set launch.env: {{PMIX_MCA_gds: hash}}, or build it "
-            f"with PMIx {theirs}",
-        )

@@ -86,7 +86,8 @@ def pmix_version(paths: list[str]) -> str:
     """Version of PMIx that comes along with MPI; it may be loaded no sooner than MPI starts."""
     folders = [os.path.join(os.path.dirname(p), part) for p in paths for part in PMIX_FOLDERS]
     near = [os.path.join(folder, "libpmix.so.2") for folder in folders]
-    for path in [*loaded("libpmix.so"), *near, "libpmix.so.2", *paths]:
+    # an Open MPI 4 may have one of its own, which is not that of the system beside it
+    for path in [*loaded("libpmix.so"), *near, *paths, "libpmix.so.2"]:
         try:
             function = ctypes.CDLL(path).PMIx_Get_version
         except (OSError, AttributeError):

@@ -20,6 +20,7 @@ from hpctrain.preflight.images.host import HostFacts, host_facts
 from hpctrain.preflight.images.look import Look, read_image
 from hpctrain.preflight.images.namespace import namespace_findings, site_namespace_findings
 from hpctrain.preflight.images.place import place_findings
+from hpctrain.preflight.images.shown import shown_findings
 from hpctrain.preflight.images.targets import target_findings
 from hpctrain.preflight.images.users import user_findings
 from hpctrain.render.texts import with_absolute_paths
@@ -51,6 +52,7 @@ def report_of_job(job: Job, site: Site, cwd: Path) -> ImageReport:
     report.findings += target_findings(engine, box.image, [*binds, str(run_dir)])
     report.findings += namespace_findings(job, site, engine, "image")
     report.findings += user_findings(job, site, engine, "image")
+    report.findings += shown_findings(job, site, engine, "image")
     return _sorted(report)
 
 

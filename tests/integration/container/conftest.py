@@ -17,6 +17,7 @@ from tests.integration.container.open_python import OpenPython
 from tests.integration.container.two_nodes import Desk
 from tests.integration.container.user import User, build, find_user, unpack
 from tests.integration.slurm.cluster import Cluster, start_cluster
+from tests.requires import MPICH4
 from tests.runs import newest
 
 HERE = Path(__file__).parent
@@ -40,6 +41,22 @@ def base_image(user: User) -> Path:
 def base_folder(user: User, base_image: Path) -> Path:
     """The same as a folder, for engines that start no SIF file."""
     return unpack(user, base_image)
+
+
+@pytest.fixture(scope="session")
+def mpich_image(user: User, base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small image with MPICH 4.1 beside Open MPI; `libmpi.so.12` leads to it."""
+    source = user.folder(user.cache) / "mpich4"
+    if not source.exists():
+        part = Path(tempfile.mkdtemp(dir=user.cache))
+        shutil.copytree(MPICH4, part / "mpich4", symlinks=True)  # readable to this user, too
+        subprocess.run(["chmod", "-R", "a+rX", str(part)], check=True)
+        (part / "mpich4").rename(source)
+        part.rmdir()
+    text = (HERE / "mpich.def").read_text().replace("@BASE@", str(base_image))
+    definition = tmp_path_factory.mktemp("mpich") / "mpich.def"
+    definition.write_text(text.replace("@MPICH@", str(source)))
+    return build(user, definition)
 
 
 @pytest.fixture(scope="session")

@@ -163,11 +163,13 @@ def test_wanted__variables_of_the_job_before_those_of_the_site(tmp_path):
     assert wanted_by(None, found.site).env == {"SLURM_MPI_TYPE": "pmix", "A": "1"}
 
 
-def test_fit__another_pmix_is_a_warning(fit):
-    image = with_facts(OPENMPI, pmix="5.0.3")
-    (line,) = fit(image, "{kind: srun, args: ['--mpi=pmix']}", "{}", SRUN)
-    assert line.startswith("warning: image: holds PMIx 5.0.3, and srun's is 4; ")
-    assert "PMIX_MCA_gds: hash" in line
+@pytest.mark.parametrize(
+    ("pmix", "words"),
+    [("2.2.5", ["error: image: holds PMIx 2.2.5, and srun's is 4, "]), ("3.2", [])],
+)
+def test_fit__pmix_3_and_newer_start_each_other(fit, pmix, words):
+    found = fit(with_facts(OPENMPI, pmix=pmix), "{kind: srun, args: ['--mpi=pmix']}", "{}", SRUN)
+    assert [line[: len(words[0])] for line in found] == words
 
 
 @pytest.mark.parametrize(

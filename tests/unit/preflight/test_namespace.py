@@ -6,7 +6,7 @@ import pytest
 
 from hpctrain.config.load import read_site
 from hpctrain.engines import ENGINES
-from hpctrain.engines.base import SINGLE_COPY
+from hpctrain.engines.base import CMA, SINGLE_COPY
 from hpctrain.preflight.images.namespace import namespace_findings, site_namespace_findings
 from tests.jobs import mantle
 
@@ -52,6 +52,13 @@ def test_namespace__singularity_has_no_such_option(found):
 def test_namespace__what_the_script_does_not_prevent_may_hang(found, settings, container):
     (line,) = found(*settings, container=container)
     assert f"Open MPI 4.1 may hang with large messages; set {SINGLE_COPY}: none in l" in line
+
+
+def test_namespace__mpich_aborts_where_the_script_does_not_prevent_it(found):
+    (line,) = found(container="{mpi: mpich, abi: bind, library_path: [/mpi]}")
+    assert "large messages between them are slower" in line
+    (line,) = found(f"launch.env.{CMA}='1'", container="{mpi: mpich}")
+    assert f"MPICH 5 aborts with large messages; set {CMA}: 0 in launch.env" in line
 
 
 def test_namespace__a_site_without_a_job_is_told_in_a_note(found, tmp_path):

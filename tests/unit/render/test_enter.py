@@ -39,7 +39,7 @@ def test_enter_job__as_its_ranks_do() -> None:
 def test_enter_job__runs_a_command_as_it_was_given() -> None:
     command = ("python3", "-c", "print(1); print(2)")
     text = enter("generic-slurm", *IMAGE, command=command)
-    assert shlex.split(text)[-3:] == ["python3", "-c", "print(1); print(2)"]
+    assert shlex.split(text.replace("\\\n", ""))[-3:] == ["python3", "-c", "print(1); print(2)"]
 
 
 def test_enter_job__without_an_image() -> None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from hpctrain.engines.base import SINGLE_COPY
+from hpctrain.engines.base import CMA, SINGLE_COPY
 from hpctrain.errors import ConfigError, RenderError
 from hpctrain.render.script import run_script
 from tests.jobs import BATCH, inputs, mantle
@@ -235,3 +235,22 @@ def test_script__ranks_that_cannot_read_each_others_memory_do_not_try(
     text = script(str(path), "container.image=x.sif", *settings)
     line = f'export {SINGLE_COPY}="${{{SINGLE_COPY}:-none}}"'
     assert text.splitlines().count(line) == is_set
+
+
+@pytest.mark.parametrize(
+    ("container", "is_set"),
+    [
+        ("{mpi: mpich}", True),
+        ("{mpi: mpich, abi: bind, library_path: [/mpi]}", True),
+        ("{mpi: mpich, one_namespace: true}", False),
+        ("{}", False),
+    ],
+)
+def test_script__the_same_for_mpich_of_image_and_host(tmp_path, container, is_set):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {container}\n"
+    )
+    text = script(str(path), "container.image=x.sif")
+    assert text.splitlines().count(f'export {CMA}="${{{CMA}:-0}}"') == is_set

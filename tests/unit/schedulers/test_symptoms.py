@@ -13,6 +13,19 @@ LINES = [
      "No such file or directory", "libmpi.so.40 is Open MPI"),
     ("error while loading shared libraries: libcudnn.so.9: cannot open", "library is missing"),
     ("The application appears to have been direct launched using \"srun\",", "same PMI"),
+    ("[vm:03898] PMIX ERROR: OUT-OF-RESOURCE in file pmix3x/pmix/src/mca/"
+     "common/dstore/dstore_segment.c at line 207", "MPI keeps its own files, TMPDIR"),
+    ("[vm:03891] PMIX ERROR: PMIX_ERR_FILE_WRITE_FAILURE in file src/mca/ptl/base/ptl_base_listener"
+     ".c at line 258", "is full"),
+    ("[vm:02838] PMIX ERROR: PMIX_ERR_FILE_OPEN_FAILURE in file src/mca/gds/shmem2/gds_shmem2.c at "
+     "line 1056", "does not find what the launcher"),
+    ("[vm:03116] PMIX ERROR: ERROR in file src/mca/gds/ds12/gds_ds12_lock_pthread.c at line 169",
+     "does not find what the launcher"),
+    ("opal_shmem_base_select failed", "does not find what the launcher"),
+    ("[vm:06888] PMIX ERROR: PMIX_ERR_UNPACK_READ_PAST_END_OF_BUFFER in file bfrop_pmix41.c at "
+     "line 625", "same PMI"),
+    ("[unset]: launcher not compatible with PMI1 client", "same PMI"),
+    ("MPIDI_CMA_copy(224): process_vm_readv failed (errno 1)", "user namespace of its own"),
     ("Timeout (0:10:15)!", "ranks that did not come"),
     ("[vm:20851] PRTE ERROR: File open failure in file /openmpi-5.0.11/3rd-party/prrte/src/mca/ras/"
      "pbs/ras_pbs_module.c at line 174", "which nodes the PBS job has"),
