@@ -70,7 +70,7 @@ class PodmanHpc:
     def clean(self) -> None:
         """Leave no container, no process, and no file that belongs to another number."""
         self.run("rm", "--all", "--force", "--time=0")
-        self.shell(f"podman unshare rm -rf {self.variables['PODMANHPC_GRAPH_ROOT'].parent}")
+        self.run("unshare", "rm", "-rf", self.variables["PODMANHPC_GRAPH_ROOT"])
         self.run("system", "migrate")  # ends the process that holds the user's namespace
 
 
