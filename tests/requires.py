@@ -70,6 +70,10 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: _can_build_images(),
     ),
     "charliecloud": ("no ch-run (Debian: charliecloud-runtime)", lambda: shutil.which("ch-run")),
+    "every_image": (
+        "one whole image is built in each run (HPCTRAIN_TEST_IMAGES=all builds all)",
+        lambda: os.environ.get("HPCTRAIN_TEST_IMAGES") == "all",
+    ),
     "podman": (
         "no podman for ordinary users (Debian: podman, runc, uidmap, fuse-overlayfs)",
         lambda: all(map(shutil.which, ("podman", "newuidmap", "fuse-overlayfs"))),

@@ -13,7 +13,7 @@ from hpctrain.container import versions
 from tests.e2e.commands import hpctrain, state
 from tests.integration.container.boxes import HYDRA, start
 from tests.integration.container.login import Login, torch_options
-from tests.integration.container.test_full_image import FEW
+from tests.integration.container.two_nodes import FEW
 from tests.integration.container.user import User
 from tests.integration.slurm.cluster import Cluster, start_cluster
 from tests.integration.slurm.jobs import finish
@@ -22,7 +22,7 @@ from tests.jobs import REPO
 from tests.requires import requires
 from tests.runs import newest
 
-pytestmark = [requires(apptainer=True), pytest.mark.timeout(4000)]
+pytestmark = [requires(apptainer=True, every_image=True), pytest.mark.timeout(4000)]
 SITE = """name: {name}
 title: a machine with MPICH
 scheduler: {scheduler}
