@@ -1,7 +1,7 @@
 """What a launcher lays down for the ranks of a node, and whether MPI in an image finds it.
 
-Open MPI and PMIx keep files in TMPDIR; where it is not shown inside, MPI does not start. What they say
-where it is full, `PMIX ERROR: OUT-OF-RESOURCE`, is known to symptoms.py.
+Open MPI and PMIx keep files in TMPDIR; where it is not shown inside, MPI does not start.
+What they say where it is full, `PMIX ERROR: OUT-OF-RESOURCE`, is known to symptoms.py.
 """
 
 from __future__ import annotations
