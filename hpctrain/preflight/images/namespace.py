@@ -35,7 +35,7 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
     name, off = APART[family]
     is_left = family == "openmpi" and site.container.abi == "bind"
     if not is_left and wanted.env.get(name, off) == off:
-        yield warning(where, f"{text} large messages between them are slower; {_remedy(engine)}")
+        yield warning(where, f"{text} {_costs(family, site)}; {_remedy(engine)}")
     else:
         text = f"{text} {_FAULTS[family]} with large messages"
         yield warning(where, f"{text}; set {name}: {off} in launch.env, or {_remedy(engine)}")
@@ -44,8 +44,16 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
 def site_namespace_findings(site: Site, engine: Engine, where: str) -> Iterator[Finding]:
     """The same for any job of a site, of which it is not known what its ranks want."""
     if not site.container.one_namespace and _makes_one(site, engine):
-        text = f"{_lead(engine)}, so each rank of a node has a user namespace of its own, and large"
-        yield note(where, f"{text} messages between them are slower; {_remedy(engine)}")
+        text = f"{_lead(engine)}, so each rank of a node has a user namespace of its own, and"
+        yield note(where, f"{text} {_costs(site.container.mpi, site)}; {_remedy(engine)}")
+
+
+def _costs(family: str, site: Site) -> str:
+    """UCX opens what other ranks have in /proc, which ends MPI_Init across namespaces."""
+    costs = "large messages between them are slower"
+    if family == "mpich" and site.container.abi == "hybrid":
+        return f"{costs}, and an MPICH over UCX, such as Debian's, does not start"
+    return costs
 
 
 def _makes_one(site: Site, engine: Engine) -> bool:

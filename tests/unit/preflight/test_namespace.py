@@ -61,6 +61,13 @@ def test_namespace__mpich_aborts_where_the_script_does_not_prevent_it(found):
     assert f"MPICH 5 aborts with large messages; set {CMA}: 0 in launch.env" in line
 
 
+def test_namespace__an_mpich_over_ucx_would_not_start(found):
+    (line,) = found(container="{mpi: mpich}")
+    assert "are slower, and an MPICH over UCX, such as Debian's, does not start; set" in line
+    (line,) = found(container="{mpi: mpich, abi: bind, library_path: [/mpi]}")
+    assert "UCX" not in line, "the host's MPICH is not the image's"
+
+
 def test_namespace__a_site_without_a_job_is_told_in_a_note(found, tmp_path):
     found()
     site, _ = read_site(str(tmp_path / "mine.yaml"))
