@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from hpctrain.errors import ImageError
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -39,27 +44,65 @@ class Cache:
 
     @contextlib.contextmanager
     def used(self, digests: Sequence[str]) -> Iterator[None]:
-        """Let nobody remove these layers, be they there or not yet, as long as this lasts."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Let nobody remove these layers, be they there or not yet, as long as this lasts.
+
+        In a cache of other people, who cannot be kept from it, layers serve without.
+
+        Raises:
+            ImageError: the folder cannot be made.
+        """
         with contextlib.ExitStack() as stack:
             for digest in digests:
-                stack.enter_context(_locked(self.user(digest), fcntl.LOCK_SH))
+                lock = _locked(self.user(self._made(digest)), fcntl.LOCK_SH)
+                try:
+                    stack.enter_context(lock)
+                except OSError as e:
+                    if e.errno not in _FORBIDDEN:
+                        raise
             yield
+
+    def _made(self, digest: str) -> str:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise self._refused(e) from e
+        return digest
+
+    def _refused(self, e: OSError) -> ImageError:
+        return ImageError(
+            f"{self.folder}: layers cannot be kept there: {e.strerror}; set XDG_CACHE_HOME to a "
+            "folder of your own"
+        )
 
     @contextlib.contextmanager
     def unused(self, digest: str) -> Iterator[bool]:
         """Whether no build uses a layer; where that is so, none begins to as long as this lasts."""
-        try:
-            with _locked(self.user(digest), fcntl.LOCK_EX | fcntl.LOCK_NB):
+        how = fcntl.LOCK_EX | fcntl.LOCK_NB
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(_locked(self.user(digest), how))
+                if self._lock(digest).exists():  # an older hpctrain locks this alone
+                    stack.enter_context(_locked(self._lock(digest), how))
+            except BlockingIOError:
+                yield False
+            else:
                 yield True
-        except BlockingIOError:
-            yield False
+
+    def _lock(self, digest: str) -> Path:
+        return self.folder / f"{digest}.lock"
 
     @contextlib.contextmanager
     def locked(self, digest: str, waiting: Callable[[], None]) -> Iterator[None]:
-        """Let one process build a layer; `waiting` is called where another one does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{digest}.lock").open("a") as file:
+        """Let one process build a layer; `waiting` is called where another one does.
+
+        Raises:
+            ImageError: nothing can be written there.
+        """
+        try:
+            file = self._lock(self._made(digest)).open("a")
+        except OSError as e:
+            raise self._refused(e) from e
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

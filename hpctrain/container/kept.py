@@ -19,6 +19,7 @@ DAYS = 30.0
 _DAY_S = 86400.0
 _NAME = re.compile(r"([0-9a-f]{16})\.(?:sif|log|lock|json|use|part\d+\.sif)")
 _HALF = re.compile(r"[0-9a-f]{16}\.part\d+\.sif")
+_LOCKS = (".use", ".lock")
 _OF_USE = ("log", "lock", "json", "use")
 
 
@@ -69,15 +70,16 @@ def survey(cache: Cache) -> list[Kept]:
 
 
 def _kept(cache: Cache, digest: str, files: Sequence[Path]) -> Kept | None:
-    """None: it went while it was looked at, or is a lock alone."""
+    """None: it went while it was looked at, or is a lock alone, which goes as well."""
     stats: dict[str, os.stat_result] = {}
     for path in files:
         try:
             stats[path.name] = path.stat()
         except FileNotFoundError:
             continue
-    telling = {name: stat for name, stat in stats.items() if not name.endswith((".use", ".lock"))}
+    telling = {name: stat for name, stat in stats.items() if not name.endswith(_LOCKS)}
     if not telling:
+        _remove_locks(cache, digest)
         return None
     image, record = cache.image(digest).name, cache.record(digest).name
     # caches of before there were records: an image was used when it was built, at least
@@ -92,6 +94,14 @@ def _kept(cache: Cache, digest: str, files: Sequence[Path]) -> Kept | None:
         is_whole=image in stats,
         half_size=sum(stat.st_size for name, stat in stats.items() if _HALF.fullmatch(name)),
     )
+
+
+def _remove_locks(cache: Cache, digest: str) -> None:
+    """Of a layer that no build came to, unless one still may."""
+    with contextlib.suppress(OSError), cache.unused(digest) as is_free:
+        if is_free:
+            for suffix in _LOCKS:
+                cache.user(digest).with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _read(record: Path) -> dict[str, str]:
@@ -117,7 +127,8 @@ def remove(cache: Cache, one: Kept, *, is_whole: bool) -> int | None:
         if not is_free:
             return None
         free = 0
-        paths = list(cache.folder.glob(f"{one.digest}.part*.sif"))
+        halves = cache.folder.glob(f"{one.digest}.part*.sif")
+        paths = [path for path in halves if _HALF.fullmatch(path.name)]
         if is_whole:
             paths += [cache.image(one.digest)]
             # the lock goes last: whoever waits for it must find all of this gone

@@ -26,7 +26,8 @@ def command(
     """List the layers that `container build` has kept, and remove those that went unused.
 
     A layer that is gone is built again when it is needed. What a build uses at the moment stays,
-    and so do finished images, such as hpctrain.sif; halves that a killed build left always go.
+    and so do finished images, such as hpctrain.sif. Half images that a killed build left always
+    go; what it had unpacked lies elsewhere: hpctrain-image-* in $TMPDIR or --tmp.
     """
     from hpctrain.cli.table import aligned
     from hpctrain.container.cache import user_cache
@@ -89,5 +90,8 @@ def _end(free: int, is_dry: bool, days: float) -> str:
     if free:
         return f"{gigabytes(free)} {done}"
     if days < 0:
-        return "nothing goes: builds use all of it"
-    return f"nothing goes that was used within {days:g} days; --all takes what no build uses now"
+        return f"nothing {done}: builds use what is left"
+    return (
+        f"nothing {done}: what is left was used within {days:g} days, or a build uses it; --all "
+        "takes what no build uses now"
+    )
