@@ -131,7 +131,7 @@ def remove(cache: Cache, one: Kept, *, is_whole: bool) -> int | None:
         paths = [path for path in halves if _HALF.fullmatch(path.name)]
         if is_whole:
             paths += [cache.image(one.digest)]
-            # the lock goes last: whoever waits for it must find all of this gone
+            # .use, which is locked here, goes last: whoever waits for it must find all of this gone
             paths += [cache.folder / f"{one.digest}.{suffix}" for suffix in _OF_USE]
         for path in paths:
             if path.exists():

@@ -38,11 +38,20 @@ def allreduce_topic(notes: Sequence[dict[str, Any]]) -> Topic:
 
 
 def _time(microseconds: float) -> str:
-    return f"{microseconds:.0f} us" if microseconds < 1e4 else f"{microseconds / 1e3:.3g} ms"
+    if microseconds < 9999.5:
+        return f"{microseconds:.0f} us"
+    return _scaled(microseconds / 1e6, (("s", 1.0), ("ms", 1e3)))
 
 
 def _speed(gigabytes: float) -> str:
-    for unit, factor in (("GB/s", 1.0), ("MB/s", 1e3)):
-        if gigabytes * factor >= 1:
-            return f"{gigabytes * factor:.3g} {unit}"
-    return f"{gigabytes * 1e6:.3g} kB/s"
+    return _scaled(gigabytes, (("GB/s", 1.0), ("MB/s", 1e3), ("kB/s", 1e6)))
+
+
+def _scaled(value: float, units: Sequence[tuple[str, float]]) -> str:
+    """In the first unit of which there is one, once rounded to three digits as it is shown."""
+    for unit, factor in units:
+        if float(f"{value * factor:.3g}") >= 1 or (unit, factor) == units[-1]:
+            break
+    # three digits as :.3g has them, but never an exponent
+    digits = float(f"{value * factor:.3g}")
+    return f"{digits:.0f} {unit}" if digits >= 1000 else f"{digits:.6g} {unit}"

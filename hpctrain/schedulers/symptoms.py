@@ -61,11 +61,14 @@ _LINES = (
     ),
     (
         r"PMIX_ERR_FILE_OPEN_FAILURE|gds_ds12_lock_pthread|opal_shmem_base_select failed|"
-        r"orte_session_dir failed|help-pmix-pmix3x",
-        "MPI in the image does not find what the launcher of its node has laid down for it, in "
-        "TMPDIR or else /tmp, or where the image's own parts lie",
-        "leave out --contain and --no-mount in container.args; with Charliecloud start with TMPDIR "
-        "in /tmp; take OPAL_PREFIX and its kind out of container.env",
+        r"orte_session_dir failed|help-pmix-pmix3x|"
+        r"call to mkdir was unable to create the desired directory",
+        "MPI cannot use TMPDIR (or else /tmp) of the node; in an image: it does not find what the "
+        "launcher of its node has laid down for it there, or where the image's own parts lie",
+        "see that the folder is there on the node, is yours to write and has room, or set TMPDIR "
+        "to one that is; in an image: leave out --contain and --no-mount in container.args; with "
+        "Charliecloud start with TMPDIR in /tmp; take OPAL_PREFIX and its kind out of "
+        "container.env",
     ),
     (
         r"process_vm_readv failed|Read -1, expected \d+, errno = 1\b",
@@ -73,6 +76,12 @@ _LINES = (
         "set one_namespace: true in the site's container, or in launch.env "
         "MPIR_CVAR_CH4_CMA_ENABLE: '0' (MPICH) or OMPI_MCA_btl_vader_single_copy_mechanism: none "
         "(Open MPI 4)",
+    ),
+    (
+        r"UCX +ERROR.*(/proc/\d+/fd|Shared memory error)",
+        "UCX, by which the image's MPICH talks, cannot open what other ranks of the node hold in "
+        "/proc: each has a user namespace of its own",
+        "set one_namespace: true in the site's container, or start one rank a node",
     ),
     (
         r"not built with SLURM'?s PMI|direct launched using \"srun\"|PMI2?_Init|PMIX ERROR|"

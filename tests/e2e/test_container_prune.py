@@ -128,3 +128,25 @@ def test_prune__half_an_image_that_a_killed_build_left(machine: Machine) -> None
     assert not half.exists()
     assert rows(done.stdout) == {"python": "removed", "system": "stays"}
     assert len(layers(machine)) == 1
+
+
+def test_prune__what_cannot_be_removed_keeps_nothing_else(machine: Machine) -> None:
+    machine.run("build", *OPTIONS)
+    first, second, *others = layers(machine)
+    (machine.cache / f"{first}.sif").unlink()
+    (machine.cache / f"{first}.sif").mkdir()
+    (machine.cache / f"{second}.use").unlink(missing_ok=True)
+    (machine.cache / f"{second}.use").mkdir()  # as one of root's: it cannot be opened
+    for words, what in ((("--dry-run",), "would go"), ((), "removed")):
+        done = machine.run("prune", "--all", *words)
+        assert done.returncode == 7
+        last = "of 4 cannot be removed, see the last column; remove what is no file there, or make"
+        assert last in one_message(done.stderr)
+        assert done.stdout.count(what) >= len(others)
+        assert done.stdout.count("stays: Is a directory") == 4 - done.stdout.count(f" {what}\n")
+        assert "freed" in done.stdout.splitlines()[-1]
+    assert layers(machine) == sorted([first, second])
+    (machine.cache / f"{first}.sif").rmdir()
+    (machine.cache / f"{second}.use").rmdir()
+    assert machine.run("prune", "--all").returncode == 0
+    assert list(machine.cache.iterdir()) == []

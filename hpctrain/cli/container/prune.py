@@ -32,7 +32,7 @@ def command(
     from hpctrain.cli.table import aligned
     from hpctrain.container.cache import user_cache
     from hpctrain.container.kept import DAYS, survey, totals
-    from hpctrain.errors import ConfigError
+    from hpctrain.errors import ConfigError, ImageError
 
     if is_all and older is not None:
         raise ConfigError("--all and --older exclude each other; give one of them")
@@ -42,14 +42,24 @@ def command(
         typer.echo(f"{cache.folder}: nothing is kept")
         return
     days = -1.0 if is_all else DAYS if older is None else older
-    rows, free = [], 0
+    rows, free, stuck = [], 0, 0
     for one in kept:
-        size, what = _judge(cache, one, days, is_dry)
+        try:
+            size, what = _judge(cache, one, days, is_dry)
+        except OSError as e:  # the others go, and the table is shown
+            size, what, stuck = 0, f"stays: {e.strerror or e}", stuck + 1
         free += size
         rows.append(_row(one, what))
     typer.echo(f"{cache.folder}: {totals(kept)}")
     typer.echo(aligned(rows))
-    typer.echo(_end(free, is_dry, days))
+    if free or not stuck:
+        typer.echo(_end(free, is_dry, days))
+    if stuck:
+        text = f"{cache.folder}: {stuck} of {len(kept)} cannot be removed, see the last column"
+        raise ImageError(
+            f"{text}; remove what is no file there, or make files of other users (of root, after "
+            "sudo) your own with chown, and call this again"
+        )
 
 
 def _judge(cache: Cache, one: Kept, days: float, is_dry: bool) -> tuple[int, str]:

@@ -18,10 +18,15 @@ LINES = [
     ("[vm:03891] PMIX ERROR: PMIX_ERR_FILE_WRITE_FAILURE in file src/mca/ptl/base/ptl_base_listener"
      ".c at line 258", "is full"),
     ("[vm:02838] PMIX ERROR: PMIX_ERR_FILE_OPEN_FAILURE in file src/mca/gds/shmem2/gds_shmem2.c at "
-     "line 1056", "does not find what the launcher"),
+     "line 1056", "MPI cannot use TMPDIR"),
     ("[vm:03116] PMIX ERROR: ERROR in file src/mca/gds/ds12/gds_ds12_lock_pthread.c at line 169",
-     "does not find what the launcher"),
-    ("opal_shmem_base_select failed", "does not find what the launcher"),
+     "MPI cannot use TMPDIR"),
+    ("opal_shmem_base_select failed", "MPI cannot use TMPDIR"),
+    ("A call to mkdir was unable to create the desired directory:", "MPI cannot use TMPDIR"),
+    ("[1763830000.1] [vm:77:0]        mm_posix.c:234  UCX  ERROR open(file_name=/proc/76/fd/27 "
+     "flags=0x0) failed: Permission denied", "UCX, by which the image's MPICH talks"),
+    ("[1763830000.2] [vm:77:0]          mm_ep.c:172  UCX  ERROR mm ep failed to connect to remote "
+     "FIFO id 0xc000: Shared memory error", "UCX, by which the image's MPICH talks"),
     ("[vm:06888] PMIX ERROR: PMIX_ERR_UNPACK_READ_PAST_END_OF_BUFFER in file bfrop_pmix41.c at "
      "line 625", "same PMI"),
     ("[unset]: launcher not compatible with PMI1 client", "same PMI"),
@@ -54,6 +59,17 @@ def test_find_symptom(line, cause):
 def test_find_symptom__the_cause_before_its_consequence():
     lines = ["slurmstepd: error: Detected 1 oom_kill event", "*** JOB 5 ON n1 CANCELLED AT x ***"]
     assert "memory" in find_symptom(lines)[1].cause
+
+
+def test_find_symptom__a_folder_of_mpi_is_the_nodes_before_it_is_an_images():
+    _, advice = find_symptom(["  orte_session_dir failed"])
+    assert advice.cause.startswith("MPI cannot use TMPDIR (or else /tmp) of the node; in an image:")
+    assert advice.fix.index("TMPDIR") < advice.fix.index("in an image: leave out --contain")
+
+
+def test_find_symptom__ucx_before_the_permission_it_lacks():
+    lines = ["x UCX  ERROR open(file_name=/proc/76/fd/27 flags=0x0) failed: Permission denied"]
+    assert "one_namespace: true" in find_symptom([*lines, "bash: ./x: Permission denied"])[1].fix
 
 
 def test_find_symptom__none():
