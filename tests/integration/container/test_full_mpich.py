@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.integration.container.boxes import HYDRA, start
 from tests.integration.container.login import Login, torch_options
 from tests.integration.container.two_nodes import FEW
 from tests.integration.container.user import User
-from tests.integration.slurm.cluster import Cluster, start_cluster
+from tests.integration.slurm.cluster import Cluster
 from tests.integration.slurm.jobs import finish
 from tests.integration.slurm.test_shipped import SMOKE, SUPER_RESOLUTION, sample_mantle
 from tests.jobs import REPO
@@ -107,12 +106,6 @@ def test_mpich__says_what_is_in_it(image: Path, user: User) -> None:
 @requires(mpich=True)
 def test_mpich__learns_under_hydra_of_this_machine(by_hydra: dict[str, torch.Tensor]) -> None:
     assert by_hydra
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with start_cluster() as started:
-        yield started
 
 
 @requires(mpich=True, slurm=True)

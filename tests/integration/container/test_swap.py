@@ -7,9 +7,7 @@ name, `libmpi.so.12`. Outside of images the same is tried in tests/integration/m
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ import pytest
 from tests.integration.container.boxes import ENVIRONMENT, HYDRA, OPENMPI, site, start
 from tests.integration.container.test_mismatch import findings, refused, settings
 from tests.integration.container.user import unpack
-from tests.integration.slurm.cluster import Cluster, start_cluster
 from tests.requires import MPICH, find_mpirun, requires
 from tests.runs import SmallRun, make_small
 
@@ -40,12 +37,6 @@ OWN = {"mpi": "mpich", "binds": [*ENVIRONMENT, str(HOST)], "env": BY_NAME}
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     return make_small(tmp_path_factory.mktemp("small"))
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with start_cluster(os.environ.get("TEST_CLUSTER", "auto")) as started:
-        yield started
 
 
 def asking(small: SmallRun, place: str, image: Path, *more: str) -> Path:

@@ -6,15 +6,17 @@ import json
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.pbs.conftest import Pbs
-from tests.requires import requires
+from tests.requires import find_mpirun, requires
 
 pytestmark = [requires(mpi=True, horovod=True), pytest.mark.slow]
 GIVEN = ("PYTHONPATH", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+TOPICS = ("machine", "mpi", "pmi", "launch", "environment")
 
 
 def examined(pbs: Pbs, select: str, *words: str, before: str = "") -> tuple[str, dict[str, Any]]:
@@ -35,7 +37,9 @@ def examined(pbs: Pbs, select: str, *words: str, before: str = "") -> tuple[str,
 
 
 def texts(ticket: dict[str, Any], severity: str) -> list[str]:
-    return [x["text"] for x in ticket["lines"] if x["severity"] == severity]
+    """What it says of what the job decides; limits, disks and clocks are the machine's affair."""
+    lines = [line for line in ticket["lines"] if line["topic"] in TOPICS]
+    return [line["text"] for line in lines if line["severity"] == severity]
 
 
 def test_doctor__two_ranks_of_the_job(pbs: Pbs) -> None:
@@ -54,12 +58,16 @@ def test_doctor__two_ranks_of_the_job(pbs: Pbs) -> None:
     assert facts["environment"]["is_in_job"]
 
 
+@requires(openmpi5=True)
 def test_doctor__shell_without_the_node_file(pbs: Pbs) -> None:
-    before = "export PBS_NODEFILE=/nowhere/nodes"  # as in a shell of another node
+    """Under Open MPI 5: the older one takes no notice of a file that is not there."""
+    own = shlex.quote(str(Path(find_mpirun(5) or "").parent))
+    before = f'export PATH={own}:"$PATH"\n'
+    before += "export PBS_NODEFILE=/nowhere/nodes"  # as in a shell of another node
     page, ticket = examined(pbs, "1:ncpus=1", "--site", "generic-pbs", before=before)
     (warning,) = texts(ticket, "warning")
     assert warning.endswith("taken for granted: PBS_NODEFILE=/nowhere/nodes cannot be read"), page
     (error,) = texts(ticket, "error")
     assert "no rank began" in error
     assert error.endswith("mpirun cannot read which nodes the PBS job has")
-    assert "\n1 error (launch), 1 warning (machine), " in page
+    assert "\n1 error (launch), " in page
