@@ -7,6 +7,7 @@ one of the missing needs it fails, so that a green run in CI has really run.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -53,6 +55,15 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def mpich4_version() -> str | None:
+    """Which one MPICH4 holds; none where only the folder is there, as after half an install."""
+    if not (MPICH4 / "lib" / "libmpi.so.12").is_file():
+        return None
+    places = [str(place) for place in MPICH4.glob("lib/python*/site-packages")]
+    found = importlib.metadata.distributions(name="mpich", path=places)
+    return next((one.version for one in found), None)
+
+
 NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
     "mpi": ("no mpirun", lambda: find_mpirun()),
     "openmpi4": ("no mpirun of Open MPI 4", lambda: find_mpirun(4)),
@@ -79,7 +90,10 @@ NEEDS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: all(map(shutil.which, ("podman", "newuidmap", "fuse-overlayfs"))),
     ),
     "mpich": ("no MPICH beside the environment (make test installs it)", MPICH.is_file),
-    "mpich4": ("no MPICH 4 beside the environment (make test installs it)", MPICH4.is_dir),
+    "mpich4": (
+        "no MPICH 4 beside the environment (make test installs it)",
+        mpich4_version,
+    ),
     "cuda": ("no CUDA device", _has_cuda),
     "gcc": ("no gcc", lambda: shutil.which("gcc")),
     "tmpfs": ("no right to mount a file system", lambda: _can_mount()),
@@ -132,6 +146,14 @@ def enforce(item: pytest.Item) -> None:
     if not missing:
         return
     reason = "; ".join(NEEDS[name][0] for name in missing)
+    skip(reason, *missing)
+
+
+def skip(reason: str, *missing: str) -> NoReturn:
+    """Skip a test that lacks these needs, or fail it where one of them is demanded.
+
+    For fixtures, too, which find out only when they try.
+    """
     demanded = set(os.environ.get("HPCTRAIN_REQUIRE", "").split(",")) & set(missing)
     if demanded:
         pytest.fail(

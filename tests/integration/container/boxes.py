@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -68,8 +70,51 @@ def start(run: Path, seconds: float = 240) -> tuple[int, str]:
     foreign = ("OMPI_", "PMI", "SLURM_", "HPCTRAIN_", "PRTE_", "OPAL_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     env = {**kept, "OMP_NUM_THREADS": "1", "USER": "root"}
-    words = ["bash", str(run / "run.sh")]
-    done = subprocess.run(
-        words, env=env, cwd="/", capture_output=True, text=True, timeout=seconds, check=False
+    process = subprocess.Popen(
+        ["bash", str(run / "run.sh")],
+        env=env,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    return done.returncode, done.stdout + done.stderr
+    with process:
+        try:
+            printed = process.communicate(timeout=seconds)
+        except BaseException as e:
+            end_family(process)
+            if not isinstance(e, subprocess.TimeoutExpired):
+                raise
+            said = "".join(process.communicate())
+            raise AssertionError(f"{run / 'run.sh'} had no end in {seconds} s\n{said}") from e
+    return process.returncode, "".join(printed)
+
+
+def end_family(process: subprocess.Popen[str], patience_s: float = 5) -> None:
+    """End a leader of a session with its launcher, its ranks, and what serves their images.
+
+    Launchers are asked first, since those of other nodes are known only to them. Each of Hydra's
+    ranks is in a session of its own, and what it started may have lost its parent.
+    """
+    known = family(process.pid)
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience_s)
+    for pid in family(process.pid, *known):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def family(*pids: int) -> dict[int, str]:
+    """Names of these processes and of all that they began, also in their sessions, by number."""
+    words = ["ps", "-e", "-o", "pid=,ppid=,sid=,comm="]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    table = [line.split(maxsplit=3) for line in done.stdout.splitlines()]
+    found, size = set(pids), -1
+    while len(found) != size:
+        size = len(found)
+        for pid, parent, session, _ in table:
+            if int(parent) in found or int(session) in found:
+                found.add(int(pid))
+    return {int(pid): name for pid, _, _, name in table if int(pid) in found}

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.integration.container.fuse import end_forgotten
 from tests.integration.container.login import Login, torch_options
 from tests.integration.container.open_python import OpenPython
 from tests.integration.container.two_nodes import Desk
-from tests.integration.container.user import User, build, find_user, unpack
+from tests.integration.container.user import User, build, find_user, lend, unpack
 from tests.integration.slurm.cluster import Cluster, start_cluster
-from tests.requires import MPICH4
+from tests.requires import MPICH4, mpich4_version
 from tests.runs import newest
 
 HERE = Path(__file__).parent
@@ -46,17 +47,20 @@ def base_folder(user: User, base_image: Path) -> Path:
 @pytest.fixture(scope="session")
 def mpich_image(user: User, base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small image with MPICH 4.1 beside Open MPI; `libmpi.so.12` leads to it."""
-    source = user.folder(user.cache) / "mpich4"
-    if not source.exists():
-        part = Path(tempfile.mkdtemp(dir=user.cache))
-        shutil.copytree(MPICH4, part / "mpich4", symlinks=True)  # readable to this user, too
-        subprocess.run(["chmod", "-R", "a+rX", str(part)], check=True)
-        (part / "mpich4").rename(source)
-        part.rmdir()
-    text = (HERE / "mpich.def").read_text().replace("@BASE@", str(base_image))
+    version = mpich4_version()
+    source = lend(user, MPICH4, f"mpich-{version}")
+    text = (HERE / "mpich.def").read_text()
+    for name, value in {"BASE": base_image, "MPICH": source, "VERSION": version}.items():
+        text = text.replace(f"@{name}@", str(value))
     definition = tmp_path_factory.mktemp("mpich") / "mpich.def"
-    definition.write_text(text.replace("@MPICH@", str(source)))
+    definition.write_text(text)
     return build(user, definition)
+
+
+@pytest.fixture(scope="session")
+def mpich_folder(user: User, mpich_image: Path) -> Path:
+    """The same as a folder: a file's FUSE process may outlive its rank, and Hydra waits for it."""
+    return unpack(user, mpich_image)
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +71,15 @@ def session_tmp(user: User) -> Iterator[Path]:
         (Path(folder) / "u").mkdir()
         shutil.chown(Path(folder) / "u", user.name)
         yield Path(folder) / "u"
+        end_forgotten(Path(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_forgotten_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Images that a killed launcher left open are closed, or a deleted one stays on the disk."""
+    yield
+    found = find_user()
+    end_forgotten(tmp_path_factory.getbasetemp(), *([found.cache] if found else []))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.e2e.commands import hpctrain, state
 from tests.integration.container.boxes import HYDRA, start
 from tests.integration.container.login import Login, torch_options
 from tests.integration.container.two_nodes import FEW
-from tests.integration.container.user import User
+from tests.integration.container.user import User, unpack
 from tests.integration.slurm.cluster import Cluster
 from tests.integration.slurm.jobs import finish
 from tests.integration.slurm.test_shipped import SMOKE, SUPER_RESOLUTION, sample_mantle
@@ -76,10 +76,10 @@ def render(folder: Path, name: str, image: Path, *settings: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def by_hydra(mantle: Path, image: Path) -> dict[str, torch.Tensor]:
-    """Parameters after a training of two ranks on this machine, in the image."""
+def by_hydra(mantle: Path, image: Path, user: User) -> dict[str, torch.Tensor]:
+    """Parameters after a training of two ranks on this machine, in the image as a folder."""
     ranks = ("resources.nodes=1", "resources.ranks_per_node=2")
-    run = render(mantle, "hydra", image, *ranks)
+    run = render(mantle, "hydra", unpack(user, image), *ranks)
     code, said = start(run)
     assert code == 0, said
     assert "2 ranks on 1 node, horovod, cpu" in said

@@ -61,10 +61,10 @@ def refused(run: Path) -> str:
 
 
 @requires(mpich=True)
-def test_open_mpi_in_the_image__started_by_hydra(small: SmallRun, base_image: Path) -> None:
+def test_open_mpi_in_the_image__started_by_hydra(small: SmallRun, base_folder: Path) -> None:
     """schedulers: Horovod in Singularity under another MPI's launcher; PMI variables are there."""
     place = site(small, "hydra", container(mpi="mpich", env=IMAGES_OWN), launcher=HYDRA)
-    run = small.render(small.unique("hydra"), place, *settings(base_image, "launch.comm=mpi"))
+    run = small.render(small.unique("hydra"), place, *settings(base_folder, "launch.comm=mpi"))
     lines = findings(small, run)
     alone = "its MPI starts by pmix, and hydra offers pmi1 or pmi2: every rank would be rank 0 of 1"
     assert [line for line in lines if line.startswith("error") and alone in line], lines
@@ -73,10 +73,10 @@ def test_open_mpi_in_the_image__started_by_hydra(small: SmallRun, base_image: Pa
 
 
 @requires(mpich=True, horovod=True)
-def test_horovod__started_by_hydra(small: SmallRun, base_image: Path) -> None:
+def test_horovod__started_by_hydra(small: SmallRun, base_folder: Path) -> None:
     """Horovod takes OMPI_* for granted; under pmi1 and pmi2 every rank was rank 0 of 1."""
     place = site(small, "hydra-hvd", container(mpi="mpich", env=IMAGES_OWN), launcher=HYDRA)
-    run = small.render(small.unique("hydra"), place, *settings(base_image, "launch.comm=horovod"))
+    run = small.render(small.unique("hydra"), place, *settings(base_folder, "launch.comm=horovod"))
     assert "the MPI of Horovod believes to be alone" in refused(run)
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from tests.integration.container.boxes import ENVIRONMENT, HYDRA, OPENMPI, site, start
 from tests.integration.container.test_mismatch import findings, refused, settings
-from tests.integration.container.user import unpack
 from tests.requires import MPICH, find_mpirun, requires
 from tests.runs import SmallRun, make_small
 
@@ -69,25 +68,23 @@ def assert_two(found: list[dict[str, Any]], image: Path, version: str, library: 
     assert {tuple(one["libraries"]) for one in found} == {(library,)}
 
 
-def test_swap__ranks_in_the_image_use_the_hosts_library(small, mpich_image):
-    run = asking(small, site(small, "bind", BIND, launcher=HYDRA), mpich_image)
+def test_swap__ranks_in_the_image_use_the_hosts_library(small, mpich_folder):
+    run = asking(small, site(small, "bind", BIND, launcher=HYDRA), mpich_folder)
     code, said = start(run, seconds=90)
     assert code == 0, said
-    assert_two(asked(run, said), mpich_image, "5.0.2", f"{HOST}/lib/libmpi.so.12")
+    assert_two(asked(run, said), mpich_folder, "5.0.2", f"{HOST}/lib/libmpi.so.12")
 
 
-def test_swap__without_it_they_use_the_images(small, mpich_image):
-    run = asking(small, site(small, "own", OWN, launcher=HYDRA), mpich_image)
+def test_swap__without_it_they_use_the_images(small, mpich_folder):
+    run = asking(small, site(small, "own", OWN, launcher=HYDRA), mpich_folder)
     code, said = start(run, seconds=90)
     assert code == 0, said
-    assert_two(asked(run, said), mpich_image, "4.1.3", IN_IMAGE)
+    assert_two(asked(run, said), mpich_folder, "4.1.3", IN_IMAGE)
 
 
-def test_swap__trains_and_is_found_to_fit(small, user, mpich_image):
-    """From a folder: a file's FUSE process was seen to outlive its rank, and Hydra waits for it."""
-    image = unpack(user, mpich_image)
+def test_swap__trains_and_is_found_to_fit(small, mpich_folder):
     place = site(small, "trains", BIND, launcher=HYDRA)
-    run = small.render(small.unique("bind"), place, *settings(image, "launch.comm=mpi"))
+    run = small.render(small.unique("bind"), place, *settings(mpich_folder, "launch.comm=mpi"))
     assert not [line for line in findings(small, run) if line.startswith("error")]
     code, said = start(run, seconds=90)
     assert code == 0, said

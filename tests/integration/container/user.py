@@ -124,6 +124,19 @@ def unpack(user: User, image: Path) -> Path:
     return folder
 
 
+def lend(user: User, source: Path, name: str) -> Path:
+    """A folder that this user may not read, copied once to the cache under this name."""
+    folder = user.folder(user.cache) / name
+    with locked(user.cache / f"{name}.lock"):
+        if not folder.exists():
+            part = user.cache / f"{name}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(source, part, symlinks=True)
+            subprocess.run(["chmod", "-R", "a+rX", str(part)], check=True)
+            part.rename(folder)
+    return folder
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """One session at a time builds an image; the others wait and find it."""
