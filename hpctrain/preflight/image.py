@@ -18,7 +18,7 @@ from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images import fit_findings, read_image
 from hpctrain.preflight.images.check import wanted_by
 from hpctrain.preflight.images.host import host_facts
-from hpctrain.preflight.images.look import Look
+from hpctrain.preflight.images.look import Look, with_remedy
 from hpctrain.preflight.images.namespace import namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.shown import shown_findings
@@ -69,7 +69,6 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
         return
     binds = bind_texts(job, site.container.binds, stage_folder(job, site.scratch))
     yield from target_findings(engine, job.container.image, [*binds, str(run_dir)])
-    yield from namespace_findings(job, site, engine, where)
     yield from user_findings(job, site, engine, where)
     yield from shown_findings(job, site, engine, where)
     there = [bind for bind in binds if os.path.exists(bind.partition(":")[0])]
@@ -85,8 +84,10 @@ def _inside(job: Job, site: Site, engine: Engine, run_dir: Path) -> Iterator[Fin
             patience_s=INSIDE_S,
         )
     except SilentError as e:
+        yield from namespace_findings(job, site, engine, where)
         yield _broken(site)(where, f"{box.image}: cannot be read: {e}")
         return
+    yield from namespace_findings(job, site, engine, where, look.facts if look else None)
     if look is None:
         text = f"{engine.program} is not in PATH here, so the image is not compared with the site"
         yield note("container.engine", text)
@@ -98,11 +99,11 @@ def _compared(look: Look, job: Job, site: Site, where: str) -> Iterator[Finding]
     image = job.container.image if job.container else ""
     if look.facts is None:
         text = f"{image}: whether its MPI fits is not known, as it cannot be read"
-        yield _broken(site)(where, f"{text}: {look.reason}")
+        yield _broken(site)(where, f"{text}: {with_remedy(look.reason)}")
         return
     if look.reason:
         text = f"{image} is compared by its labels alone, as its inside cannot be read"
-        yield warning(where, f"{text}: {look.reason}")
+        yield warning(where, f"{text}: {with_remedy(look.reason)}")
     wanted = wanted_by(job, site)
     host = host_facts(wanted.launcher) if is_of(site) else None
     yield from fit_findings(look.facts, host, wanted, site, where)

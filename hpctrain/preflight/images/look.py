@@ -98,6 +98,14 @@ def _enter(
         return None, f"looking inside with {python} gave {answer.out[:80]!r}"
 
 
+def with_remedy(reason: str) -> str:
+    """Why something could not be read, with what to do where that is known."""
+    # Apptainer gives root's processes all rights, which a root of a container has not got itself
+    if "capability set" in reason and os.geteuid() == 0:
+        return f"{reason}; this root has not all rights, so call this as an ordinary user"
+    return reason
+
+
 def own_environment(engine: Engine, box: Box) -> dict[str, str]:
     """Variables that the engine hands on to the inside."""
     values = box.env.items() if engine.prefix else ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
-from hpctrain.config.finding import Finding, note, warning
+from hpctrain.config.finding import Finding, error, note, warning
 from hpctrain.config.job import Job
 from hpctrain.config.site import Site
 from hpctrain.engines import Engine, has_ranks_apart
@@ -13,24 +14,45 @@ from hpctrain.engines.base import APART
 from hpctrain.preflight.ask import SilentError, ask
 from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import wanted_by
+from hpctrain.preflight.images.facts import ImageFacts
 
 _FAULTS = {"openmpi": "Open MPI 4.1 may hang", "mpich": "MPICH 5 aborts"}
+_OVER_UCX = "libmpich.so.12"
+"""Name of the library in MPICH packages of Debian and Ubuntu, which are ch4:ucx."""
+
 _SUID = re.compile(r"^\w+_SUID_INSTALL=(?P<is_setuid>[01])$", re.MULTILINE)
 
 
-def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iterator[Finding]:
+def namespace_findings(
+    job: Job, site: Site, engine: Engine, where: str, facts: ImageFacts | None = None
+) -> Iterator[Finding]:
     """Warn of ranks that have a user namespace each, where they exchange gradients by MPI.
 
     Without setuid each start of the engine makes one, and CMA and XPMEM end at its border; Open MPI
     4.1 was seen to send large messages for ever then, and MPICH 5 to abort at the first one, so the
-    run script lets them not use it.
-    apptainer-buildcfg(1).
+    run script lets them not use it. An MPICH over UCX is refused: its MPI_Init ends, whatever the
+    script sets. apptainer-buildcfg(1).
+
+    Args:
+        job: the job.
+        site: its site.
+        engine: what starts the image.
+        where: what findings are about.
+        facts: of the image; None: not known.
     """
     wanted = wanted_by(job, site)
     if not has_ranks_apart(job, site) or not wanted.needs_mpi or not _makes_one(site, engine):
         return
     ranks = f"each of {job.resources.ranks_per_node} ranks of a node"
     text = f"{_lead(engine)}, so {ranks} has a user namespace of its own, and"
+    if facts and _cannot_start(facts, job, site):
+        yield error(
+            where,
+            f"{text} the image's MPICH ({facts.soname}, as packages of Debian have it) speaks by "
+            "UCX, which opens what other ranks have in /proc: MPI_Init would end with 'Shared "
+            f"memory error'; {_remedy(engine)}",
+        )
+        return
     family = site.container.mpi
     name, off = APART[family]
     is_left = family == "openmpi" and site.container.abi == "bind"
@@ -39,6 +61,21 @@ def namespace_findings(job: Job, site: Site, engine: Engine, where: str) -> Iter
     else:
         text = f"{text} {_FAULTS[family]} with large messages"
         yield warning(where, f"{text}; set {name}: {off} in launch.env, or {_remedy(engine)}")
+
+
+def _cannot_start(facts: ImageFacts, job: Job, site: Site) -> bool:
+    """Whether MPI_Init of the image's own MPICH is sure to be called, and to end."""
+    wanted, own = wanted_by(job, site), site.container
+    if facts.soname != _OVER_UCX or own.abi == "bind" or os.geteuid() == 0:
+        return False  # root's ranks get no user namespaces
+    if any(name.startswith("UCX_") for name in (*wanted.env, *own.env)):
+        return False  # somebody has chosen how UCX goes
+    reduction = job.train.reduction
+    takes_horovod = reduction.op == "adasum" or (
+        # on GPUs it depends on NCCL, of which labels tell nothing
+        facts.has_horovod is True and wanted.device == "cpu" and reduction.compression != "bfloat16"
+    )
+    return wanted.comm in ("horovod", "mpi") or (wanted.comm == "auto" and takes_horovod)
 
 
 def site_namespace_findings(site: Site, engine: Engine, where: str) -> Iterator[Finding]:

@@ -16,8 +16,9 @@ from hpctrain.preflight.ask import SilentError
 from hpctrain.preflight.binds import bind_findings
 from hpctrain.preflight.here import is_of
 from hpctrain.preflight.images.check import Wanted, fit_findings, wanted_by
+from hpctrain.preflight.images.facts import ImageFacts
 from hpctrain.preflight.images.host import HostFacts, host_facts
-from hpctrain.preflight.images.look import Look, read_image
+from hpctrain.preflight.images.look import Look, read_image, with_remedy
 from hpctrain.preflight.images.namespace import namespace_findings, site_namespace_findings
 from hpctrain.preflight.images.place import place_findings
 from hpctrain.preflight.images.shown import shown_findings
@@ -35,6 +36,7 @@ class ImageReport:
     image: str
     site: str
     engine: str
+    facts: ImageFacts | None = None
     in_image: dict[str, Any] = field(default_factory=dict)
     on_host: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -50,7 +52,7 @@ def report_of_job(job: Job, site: Site, cwd: Path) -> ImageReport:
     report = _report(engine, box, site, wanted_by(job, site), job.launch.python or "python3")
     report.findings += bind_findings(job, site, run_dir)
     report.findings += target_findings(engine, box.image, [*binds, str(run_dir)])
-    report.findings += namespace_findings(job, site, engine, "image")
+    report.findings += namespace_findings(job, site, engine, "image", report.facts)
     report.findings += user_findings(job, site, engine, "image")
     report.findings += shown_findings(job, site, engine, "image")
     return _sorted(report)
@@ -104,6 +106,7 @@ def _looked(
         return [warning("image", f"cannot be read: {e}")]
     if look is None:
         return [error("engine", f"{engine.program} is not in PATH; load its module")]
+    report.facts = look.facts
     report.in_image = look.facts.page() if look.facts else {}
     return [*_unread(look, host), *_fit(look, host, wanted, site)]
 
@@ -112,7 +115,7 @@ def _unread(look: Look, host: HostFacts | None) -> list[Finding]:
     if not look.reason:
         return []
     say = warning if look.facts or host is None else error  # another machine may lack what it needs
-    return [say("image", f"its inside cannot be read: {look.reason}")]
+    return [say("image", f"its inside cannot be read: {with_remedy(look.reason)}")]
 
 
 def _fit(look: Look, host: HostFacts | None, wanted: Wanted, site: Site) -> list[Finding]:

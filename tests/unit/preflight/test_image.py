@@ -1,11 +1,14 @@
 """The container image and its labels."""
 
 import json
+import os
 import time
 
 import pytest
 
 from hpctrain.preflight.image import image_findings
+from hpctrain.preflight.images.look import with_remedy
+from hpctrain.preflight.images.whole import report_of_job
 from hpctrain.render.texts import with_absolute_paths
 from tests.jobs import BATCH, mantle
 
@@ -140,7 +143,8 @@ def here(found, programs, tmp_path):
 
     def findings(*settings: str, labels=OPENMPI, inside: object = "exit 3", container="{}"):
         page = f"echo '{json.dumps(inside)}'" if isinstance(inside, dict) else inside
-        body = f"case $1 in inspect) echo '{inspect(labels)}';; exec) {page};; esac"
+        body = f"case $1 in inspect) echo '{inspect(labels)}';; exec) {page};; "
+        body += "buildcfg) echo APPTAINER_SUID_INSTALL=0;; esac"
         programs.add("apptainer", body=body)
         path = tmp_path / "mine.yaml"
         path.write_text(
@@ -188,3 +192,34 @@ def test_inside__one_that_does_not_answer_is_compared_by_its_labels(here, monkey
     assert [line for line in lines if "these never work together" in line]
     (told,) = [line for line in lines if "did not answer within 0.2 s" in line]
     assert told.startswith("warning: container.image: ")
+
+
+def test_inside__an_mpich_over_ucx_is_refused_before_and_by_container_check(
+    here, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    labels, container = {**MPICH, "hpctrain.mpi.soname": "libmpich.so.12"}, "{mpi: mpich}"
+    words = "MPI_Init would end with 'Shared memory error'"
+    lines = here("launch.comm=horovod", labels=labels, container=container)
+    (told,) = [line for line in lines if words in line]
+    assert told.startswith("error: container.image: apptainer is not installed setuid")
+    resolved = mantle(
+        str(tmp_path / "mine.yaml"),
+        *(*BATCH, "container={image: 'my image.sif'}", "launch.comm=horovod"),
+    )
+    report = report_of_job(resolved.job, resolved.site, tmp_path)
+    (told,) = [str(finding) for finding in report.findings if words in str(finding)]
+    assert told.startswith("error: image: apptainer is not installed setuid")
+
+
+RIGHTS = "ERROR : Requesting capability set 0x1ffffffffff while permitted capability set is 0x1f"
+
+
+def test_inside__that_a_root_without_all_rights_cannot_enter(here, monkeypatch):
+    remedy = f"{RIGHTS}; this root has not all rights, so call this as an ordinary user"
+    for uid, labels in ((0, OPENMPI), (0, {}), (1000, OPENMPI)):
+        monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
+        lines = here("launch.comm=mpi", labels=labels, inside=f"echo '{RIGHTS}' >&2; exit 255")
+        (told,) = [line for line in lines if RIGHTS in line]
+        assert told.endswith(remedy) == (uid == 0)
+    assert with_remedy("exit 1") == "exit 1"
