@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from hpctrain.config.address import Address
+from hpctrain.config.mpi_release import ArchivePath, named_by, refuse_release
 from hpctrain.config.schema import Schema
 from hpctrain.config.words import ContainerArg, Environment, Line, Words
 
@@ -24,8 +25,9 @@ class SiteBuild(Schema):
     """Compile the MPI, or take the distribution's package."""
     mpi_version: Line | None = None
     """Release of the MPI that is compiled; one whose ABI the host's MPI stands for."""
-    mpi_source: Line | None = None
-    """Archive of that release on this machine, where its host on the network cannot be reached."""
+    mpi_source: ArchivePath | None = None
+    """Archive of that release on this machine, where its host on the network cannot be reached;
+    an absolute path."""
     pip_index: Address | None = None
     """Index of Python packages."""
     torch_index: Address | None = None
@@ -34,6 +36,35 @@ class SiteBuild(Schema):
     """Words after `module` before an image is built, such as "load apptainer"."""
     binds: list[Line] = []
     """Folders of the host that are there while an image is built, as SOURCE[:TARGET]."""
+
+    @model_validator(mode="after")
+    def _one_release(self) -> SiteBuild:
+        # else every job would fail, and by the names of options that nobody gave
+        for key in ("mpi_source", "mpi_version"):
+            if self.mpi_from == "distribution" and getattr(self, key) is not None:
+                raise ValueError(
+                    f"{key} has no effect on a distribution's package (mpi_from: distribution); "
+                    "leave one of the two out"
+                )
+        if self.mpi_source is None:
+            return self
+        _, named = named_by(self.mpi_source)
+        if named is None and self.mpi_version is None:
+            raise ValueError(
+                f"mpi_source {self.mpi_source!r}: its name says no release, as "
+                "openmpi-1.2.3.tar.bz2 does; give mpi_version, too"
+            )
+        if named and self.mpi_version and named != self.mpi_version:
+            raise ValueError(
+                f"mpi_source {self.mpi_source!r} is release {named}, and mpi_version says "
+                f"{self.mpi_version}; leave mpi_version out, or name that release's archive"
+            )
+        if self.mpi_version is not None:
+            try:
+                refuse_release(self.mpi_version)
+            except ValueError as e:
+                raise ValueError(f"mpi_version: {e}") from None
+        return self
 
 
 class SiteContainer(Schema):
@@ -66,6 +97,16 @@ class SiteContainer(Schema):
     XPMEM): needed where the engine is not installed setuid; apptainer 1.3 or newer."""
     copy_to_node: bool = False
     """Copy the image file to `scratch` of each node before the ranks start; a job may differ."""
+
+    @model_validator(mode="after")
+    def _source_is_of_the_family(self) -> SiteContainer:
+        found = named_by(self.build.mpi_source)[0] if self.build.mpi_source else None
+        if found not in (None, self.mpi):
+            raise ValueError(
+                f"build.mpi_source {self.build.mpi_source!r} is {found}'s, and mpi says "
+                f"{self.mpi}; name an archive of {self.mpi}, or mpi: {found}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _path_is_for_bind(self) -> SiteContainer:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import lzma
 import re
 import tarfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpctrain.config.mpi_release import named_by, refuse_path, refuse_release
+from hpctrain.container.typed_path import typed_path
 from hpctrain.errors import ConfigError
 
-# openmpi-5.0.7.tar.bz2 as upstream names it, openmpi_5.0.7.orig.tar.xz as Debian does
-_NAME = re.compile(
-    r"(openmpi|mpich)[-_](\d+(?:\.\d+)+\w*?)(?:\.orig)?\.(?:tar(?:\.\w+)?|tgz|tbz2?)"
-)
-_SAFE = re.compile(r"[A-Za-z0-9_.:/@%+~,=-]+")
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,20 @@ def mpi_source(text: str, family: str, version: str | None, cwd: Path) -> MpiSou
     Raises:
         ConfigError: it is of another family or version, or its name says neither.
     """
-    path = os.path.abspath(cwd / Path(text).expanduser())
-    if not _SAFE.fullmatch(path):
+    if not text:
         raise ConfigError(
-            f"--mpi-source: {path!r} cannot stand in a definition; allowed: letters, digits and "
-            "any of _ . : / @ % + ~ , = -; rename it"
+            f"--mpi-source: is empty; give the path of an archive of {family}, or leave it out"
         )
-    match = _NAME.fullmatch(os.path.basename(path))
-    if match and match[1] != family:
+    path = typed_path("--mpi-source", text, cwd)
+    _checked("--mpi-source", refuse_path, path)
+    if version is not None:
+        _checked("--mpi-version", refuse_release, version)
+    holds, named = named_by(path)
+    if holds not in (None, family):
         raise ConfigError(
-            f"--mpi-source: {path}: is {match[1]}'s, and the image's MPI is {family}; give an "
-            f"archive of {family}, or --mpi {match[1]}"
+            f"--mpi-source: {path}: is {holds}'s, and the image's MPI is {family}; give an "
+            f"archive of {family}, or --mpi {holds}"
         )
-    named = match[2] if match else None
     if named and version and named != version:
         raise ConfigError(
             f"--mpi-source: {path}: is release {named}, and --mpi-version says {version}; leave "
@@ -69,30 +70,58 @@ def mpi_source(text: str, family: str, version: str | None, cwd: Path) -> MpiSou
     return MpiSource(path, found)
 
 
-def refuse_unfit(source: MpiSource, family: str) -> None:
-    """Look into the archive, before a build takes minutes to find out.
+def _checked(option: str, refuse: Callable[[str], None], value: str) -> None:
+    try:
+        refuse(value)
+    except ValueError as e:
+        raise ConfigError(f"{option}: {e}") from None
+
+
+def refuse_unfit(source: MpiSource, family: str, named: str = "--mpi-source") -> None:
+    """Read the archive to its end, before a build takes minutes to find out.
+
+    Args:
+        source: the archive.
+        family: of the MPI that is wanted.
+        named: who named it, an option or a key of the site.
 
     Raises:
-        ConfigError: it is absent, no archive, or of another MPI.
+        ConfigError: it is absent, no archive, half of one, or of another MPI.
     """
+    where = f"{named}: {source.path}"
     try:
-        with tarfile.open(source.path) as archive:
-            first = archive.next()
+        folder = _folder(source.path)
     except FileNotFoundError:
         raise ConfigError(
-            f"--mpi-source: {source.path}: no such file; fetch the release where the network "
-            "reaches it, and copy it there"
+            f"{where}: no such file; fetch the release where the network reaches it, and copy it "
+            "there"
         ) from None
-    except OSError as e:
-        raise ConfigError(f"--mpi-source: {source.path}: cannot be read: {e.strerror}") from e
-    except (tarfile.TarError, EOFError) as e:
+    except _BROKEN as e:
         raise ConfigError(
-            f"--mpi-source: {source.path}: is no tar archive, or half of one; a proxy may have "
-            "sent a page in its place: fetch it again"
+            f"{where}: is no tar archive, or half of one; a proxy may have sent a page in its "
+            "place: fetch it again"
         ) from e
-    folder = first.name.removeprefix("./").partition("/")[0] if first else ""
+    except OSError as e:  # bz2 and gzip know no other for what is broken
+        raise ConfigError(f"{where}: cannot be read: {e.strerror or e}") from e
     if not re.match(rf"{family}(?![a-z])", folder):
         raise ConfigError(
-            f"--mpi-source: {source.path}: holds a folder {folder!r} and no {family}; give the "
-            f"archive of a release of {family}"
+            f"{where}: holds a folder {folder!r} and no {family}; give the archive of a release of "
+            f"{family}"
         )
+
+
+def _folder(path: str) -> str:
+    """The folder that a whole archive unpacks to."""
+    with tarfile.open(path) as archive:
+        first = archive.next()
+        for _ in archive:
+            pass
+        # tarfile takes one that ends between members, or within a header, for whole
+        rest = archive.fileobj
+        assert rest is not None
+        rest.seek(archive.offset)
+        if rest.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("no end-of-archive block")
+        while rest.read(1 << 20):  # the checksum of a compressed one is at its end
+            pass
+    return first.name.removeprefix("./").partition("/")[0] if first else ""

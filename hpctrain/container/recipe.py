@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from hpctrain.config.address import refuse_password
 from hpctrain.config.words import nearest
 from hpctrain.container.mpi_source import MpiSource, mpi_source
+from hpctrain.container.typed_path import typed_path
 from hpctrain.container.versions import versions
 from hpctrain.errors import ConfigError
 
@@ -107,7 +107,7 @@ def recipe(
     _one_of("comm", comm, COMMS)
     found = _base(base or table["device"][device]["base"], mirror, table, cwd)
     if mpi_from is None:
-        is_compiled = bool(mpi_version or source or is_replaced)
+        is_compiled = is_replaced or not (mpi_version is None and source is None)
         is_packaged = found.bootstrap == "debootstrap" and not is_compiled
         mpi_from = "distribution" if is_packaged else "source"
     _one_of("mpi-from", mpi_from, ORIGINS)
@@ -124,7 +124,7 @@ def recipe(
         torch_index = table["device"][device]["torch_index"]
     for name, value in (("pip-index", pip_index), ("torch-index", torch_index), ("proxy", proxy)):
         _safe(name, value)
-    archive = _archive(mpi_from, mpi_version, source, family, cwd) if source else None
+    archive = _archive(mpi_from, mpi_version, source, family, cwd)
     names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
     return Recipe(
         base=found,
@@ -158,7 +158,7 @@ def _base(text: str, mirror: str | None, table: dict[str, Any], cwd: Path) -> Ba
             f"--base: unknown base {text!r}; choose docker://IMAGE, {', '.join(known)}, or the "
             f"path of an image (./NAME for one here){nearest(text, known)}"
         )
-    path = os.path.abspath(cwd / Path(text).expanduser())
+    path = typed_path("--base", text, cwd)
     if any(ord(c) < 32 or ord(c) == 127 for c in path) or "{{" in path:
         raise ConfigError(f"--base: {path!r} cannot stand in a definition; rename it")
     return Base("localimage", path)
@@ -172,7 +172,7 @@ def _release(origin: str, version: str | None, table: dict[str, Any], family: st
                 "out, or take --mpi-from source"
             )
         return None
-    version = version or table["default"]
+    version = table["default"] if version is None else version
     if version not in table["releases"]:
         raise ConfigError(
             f"--mpi-version: no release {version!r} of {family} is known; choose from "
@@ -182,7 +182,11 @@ def _release(origin: str, version: str | None, table: dict[str, Any], family: st
     return version
 
 
-def _archive(origin: str, version: str | None, source: str, family: str, cwd: Path) -> MpiSource:
+def _archive(
+    origin: str, version: str | None, source: str | None, family: str, cwd: Path
+) -> MpiSource | None:
+    if source is None:
+        return None
     if origin == "distribution":
         raise ConfigError(
             f"--mpi-source: {source} has no effect on a distribution's package; leave it out, or "

@@ -100,15 +100,13 @@ def make(
     elif site_name is not None:
         site = site_named(site_name)
         options = dict(site_options(site))
-    is_other = given.get("family") not in (None, options.get("family"))
-    if is_other or given.get("mpi_from") == "distribution":
-        options |= {"source": None}  # the site's archive is for its own MPI
-    options |= {name: value for name, value in given.items() if value is not None}
-    if given.get("base") is not None:
-        options |= {name: given.get(name) for name in ("mirror", "mpi_from")}  # went with another
+    options = _merged(options, given)
     wanted = recipe(**options, cwd=Path.cwd(), notes=site_notes(site) if site else ())
     if wanted.source:
-        refuse_unfit(wanted.source, wanted.family)
+        named = "--mpi-source"
+        if site and given.get("source") is None:
+            named = f"site {site.name}: container.build.mpi_source"
+        refuse_unfit(wanted.source, wanted.family, named)
     title = f"Image for {f'job {job.name} on ' if job else ''}{site.title if site else 'hpctrain'}."
     text = definition(
         wanted,
@@ -118,3 +116,21 @@ def make(
         engine=builder_of(job, site),
     )
     return Wanted(text, options.get("device") or "cpu", Path.cwd(), job, site)
+
+
+def _merged(options: Mapping[str, Any], given: Mapping[str, str | None]) -> dict[str, Any]:
+    """A site's options under those that were given, less what the site meant for its own MPI."""
+    named = {name for name, value in given.items() if value is not None}
+    dropped: set[str] = set()
+    if given.get("family") not in (None, options.get("family")):
+        dropped |= {"source", "mpi_version"}
+    if given.get("mpi_from") == "distribution":
+        dropped |= {"source", "mpi_version"}
+    if "source" in named:
+        dropped |= {"mpi_version", "mpi_from"}
+    if "mpi_version" in named:
+        dropped |= {"source", "mpi_from"}
+    if "base" in named:
+        dropped |= {"mirror", "mpi_from"}  # went with another
+    kept = {name: value for name, value in options.items() if name not in dropped}
+    return kept | {name: given[name] for name in named}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,16 @@ def archive(path: Path, folder: str, mode: str = "w:xz") -> Path:
         info = tarfile.TarInfo(f"{folder}/configure")
         info.size = 2
         file.addfile(info, io.BytesIO(b"#!"))
+    return path
+
+
+def many(path: Path, mode: str) -> Path:
+    """An archive of 50 members; at most 2 % of it is padding."""
+    with tarfile.open(path, mode) as file:  # type: ignore[call-overload]
+        for number in range(50):
+            info = tarfile.TarInfo(f"openmpi-1.0/{number}")
+            info.size = 10_000
+            file.addfile(info, io.BytesIO(random.Random(number).randbytes(info.size)))
     return path
 
 
@@ -53,6 +64,9 @@ def test_source__is_compiled_on_a_distribution_too() -> None:
         ({"source": "/a b/openmpi-5.0.7.tar.gz"}, "cannot stand in a definition.*rename"),
         ({"source": "/{{a}}/openmpi-5.0.7.tar.gz"}, "cannot stand in a definition"),
         ({"source": "/a/openmpi-5.0.7.tar.gz", "mpi_from": "distribution"}, "has no effect on"),
+        ({"source": "~nosuchuser/openmpi-5.1.tar"}, "no home folder is known for ~nosuchuser"),
+        ({"source": ""}, "is empty; give the path of an archive of openmpi"),
+        ({"source": "", "base": "debian12"}, "is empty"),
     ],
 )
 def test_source__says_what_is_wrong(options: dict[str, Any], sentence: str) -> None:
@@ -60,10 +74,54 @@ def test_source__says_what_is_wrong(options: dict[str, Any], sentence: str) -> N
         recipe(**options)
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize(
+    "version", ["5.1\n touch /x; {{ x }}", "5.1 ", "5", "5.1\n", "5.1-rc1", "\u0665.1", "$(id)", ""]
+)
+def test_source__a_release_is_no_code(version: str) -> None:
+    for name in ("mpi.tar", f"openmpi-{version}.tar"):
+        with pytest.raises(ConfigError, match="is no release; allowed|cannot stand in") as found:
+            recipe(source=f"/a/{name}", mpi_version=version)
+        assert "\n" not in str(found.value)
+
+
+MODES = ["w", "w:gz", "w:bz2", "w:xz"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_archive__of_the_family_fits(tmp_path: Path, mode: str) -> None:
     path = archive(tmp_path / "x.tar", "mpich-4.0.2", mode)
     refuse_unfit(MpiSource(str(path), "4.0.2"), "mpich")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("share", [0.9, 0.97])
+def test_archive__that_is_cut_short_is_none(tmp_path: Path, mode: str, share: float) -> None:
+    path = many(tmp_path / "openmpi-1.0.tar", mode)
+    refuse_unfit(MpiSource(str(path), "1.0"), "openmpi")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ConfigError, match="is no tar archive, or half of one"):
+        refuse_unfit(MpiSource(str(path), "1.0"), "openmpi")
+
+
+@pytest.mark.parametrize("more", [0, 100, tarfile.BLOCKSIZE, tarfile.BLOCKSIZE + 1])
+def test_archive__that_is_cut_at_a_member_is_none(tmp_path: Path, more: int) -> None:
+    path = many(tmp_path / "openmpi-1.0.tar", "w")
+    with tarfile.open(path) as file:
+        place = file.getmembers()[40].offset
+    path.write_bytes(path.read_bytes()[: place + more])
+    with pytest.raises(ConfigError, match="half of one"):
+        refuse_unfit(MpiSource(str(path), "1.0"), "openmpi")
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_archive__with_a_changed_byte_is_refused(tmp_path: Path, mode: str) -> None:
+    path = many(tmp_path / "openmpi-1.0.tar", mode)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match="half of one|cannot be read: [A-Z]"):
+        refuse_unfit(MpiSource(str(path), "1.0"), "openmpi")
 
 
 def test_archive__says_what_is_wrong_with_it(tmp_path: Path) -> None:

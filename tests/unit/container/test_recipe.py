@@ -49,6 +49,8 @@ def test_recipe__torch_from_where_the_other_packages_are() -> None:
         ({"comm": "nccl"}, "--comm: unknown value 'nccl'"),
         ({"mpi_from": "apt"}, "--mpi-from: unknown value 'apt'"),
         ({"mpi_version": "9.9"}, "--mpi-version: no release '9.9' of openmpi .* 5.0.8"),
+        ({"mpi_version": ""}, "--mpi-version: no release '' of openmpi"),
+        ({"base": "~nosuchuser/x.sif"}, "--base: .*no home folder is known for ~nosuchuser"),
         ({"mpi_from": "distribution", "mpi_version": "5.0.8"}, "--mpi-version: .* no effect"),
         (
             {"family": "mpich", "mpi_from": "distribution", "is_replaced": True},
