@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterator, Sequence
+
 from hpctrain.engines.base import LIBRARY_PATH, Box, Engine
 from hpctrain.shell_words import ShellText, ShellVariable
 
@@ -20,6 +23,8 @@ otherwise; ranks of Open MPI 5 then fail in MPI_Init."""
 _FILES = "/tmp"  # noqa: S108
 """Where mpirun keeps files for its ranks; Open MPI 5 reads the topology there, or dies. Other
 engines show this folder by themselves."""
+_TARGETS = ("target", "dst", "destination")
+"""What `--mount` calls the place inside."""
 
 
 class PodmanHpcEngine(Engine):
@@ -52,8 +57,9 @@ class PodmanHpcEngine(Engine):
         words += [] if any(a.partition("=")[0] in _USERS for a in box.args) else [_KEPT]
         words += box.args
         binds = [_with_target(bind) for bind in box.binds]
-        own = any(str(bind).split(":")[1] == _FILES for bind in binds)
-        for bind in binds if own else [_with_target(_FILES), *binds]:
+        targets = {_clean(place) for place in (*map(_target, binds), *_targets(box.args))}
+        # podman starts nothing where two of them have the same target
+        for bind in binds if _FILES in targets else [_with_target(_FILES), *binds]:
             words += ["--volume", bind]
         if box.workdir:
             words += ["--workdir", box.workdir]
@@ -85,3 +91,30 @@ def _with_target(bind: str) -> str:
     if isinstance(bind, ShellVariable):
         return ShellText(bind, ":", bind)
     return bind if ":" in bind else f"{bind}:{bind}"
+
+
+def _target(volume: str) -> str:
+    """Of SOURCE:TARGET[:OPTIONS], or of TARGET alone, for a new volume."""
+    return volume.split(":")[1] if ":" in volume else volume
+
+
+def _targets(args: Sequence[str]) -> Iterator[str]:
+    """Where the site's own words show something inside; podman-run(1)."""
+    for i, arg in enumerate(args):
+        option, has_value, value = arg.partition("=")
+        if arg.startswith("-v") and arg != "-v":
+            option, value = "-v", arg[2:].removeprefix("=")
+        elif not has_value:
+            value = "".join(args[i + 1 : i + 2])
+        if option in ("-v", "--volume"):
+            yield _target(value)
+        elif option == "--tmpfs":
+            yield value.partition(":")[0]
+        elif option == "--mount":
+            parts = (part.partition("=") for part in value.split(","))
+            yield from (place for name, _, place in parts if name in _TARGETS)
+
+
+def _clean(place: str) -> str:
+    """As podman compares targets; normpath leaves two slashes at the begin."""
+    return posixpath.normpath(f"/{place.lstrip('/')}")

@@ -58,7 +58,10 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
     if job.container is None:
         raise TypeError("a job without a container")
     binds = [*bind_texts(job, site.container.binds, stage_folder(job, site.scratch)), RUN]
-    words = engine.command(make_box(job, site, binds, RUN, passed))
+    apart = _apart(job, site)
+    # image_environment.sh.j2 sets it; an engine that hands on nothing by itself must be told, too
+    cma = [CMA] if apart == "mpich" else []
+    words = engine.command(make_box(job, site, binds, RUN, [*passed, *cma]))
     if not engine.reads_image_environment:
         words += ["/bin/sh", _script(), "inside"]
     if site.container.abi == "hybrid" and choose_launcher(job, site).spec.kind == "openmpi":
@@ -68,9 +71,8 @@ def image_start(job: Job, site: Site, passed: list[str]) -> ImageStart:
     if copied:
         words = ["/bin/sh", _script(), "run", *copied, *words]
     needs_user = engine.program == "ch-run"
-    names = [*_inside(engine, site), *(["USER"] if needs_user else [])]
-    apart, lines = _apart(job, site), exports(engine, site)
-    names += [CMA] if apart == "mpich" else []
+    names = [*_inside(engine, site), *(["USER"] if needs_user else []), *cma]
+    lines = exports(engine, site)
     return ImageStart(engine.program, words, lines, names, copied, needs_user, apart)
 
 

@@ -75,6 +75,35 @@ def test_command__podman_names_every_variable():
     assert " PODMANHPC_TASKS_PER_NODE_VAR=HPCTRAIN_LOCAL_SIZE podman-hpc shared-run " in shared
 
 
+@pytest.mark.parametrize(
+    ("box", "is_shown"),
+    [
+        ({"binds": ["/scratch/me:/tmp/"]}, False),
+        ({"binds": ["/scratch/me://tmp/.:ro"]}, False),
+        ({"binds": ["/tmp"]}, True),
+        ({"args": ["--volume", "/s:/tmp"]}, False),
+        ({"args": ["--volume=/s:/tmp/:rw"]}, False),
+        ({"args": ["-v", "/s:/tmp"]}, False),
+        ({"args": ["-v/s:/tmp"]}, False),
+        ({"args": ["-v=/s:/tmp"]}, False),
+        ({"args": ["-v", "/tmp"]}, False),
+        ({"args": ["--tmpfs=/tmp"]}, False),
+        ({"args": ["--tmpfs", "/tmp:rw,size=1g"]}, False),
+        ({"args": ["--mount", "type=bind,source=/s,target=/tmp"]}, False),
+        ({"args": ["--mount=type=tmpfs,dst=/tmp/"]}, False),
+        ({"args": ["--mount=type=tmpfs,destination=/tmp"]}, False),
+        ({"args": ["--mount=type=bind,src=/tmp,dst=/s"]}, True),
+        ({"args": ["--tmpfs=/tmp/of/mine"]}, True),
+        ({"args": ["--volume", "/tmp:/s"]}, True),
+        ({"args": ["--workdir=/tmp", "-v"]}, True),
+        ({"binds": ["/tmp:/s", "/s:/tmp/mine"]}, True),
+    ],
+)
+def test_command__podman_shows_tmp_unless_something_else_is_shown_there(box, is_shown):
+    """It starts no rank where two have the same target: duplicate mount destination."""
+    assert line("podman-hpc", **box).split().count("/tmp:/tmp") == is_shown
+
+
 @pytest.mark.parametrize("own", ["--userns=auto", "--mpi", "--openmpi-pmix"])
 def test_command__podman_leaves_the_user_to_what_the_site_says(own):
     text = line("podman-hpc", args=(own,))

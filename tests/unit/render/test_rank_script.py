@@ -171,3 +171,49 @@ def test_rank_script__becomes_the_program(tmp_path):
 def test_rank_script__slurm_step_with_a_gpu_each(tmp_path):
     env = {**slurm_step(3, 3, 0, 4, "4"), "CUDA_VISIBLE_DEVICES": "0"}
     assert mask(tmp_path, env, site="perlmutter") == "0"
+
+
+OURS = "{tmp}"
+"""TMPDIR of the test below."""
+
+
+@pytest.mark.parametrize(
+    ("engine", "users", "expected"),
+    [
+        ("apptainer", {}, (OURS, None)),
+        ("apptainer", {"APPTAINER_BIND": "/a"}, (f"/a,{OURS}", None)),
+        ("apptainer", {"SINGULARITY_BIND": "/s"}, (None, f"/s,{OURS}")),
+        ("apptainer", {"SINGULARITY_BIND": ""}, (None, OURS)),
+        ("apptainer", {"APPTAINER_BIND": "/a", "SINGULARITY_BIND": "/s"}, (f"/a,{OURS}", "/s")),
+        ("apptainer", {"APPTAINER_BIND": "", "SINGULARITY_BIND": "/s"}, (OURS, "/s")),
+        ("singularity", {}, (None, OURS)),
+        ("singularity", {"SINGULARITY_BIND": "/s"}, (None, f"/s,{OURS}")),
+        ("singularity", {"APPTAINER_BIND": "/a"}, (f"/a,{OURS}", OURS)),
+        ("singularity", {"APPTAINER_BIND": ""}, (OURS, OURS)),
+        (
+            "singularity",
+            {"APPTAINER_BIND": "/a", "SINGULARITY_BIND": "/s"},
+            (f"/a,{OURS}", f"/s,{OURS}"),
+        ),
+    ],
+)
+def test_rank_script__shows_tmpdir_beside_what_users_bind(tmp_path, shell, engine, users, expected):
+    """Seen with Apptainer 1.4.5: SINGULARITY_BIND counts where APPTAINER_BIND is not set at all.
+
+    The names with PATH at their end add to either, so they need no care.
+    """
+    place = "/proc/self"  # a folder outside of /tmp on any machine
+    env = {**open_mpi(0), "TMPDIR": place, **users, "APPTAINER_BINDPATH": "/p"}
+    settings = ("container.image=x.sif", f"container.engine={engine}")
+    found = variables(start(tmp_path, env, *settings, shell=shell))
+    names = ("APPTAINER_BIND", "SINGULARITY_BIND")
+    wanted = tuple(text and text.replace(OURS, place) for text in expected)
+    assert tuple(found.get(name) for name in names) == wanted
+    assert found["APPTAINER_BINDPATH"] == "/p"
+
+
+@pytest.mark.parametrize("place", [None, "/tmp", "/tmp/job", "/no/such", "relative", "/proc/a:b"])
+def test_rank_script__leaves_binds_alone_where_tmpdir_needs_none(tmp_path, place):
+    env = {**open_mpi(0), "SINGULARITY_BIND": "/s", **({"TMPDIR": place} if place else {})}
+    found = variables(start(tmp_path, env, "container.image=x.sif", "container.engine=apptainer"))
+    assert (found.get("APPTAINER_BIND"), found["SINGULARITY_BIND"]) == (None, "/s")

@@ -254,3 +254,21 @@ def test_script__the_same_for_mpich_of_image_and_host(tmp_path, container, is_se
     )
     text = script(str(path), "container.image=x.sif")
     assert text.splitlines().count(f'export {CMA}="${{{CMA}:-0}}"') == is_set
+
+
+@pytest.mark.parametrize(
+    ("container", "is_named"),
+    [
+        ("{engine: podman-hpc, mpi: mpich}", True),
+        ("{engine: podman-hpc, mpi: mpich, one_namespace: true}", False),
+        ("{engine: podman-hpc}", False),
+    ],
+)
+def test_script__engine_that_hands_on_nothing_is_told_of_it(tmp_path, container, is_named):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {container}\n"
+    )
+    text = script(str(path), "container.image=docker://x:1")
+    assert (f"--env {CMA}" in text) == is_named
