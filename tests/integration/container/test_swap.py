@@ -17,7 +17,6 @@ import pytest
 
 from tests.integration.container.boxes import ENVIRONMENT, HYDRA, OPENMPI, site, start
 from tests.integration.container.test_mismatch import findings, refused, settings
-from tests.integration.container.user import unpack
 from tests.integration.slurm.cluster import Cluster, start_cluster
 from tests.requires import MPICH, find_mpirun, requires
 from tests.runs import SmallRun, make_small
@@ -92,11 +91,10 @@ def test_swap__without_it_they_use_the_images(small, mpich_image):
     assert_two(asked(run, said), mpich_image, "4.1.3", IN_IMAGE)
 
 
-def test_swap__trains_and_is_found_to_fit(small, user, mpich_image):
-    """From a folder: a file's FUSE process was seen to outlive its rank, and Hydra waits for it."""
-    image = unpack(user, mpich_image)
+def test_swap__trains_and_is_found_to_fit(small, mpich_image):
+    """From a file: what mounts it outlives ranks that Hydra kills, and Hydra waits for it."""
     place = site(small, "trains", BIND, launcher=HYDRA)
-    run = small.render(small.unique("bind"), place, *settings(image, "launch.comm=mpi"))
+    run = small.render(small.unique("bind"), place, *settings(mpich_image, "launch.comm=mpi"))
     assert not [line for line in findings(small, run) if line.startswith("error")]
     code, said = start(run, seconds=90)
     assert code == 0, said
