@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from hpctrain.comm.hydra import HydraLine
 from hpctrain.comm.mpi_library import NoMpiError, open_mpi
 from hpctrain.comm.ranks import Ranks
 from hpctrain.errors import LaunchError
@@ -23,6 +24,7 @@ class Control:
 
     def __init__(self, mpi: Any) -> None:
         self.mpi = mpi
+        self._launcher = HydraLine()
         self.comm = mpi.COMM_WORLD.Dup()
 
     def allgather(self, value: Any) -> list[Any]:
@@ -38,6 +40,7 @@ class Control:
         if not self.mpi.Is_finalized():
             self.comm.Free()
             self.mpi.Finalize()
+        self._launcher.say_goodbye()
 
 
 def open_control(ranks: Ranks, shared_with: str = "") -> Control | None:

@@ -82,9 +82,10 @@ def test_swap__without_it_they_use_the_images(small, mpich_folder):
     assert_two(asked(run, said), mpich_folder, "4.1.3", IN_IMAGE)
 
 
-def test_swap__trains_and_is_found_to_fit(small, mpich_folder):
+def test_swap__trains_and_is_found_to_fit(small, mpich_image):
+    """From a file: what mounts it outlives ranks that Hydra kills, and Hydra waits for it."""
     place = site(small, "trains", BIND, launcher=HYDRA)
-    run = small.render(small.unique("bind"), place, *settings(mpich_folder, "launch.comm=mpi"))
+    run = small.render(small.unique("bind"), place, *settings(mpich_image, "launch.comm=mpi"))
     assert not [line for line in findings(small, run) if line.startswith("error")]
     code, said = start(run, seconds=90)
     assert code == 0, said
