@@ -1,6 +1,6 @@
 """Messages between two ranks in an image, with a user namespace for each rank and one for both.
 
-    python benchmarks/namespaces.py IMAGE [--mpirun mpirun] [--rounds 5] [--limit 20]
+    python benchmarks/namespaces.py IMAGE [--mpirun mpirun] [--rounds 5] [--limit 60]
 
 IMAGE has python3 and an Open MPI whose ranks the host's mpirun can start, such as one of `hpctrain
 container build --base debian12` under an Open MPI 4. Only where Apptainer makes a namespace for
@@ -12,14 +12,19 @@ the rounds, which go through the ways in turn: GB/s one way, half of the time th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 SIZES = {64 << 10: 100, 1 << 20: 50, 4 << 20: 20, 16 << 20: 10}
 """Bytes of a message, and how often it goes there and back."""
+
+GRACE_S = 10.0
+"""How long mpirun may take to end its ranks."""
 
 MECHANISM = "OMPI_MCA_btl_vader_single_copy_mechanism"
 WAYS = {
@@ -70,15 +75,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=60.0, metavar="SECONDS")
     ask = parser.parse_args()
-    if missing := [name for name in ("apptainer", ask.mpirun) if not shutil.which(name)]:
-        sys.exit(f"not in PATH: {', '.join(missing)}")
-    if not os.path.exists(ask.image):
+    mpirun, image = shutil.which(ask.mpirun), os.path.abspath(ask.image)
+    programs = {"apptainer": shutil.which("apptainer"), ask.mpirun: mpirun}
+    if mpirun is None or None in programs.values():
+        sys.exit(f"not in PATH: {', '.join(name for name, path in programs.items() if not path)}")
+    if not os.path.exists(image):
         sys.exit(f"{ask.image}: no such image; hpctrain container build --base debian12 -o FILE")
+    mpirun = os.path.abspath(mpirun)  # ranks, and so mpirun, start in another folder
     best: dict[str, dict[str, float] | str] = {way: {} for way in WAYS}
     for _ in range(ask.rounds):
         for way, own in list(best.items()):
             if isinstance(own, dict):
-                best[way] = better(own, measure(ask.mpirun, ask.image, way, ask.limit))
+                best[way] = better(own, measure(mpirun, image, way, ask.limit))
     show(best)
 
 
@@ -100,19 +108,37 @@ def measure(mpirun: str, image: str, way: str, limit_s: float) -> dict[str, floa
     process = subprocess.Popen(
         [*command, *engine, "env", "-u", "OPAL_PREFIX", "python3", "-c", RANK, plan],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd="/",
+        start_new_session=True,
     )  # fmt: skip
     try:
         out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        process.terminate()  # mpirun takes its ranks along
-        process.communicate()
+        end(process)
         return "hangs"
+    except BaseException:  # the terminal's Ctrl-C no longer reaches ranks in a session of their own
+        end(process)
+        raise
     lines = [line for line in out.splitlines() if line.startswith("RESULT ")]
     if not lines:
         print(f"{way}: the ranks failed:\n{out[-800:]}{err[-1600:]}", file=sys.stderr)
         return "fails"
     found: dict[str, float] = json.loads(lines[-1].removeprefix("RESULT "))
     return found
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End mpirun, which takes its ranks along; and all of its group, where that takes too long."""
+    process.terminate()
+    try:
+        process.communicate(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        # a rank in a group of its own may hold the other ends still, so nobody waits for them
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def show(best: dict[str, dict[str, float] | str]) -> None:
