@@ -15,9 +15,13 @@ is_user_ready() { id "$user" >/dev/null 2>&1 && grep -q "^$user:" /etc/subuid 2>
 has() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 # one engine is for podman-hpc alone, whose tests are skipped without it: nothing here fails for it
 install_podman() {
-  if has podman || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return; fi
-  DEBIAN_FRONTEND=noninteractive timeout 300 \
-    apt-get install -q -y --no-install-recommends podman runc crun- >&2 || say "no podman: podman-hpc is not tested"
+  if command -v podman >/dev/null || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return 0; fi
+  local words=(apt-get install -q -y --no-install-recommends podman runc crun-)
+  export DEBIAN_FRONTEND=noninteractive
+  timeout 300 "${words[@]}" >&2 && return 0
+  # apt's lists are fetched above only where something else is missing: there may be none, or old ones
+  timeout 300 apt-get update -q >&2 || true
+  timeout 300 "${words[@]}" >&2 || say "podman could not be installed"
 }
 missing=()
 for tool in "${tools[@]}"; do has "$tool" || missing+=("$tool"); done

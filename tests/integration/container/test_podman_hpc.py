@@ -15,7 +15,7 @@ from tests.integration.container.login import Login
 from tests.integration.container.open_python import OpenPython
 from tests.integration.container.podman import IMAGE, PodmanHpc, message_queues
 from tests.integration.container.test_mismatch import IMAGES_OWN
-from tests.requires import find_mpirun, requires
+from tests.requires import find_mpirun, requires, skip
 from tests.runs import SmallRun, make_small, newest
 
 pytestmark = [
@@ -69,7 +69,7 @@ def podman(login: Login, session_tmp: Path, base_folder: Path) -> Iterator[Podma
     """The command with a small image in its store."""
     found = PodmanHpc(login.user, session_tmp.parent)
     if found.run("infohpc").returncode:
-        pytest.skip(f"no podman-hpc: {found.reason or found.run('infohpc').stderr}")
+        skip(f"no podman-hpc: {found.reason or found.run('infohpc').stderr}", "podman")
     with message_queues():
         try:
             found.take(base_folder)
