@@ -108,6 +108,7 @@ trap 'stop HUP' HUP
 
 # What the launcher says is kept, because only it can name a rank that was killed.
 words_file="logs/launcher-$HPCTRAIN_LAUNCH_ID.err"
+: >"$words_file"  # at its end this script asks for it, and what fills it may be late
 if ! command -v mpirun >/dev/null; then
   failed 5 "no mpirun in PATH; load the module or install the MPI that has it"
   chain_note 5 "failed with exit code 5"

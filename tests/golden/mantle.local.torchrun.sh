@@ -73,6 +73,7 @@ set -m  # Ctrl-C comes here alone, not to the launcher, which would kill the ran
 
 # What the launcher says is kept, because only it can name a rank that was killed.
 words_file="logs/launcher-$HPCTRAIN_LAUNCH_ID.err"
+: >"$words_file"  # at its end this script asks for it, and what fills it may be late
 command=(
   /home/user/venv/bin/python -m torch.distributed.run --standalone --nproc-per-node 2
   --max-restarts 0 --no-python
