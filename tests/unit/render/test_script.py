@@ -237,6 +237,16 @@ def test_script__ranks_that_cannot_read_each_others_memory_do_not_try(
     assert text.splitlines().count(line) == is_set
 
 
+def script_on(folder, container, image):
+    """The run script of an image on a Slurm site whose `container` is this."""
+    path = folder / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
+        f"container: {container}\n"
+    )
+    return script(str(path), f"container.image={image}")
+
+
 @pytest.mark.parametrize(
     ("container", "is_set"),
     [
@@ -247,12 +257,7 @@ def test_script__ranks_that_cannot_read_each_others_memory_do_not_try(
     ],
 )
 def test_script__the_same_for_mpich_of_image_and_host(tmp_path, container, is_set):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
-        f"container: {container}\n"
-    )
-    text = script(str(path), "container.image=x.sif")
+    text = script_on(tmp_path, container, "x.sif")
     assert text.splitlines().count(f'export {CMA}="${{{CMA}:-0}}"') == is_set
 
 
@@ -265,10 +270,5 @@ def test_script__the_same_for_mpich_of_image_and_host(tmp_path, container, is_se
     ],
 )
 def test_script__engine_that_hands_on_nothing_is_told_of_it(tmp_path, container, is_named):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "name: mine\ntitle: x\nscheduler: slurm\nlauncher: {kind: srun}\n"
-        f"container: {container}\n"
-    )
-    text = script(str(path), "container.image=docker://x:1")
+    text = script_on(tmp_path, container, "docker://x:1")
     assert (f"--env {CMA}" in text) == is_named
